@@ -1,0 +1,80 @@
+/* translate.h - what an address becomes on the other side, and which connector is responsible for it
+ *
+ * Translation (design of the Exchange connectors, in this order):
+ *   1. the recipient's proxy of the target type, from the book;
+ *   2. a rule of the connector's mapping (table or template);
+ *   3. a one-off: towards the host an IMCEA encapsulation in the host's first domain; towards a foreign system its
+ *      module's own form (smtp: the address itself; gwise: WPD our domain, WPPO SMTP, WPU "user@host").
+ * An encapsulated address that comes back is unwrapped before anything else, so replies reach the person.
+ *
+ * Roles decide what a failure means (the three mapping rules): see enum address_role.
+ */
+#ifndef VIADUCT_TRANSLATE_H
+#define VIADUCT_TRANSLATE_H
+
+#include "common/address.h"
+#include "common/book.h"
+#include "conf/conf.h"
+
+enum address_role {
+    ROLE_ORIGINATOR,  /* cannot be mapped: a report for every recipient the connector is responsible for */
+    ROLE_RESPONSIBLE, /* cannot be mapped: a report for this recipient */
+    ROLE_LISTED       /* only in the header: never a report; encapsulated, or kept as text */
+};
+
+enum address_rule { RULE_SAME, RULE_BOOK, RULE_TABLE, RULE_TEMPLATE, RULE_UNWRAPPED, RULE_ONEOFF, RULE_NONE };
+
+/* The word for a rule: "book", "table \"partners\"" needs the title beside it. */
+const char *address_rule_word(enum address_rule rule);
+
+struct translation {
+    struct address address;
+    struct span display; /* from the book; may be empty */
+    enum address_rule rule;
+    const char *rule_title; /* of the mapping rule; "" else */
+};
+
+struct translator;
+
+/* For one connector (NULL: the host). Loads tables named by mapping rules; errors go to `errors` as FILE:LINE lines and
+ * give NULL. `book` is kept, not owned. `type` is the address type of the system ("SMTP", "GWISE"). */
+struct translator *translator_new(const struct conf_root *root, const struct conf_connector *connector,
+                                  struct span type, struct book *book, struct buf *errors);
+void translator_free(struct translator *translator);
+
+/* Host form to the system's form. Returns 0; -ENOENT with `why` (5.1.x) where it cannot be mapped; -EAGAIN where the book
+ * cannot be read. The null reverse-path stays what it is. A host originator of an SMTP system needs no proxy: its
+ * SMTP address (book primary, else as it is) is taken. For other types an originator without proxy or rule is not
+ * mapped (-ENOENT), a recipient neither, unless it is an encapsulated address of the type. */
+int translate_out(struct translator *translator, const struct address *address, enum address_role role,
+                  struct arena *arena, struct translation *translation, struct why *why);
+
+/* The system's form to host form. Never -ENOENT for originators and listed ones: a one-off is made. A recipient in no
+ * book: SMTP ones stay what they are; others are a one-off of ours, or "Dom.PO.user@host" ones by rule, else -ENOENT. */
+int translate_in(struct translator *translator, const struct address *address, enum address_role role,
+                 struct arena *arena, struct translation *translation, struct why *why);
+
+/* Rewrites the addresses of From, Sender, Reply-To, To, Cc, Bcc, Resent-*, Disposition-Notification-To in a header
+ * block (LF line ends, the last line included). What needs no change stays byte for byte; a changed field is
+ * re-folded at 78 columns. `out` gets the whole header. Returns the number of addresses changed, or -EAGAIN. */
+int translate_header(struct translator *translator, bool outwards, struct span header, struct arena *arena,
+                     struct buf *out);
+
+/* ---- routing ---- */
+
+struct route_answer {
+    const char *connector;     /* "host" or a connector's name; owned by the configuration */
+    struct address target;     /* the address that decided: the entry's primary, the unwrapped one, or as given */
+    const char *reason;        /* one phrase for `viaduct route`: "book entry, side groupwise", "address space ..." */
+    const struct conf_address_space *space; /* NULL where no space decided */
+    bool host_domain;          /* the address lies in one of the host's domains */
+};
+
+/* Which connector is responsible for a recipient in host form: an encapsulated one is unwrapped; the book's entry names
+ * the side; else the address spaces decide by best pattern, then cost; `spread` chooses among equals (any number,
+ * e.g. of the queue id); else a host domain means the host. Returns 0; -ENOENT with `why`: 5.1.1 unknown in a host
+ * domain, 5.1.2 no connector has the address space; -EAGAIN. */
+int route_find(const struct conf_root *root, struct book *book, const struct address *address, uint32_t spread,
+               struct arena *arena, struct route_answer *answer, struct why *why);
+
+#endif

@@ -1,0 +1,91 @@
+/* conf.h - the configuration: viaduct.conf read, checked, and handed on
+ *
+ * config.def declares every section and option; this file turns it into one struct per section. A loaded
+ * configuration is never changed: a reload loads another one.
+ *
+ * The master loads the file (conf_load), and hands workers a snapshot (conf_print, given to them as a file in
+ * memory, read with conf_read): so all workers of one generation see the same configuration, and one that is
+ * restarted does not meet a file that somebody is editing.
+ */
+#ifndef VIADUCT_CONF_H
+#define VIADUCT_CONF_H
+
+#include "common/base.h"
+#include "common/buf.h"
+
+struct conf_texts {
+    const char **at;
+    size_t n;
+};
+
+/* Where an option or section stands, for messages. `file` is owned by the configuration. */
+struct conf_place {
+    const char *file;
+    int line;
+};
+
+#define CONF_C_TEXT   const char *
+#define CONF_C_TEXTS  struct conf_texts
+#define CONF_C_CHOICE const char *
+#define CONF_C_BOOL   bool
+#define CONF_C_NUMBER long
+#define CONF_C_BYTES  uint64_t
+#define CONF_C_TIME   int64_t
+#define CONF_C_FILE   const char *
+#define CONF_C_SECRET const char *
+
+/* Every section: `title` ("" where it has none), `set` (it stands in the file), `place`, then its members. MANY
+ * members are `struct conf_X *member; size_t member_n;`. */
+#define SECTION(symbol, name, help)                                                                            \
+    struct conf_##symbol {                                                                                     \
+        const char *title;                                                                                     \
+        bool set;                                                                                              \
+        struct conf_place place;
+#define OPTION(member, kind, name, standard, help) CONF_C_##kind member;
+#define ONE(member, section, name, help)           struct conf_##section member;
+#define MANY(member, section, name, help)                                                                      \
+    struct conf_##section *member;                                                                             \
+    size_t member##_n;
+#define END()                                                                                                  \
+    }                                                                                                          \
+    ;
+#include "conf/config.def"
+
+struct conf;
+
+/* Reads and checks a file and what it includes. Returns NULL on error. All errors found are added to `errors`, one
+ * a line, as "FILE:LINE: message", with a "did you mean" where a name is misspelt; `errors` may be NULL.
+ * Checks: unknown and repeated options and titles, wrong units and ranges, unquoted `;`, missing needed options,
+ * references to schedules, connectors and directories that do not exist, unreadable files, secrets that others can
+ * read, connector names that cannot be a folder's ("host" is taken), two listeners on one address. */
+struct conf *conf_load(const char *path, struct buf *errors);
+
+/* The same from text: a snapshot made by conf_print(). `name` stands in messages. Files named in it are not opened. */
+struct conf *conf_read(const char *name, struct span text, struct buf *errors);
+
+/* Frees a configuration; NULL is allowed. */
+void conf_free(struct conf *conf);
+
+/* The root section; owned by the configuration. */
+const struct conf_root *conf_root(const struct conf *conf);
+
+/* Prints the effective configuration in the file's own syntax: all options, or those that differ from their
+ * defaults. conf_read() of the result gives an equal configuration. */
+void conf_print(const struct conf *conf, bool changed_only, struct buf *out);
+
+/* `config explain KEY`: kind, default, range, help and the value in force for a dotted key ("connector.retry.first",
+ * or the last part alone, or a section). Returns the number of options explained; 0 adds a "did you mean" line. */
+int conf_explain(const struct conf *conf, const char *key, struct buf *out);
+
+/* The options as a manual page's body (mdoc) and as a commented sample file: what `make` calls to generate both. */
+void conf_print_manual(struct buf *out);
+void conf_print_sample(struct buf *out);
+
+/* A connector by name. "host" gives NULL, as does an unknown name. */
+const struct conf_connector *conf_connector_find(const struct conf_root *root, const char *name);
+
+/* True where a sending schedule ("always", "never", or a schedule's name) is open at this time (seconds since
+ * 1970; windows are local time). */
+bool conf_schedule_open(const struct conf_root *root, const char *schedule, int64_t now_s);
+
+#endif
