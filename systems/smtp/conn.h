@@ -23,10 +23,11 @@ struct conn;
 
 struct conn_ops {
     void (*input)(struct conn *conn, void *arg);   /* new bytes in conn_in() */
-    void (*drained)(struct conn *conn, void *arg); /* all output is written; may be NULL */
+    void (*drained)(struct conn *conn, void *arg); /* all output is written: always from the loop, never from within
+                       conn_flush(); may be NULL */
     void (*secure)(struct conn *conn, void *arg);  /* the TLS handshake is over */
     void (*closed)(struct conn *conn, void *arg, const struct why *why); /* the end; why->text is "" for a clean one.
-                       status: 4.4.2 lost or timed out, 4.7.5 TLS failed */
+                       status: 4.4.1 connect(2) failed, 4.4.2 lost or timed out, 4.7.5 TLS failed */
 };
 
 /* Takes the descriptor (non-blocking; closed by conn_free). With `connecting`, ops->drained is the sign of a finished
@@ -34,7 +35,7 @@ struct conn_ops {
 struct conn *conn_new(struct event_base *base, int fd, bool connecting, const struct conn_ops *ops, void *arg);
 void conn_free(struct conn *conn);
 
-/* The bytes received and not consumed. The owner consumes by conn_consume(). At most `limit` bytes are collected (default
+/* The bytes received and not consumed; only to be read. The owner consumes by conn_consume(). At most `limit` bytes are collected (default
  * 64 KiB): reading pauses there until some are consumed. */
 struct buf *conn_in(struct conn *conn);
 void conn_consume(struct conn *conn, size_t len);
@@ -47,7 +48,8 @@ struct buf *conn_out(struct conn *conn);
 void conn_flush(struct conn *conn);
 size_t conn_pending(const struct conn *conn);
 
-/* Stops and starts reading (while a message is being committed). */
+/* Stops and starts reading (while a message is being committed). The time-out stands still meanwhile. What was already
+ * collected stays in conn_in(); conn_resume() does not call ops->input for it: the owner looks there itself. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 
@@ -59,8 +61,12 @@ void conn_timeout(struct conn *conn, int64_t seconds, const char *what);
 void conn_secure(struct conn *conn, SSL *ssl);
 SSL *conn_ssl(const struct conn *conn); /* NULL while plain */
 
-/* Ends: after the output is written, or at once. */
+/* Ends: after the output is written (for which it may take 30 seconds), or at once. ops->input is not called any more. */
 void conn_close(struct conn *conn, bool drain);
+
+/* The same, and what still comes in is read and thrown away for up to 5 seconds or 1 MiB: closing with bytes unread
+ * would make the kernel reset the connection, and the peer lose the last answer. */
+void conn_close_gently(struct conn *conn);
 bool conn_is_closing(const struct conn *conn);
 
 #endif
