@@ -4,7 +4,7 @@
  * Types are upper case in a `struct address`, whatever case they were read in. Only the functions here make one.
  *
  * What is hostile here: everything. Values come from envelopes, headers, directories and foreign files; they may
- * hold any byte. A valid SMTP address holds no control byte, no NUL, and at most 254 octets of domain; local parts
+ * hold any byte. A valid SMTP address holds no control character (C0, DEL, C1) and at most 254 octets of domain; local parts
  * up to 1,000 octets are taken, since encapsulated ones are long (RFC 5321 section 4.5.3.1 lets a server do so).
  *
  * Sources: RFC 5321 section 4.1.2, RFC 6531 section 3.3, RFC 5322 section 3.4; MS-OXCMAIL (IMCEA); RFC 5890 by libidn2.
@@ -30,10 +30,28 @@ struct mailbox_parts {
     bool utf8;          /* local part or domain has octets above 127 */
 };
 
+/* True for 1 to 20 of A-Z a-z 0-9. */
+bool address_type_valid(struct span type);
+
+/* True for an address of type SMTP, the null reverse-path included. */
+static inline bool
+address_is_smtp(const struct address *address)
+{
+    return address->type.len == 4 && memcmp(address->type.at, "SMTP", 4) == 0;
+}
+
+/* True for the null reverse-path. */
+static inline bool
+address_is_null(const struct address *address)
+{
+    return address->value.len == 0 && address_is_smtp(address);
+}
+
 /* Parses an SMTP mailbox `local@domain`, no angle brackets: dot-string or quoted-string local part, domain or address
- * literal, UTF-8 in both (RFC 6531; `parts->utf8` tells). The whole span must match. Domain labels: 1 to 63 octets
- * of letters, digits, hyphen, underscore (seen in the field) or UTF-8. Returns 0, or -EINVAL with `why` (5.1.3 for
- * a recipient's sake; the caller changes the status for an originator). */
+ * literal (IPv4 and IPv6), UTF-8 in both (RFC 6531; `parts->utf8` tells). The whole span must match. Domain labels: 1 to
+ * 63 octets of letters, digits, hyphen (not at either end), underscore (seen in the field); labels with UTF-8 may be
+ * longer, since their A-label's length counts. Returns 0, or -EINVAL with `why` (5.1.3 for a recipient's sake; the
+ * caller changes the status for an originator). */
 int mailbox_parse(struct span text, struct mailbox_parts *parts, struct why *why);
 
 /* Parses the path of MAIL or RCPT: "<...>", with a source route skipped (RFC 5321 appendix C). "<>" gives an empty
@@ -41,6 +59,17 @@ int mailbox_parse(struct span text, struct mailbox_parts *parts, struct why *why
  * `default_domain`. Bytes behind the ">" are left in `*rest`. Spans point into `text` or the arena. */
 int path_parse(struct span text, bool null_allowed, const char *default_domain, struct arena *arena,
                struct address *address, struct span *rest, struct why *why);
+
+/* True for a domain as mailbox_parse takes it, a literal included; `*utf8` tells of octets above 127. */
+bool domain_valid(struct span domain, bool *utf8);
+
+/* Makes an address of a type (any case; copied to the arena in upper case unless it is SMTP) and a value (spanned),
+ * checked as by address_parse; an empty SMTP value where `null_allowed`. Returns 0 or -EINVAL with `why`. */
+int address_make(struct span type, struct span value, bool null_allowed, struct arena *arena, struct address *address,
+                 struct why *why);
+
+/* Checks the value of an address whose type is known to be good. Returns 0 or -EINVAL with `why`. */
+int address_check(const struct address *address, bool null_allowed, struct why *why);
 
 /* Parses "TYPE:value". SMTP values are checked by mailbox_parse (an empty one is allowed); others must be valid
  * UTF-8 without control bytes and have 1 to ADDRESS_VALUE_MAX octets. A text without a colon that is a mailbox is
@@ -64,6 +93,9 @@ int address_key(const struct address *address, struct buf *out);
  * ASCII domains take a short way without the library. `out` is reset first. */
 int domain_to_ascii(struct span domain, struct buf *out, struct why *why);
 
+/* True where both domains have the same A-label form, or are the same without ASCII case. */
+bool domain_equal(struct span a, struct span b);
+
 /* ---- encapsulation (MS-OXCMAIL 2.1.3.1.8; tests hold its vectors) ---- */
 
 /* Adds "IMCEA<TYPE>-<encoded value>@<domain>" for any type: '/' becomes '_'; letters, digits, '-', '=' stay;
@@ -76,16 +108,23 @@ void imcea_encode(const struct address *address, struct span domain, struct buf 
  * after decoding, an inner address that address_parse refuses). Nested encapsulation is unwrapped up to 4 deep. */
 int imcea_decode(struct span mailbox, struct arena *arena, struct address *address, struct why *why);
 
+/* The same for the outermost layer only: for a caller that must look at each layer's domain before it opens it. */
+int imcea_decode_once(struct span mailbox, struct arena *arena, struct address *address, struct why *why);
+
+enum { IMCEA_DEPTH_MAX = 4 };
+
 /* Adds the one-off text Display[TYPE:value], with backslash before \ [ ] : , ; and \xHH for control bytes. An empty
  * display is left out. */
 void oneoff_print(struct span display, const struct address *address, struct buf *out);
 
-/* Parses it; only blanks may follow the "]". Returns 0, -ENOENT where it is no one-off, -EINVAL with `why`. */
+/* Parses it; only blanks may follow the "]". Brackets left unescaped are taken in pairs. `display` has lost its
+ * escapes and may hold any byte, line breaks too. Returns 0, -ENOENT where it is no one-off, -EINVAL with `why`. */
 int oneoff_parse(struct span text, struct arena *arena, struct span *display, struct address *address,
                  struct why *why);
 
 /* ---- patterns of address spaces ----
- * SMTP patterns: "*", "domain", "*.domain", "*@domain" and "*@*.domain"; other types: '*' any run, '?' and '%' one
+ * SMTP patterns: "*", "domain", "*.domain" (below the domain, not itself), "*@domain", "*@*.domain", and a whole mailbox,
+ * which is the most exact of all; other types: '*' any run, '?' and '%' one
  * character; an empty pattern matches as a prefix does (anything), last of all. ASCII case ignored. */
 
 /* Returns a rank of the match: 0 none; higher is more specific. An exact match ranks above every wildcard, a wildcard
@@ -99,7 +138,8 @@ bool pattern_valid(struct span type, struct span pattern, struct why *why);
 /* ---- header fields ---- */
 
 /* One address in a header field's list (RFC 5322 section 3.4, with obsolete forms read leniently). Spans point into the
- * field. `display` keeps quotes and encoded words as written; `mailbox` is the bare local@domain, empty where the
+ * field. `display` keeps quotes and encoded words as written; where an address without angle brackets is followed by a
+ * comment, it is that comment's inside; `mailbox` is the bare local@domain, empty where the
  * element is no address (then `whole` is kept as text). */
 struct header_address {
     struct span whole, display, mailbox;
