@@ -268,6 +268,12 @@ conn_timeout(struct conn *conn, int64_t seconds, const char *what)
 static void
 conn_time_out(struct conn *conn)
 {
+    bool open = conn->end == OPEN && (conn->state == PLAIN || conn->state == SECURE);
+    if (open && conn->ops->timed_out != NULL) {
+        why_set(&conn->why, "4.4.2", "timed out waiting for %s", conn->what);
+        conn->ops->timed_out(conn, conn->arg);
+        return;
+    }
     const char *status = conn->state == CONNECTING ? "4.4.1" : conn->state == HANDSHAKE ? "4.7.5" : "4.4.2";
     conn_fail(conn, status, "timed out waiting for", conn->what);
 }

@@ -28,6 +28,8 @@ struct conn_ops {
     void (*secure)(struct conn *conn, void *arg);  /* the TLS handshake is over */
     void (*closed)(struct conn *conn, void *arg, const struct why *why); /* the end; why->text is "" for a clean one.
                        status: 4.4.1 connect(2) failed, 4.4.2 lost or timed out, 4.7.5 TLS failed */
+    void (*timed_out)(struct conn *conn, void *arg); /* the time-out has come on an open connection: last words, then
+                       conn_close(). NULL: it ends by itself, with 4.4.2 */
 };
 
 /* Takes the descriptor (non-blocking; closed by conn_free). With `connecting`, ops->drained is the sign of a finished
