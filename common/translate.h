@@ -3,9 +3,12 @@
  * Translation (design of the Exchange connectors, in this order):
  *   1. the recipient's proxy of the target type, from the book;
  *   2. a rule of the connector's mapping (table or template);
- *   3. a one-off: towards the host an IMCEA encapsulation in the host's first domain; towards a foreign system its
- *      module's own form (smtp: the address itself; gwise: WPD our domain, WPPO SMTP, WPU "user@host").
- * An encapsulated address that comes back is unwrapped before anything else, so replies reach the person.
+ *   3. a one-off: towards the host an IMCEA encapsulation in the host's first domain; towards a foreign system
+ * its module's own form (smtp: the address itself; gwise: WPD our domain, WPPO SMTP, WPU "user@host"). An
+ * encapsulated address that comes back is unwrapped before anything else, so replies reach the person; only in
+ * the host's domains, at each layer, since other people's encapsulation is none of ours.
+ *
+ * A translator without connector (the host) changes nothing: the host form is its own form.
  *
  * Roles decide what a failure means (the three mapping rules): see enum address_role.
  */
@@ -27,6 +30,7 @@ enum address_rule { RULE_SAME, RULE_BOOK, RULE_TABLE, RULE_TEMPLATE, RULE_UNWRAP
 /* The word for a rule: "book", "table \"partners\"" needs the title beside it. */
 const char *address_rule_word(enum address_rule rule);
 
+/* Spans point into the arena, into the address that was given, or are the translator's. */
 struct translation {
     struct address address;
     struct span display; /* from the book; may be empty */
@@ -36,44 +40,71 @@ struct translation {
 
 struct translator;
 
-/* For one connector (NULL: the host). Loads tables named by mapping rules; errors go to `errors` as FILE:LINE lines and
- * give NULL. `book` is kept, not owned. `type` is the address type of the system ("SMTP", "GWISE"). */
+/* For one connector (NULL: the host). Loads tables named by mapping rules; errors go to `errors` as FILE:LINE
+ * lines and give NULL. `book` is kept, not owned; NULL is a book with nobody in it. `root` is kept, so is
+ * `type`: the address type of the system ("SMTP", "GWISE"), upper case. */
 struct translator *translator_new(const struct conf_root *root, const struct conf_connector *connector,
                                   struct span type, struct book *book, struct buf *errors);
 void translator_free(struct translator *translator);
 
-/* Host form to the system's form. Returns 0; -ENOENT with `why` (5.1.x) where it cannot be mapped; -EAGAIN where the book
- * cannot be read. The null reverse-path stays what it is. A host originator of an SMTP system needs no proxy: its
- * SMTP address (book primary, else as it is) is taken. For other types an originator without proxy or rule is not
- * mapped (-ENOENT), a recipient neither, unless it is an encapsulated address of the type. */
+/* Host form to the system's form. Returns 0; -ENOENT with `why` (5.1.x) where it cannot be mapped; -EAGAIN
+ * where the book cannot be read; -ENOMEM where the arena is full. The null reverse-path stays what it is.
+ *
+ * An SMTP system's own recipients get their entry's primary address, everybody else the address under which the
+ * host knows them; an originator needs no proxy: who is in no book stays what he is. For other types an
+ * originator without proxy or rule is not mapped (-ENOENT), a recipient neither, unless it is an encapsulated
+ * address of the type; one that is only listed gets the system's one-off form where it has one, else -ENOENT:
+ * it is kept as text. */
 int translate_out(struct translator *translator, const struct address *address, enum address_role role,
                   struct arena *arena, struct translation *translation, struct why *why);
 
-/* The system's form to host form. Never -ENOENT for originators and listed ones: a one-off is made. A recipient in no
- * book: SMTP ones stay what they are; others are a one-off of ours, or "Dom.PO.user@host" ones by rule, else -ENOENT. */
+/* The system's form to host form. Never -ENOENT for originators and listed ones: a one-off is made (but for an
+ * address so long that no mailbox can hold it, and without a host domain). A recipient in no book: SMTP ones
+ * stay what they are; others are a one-off of ours (unwrapped), or mapped by rule, else -ENOENT. -EAGAIN and
+ * -ENOMEM as above. */
 int translate_in(struct translator *translator, const struct address *address, enum address_role role,
                  struct arena *arena, struct translation *translation, struct why *why);
 
-/* Rewrites the addresses of From, Sender, Reply-To, To, Cc, Bcc, Resent-*, Disposition-Notification-To in a header
- * block (LF line ends, the last line included). What needs no change stays byte for byte; a changed field is
- * re-folded at 78 columns. `out` gets the whole header. Returns the number of addresses changed, or -EAGAIN. */
-int translate_header(struct translator *translator, bool outwards, struct span header, struct arena *arena,
-                     struct buf *out);
+/* Rewrites the addresses of From, Sender, Reply-To, To, Cc, Bcc, Resent-*, Disposition-Notification-To in a
+ * header block (LF line ends, the last line included). What needs no change stays byte for byte; a changed
+ * field is re-folded at 78 columns. `out` gets the whole header, added. An address that cannot be mapped stays
+ * what it is.
+ *
+ * A header holds mailboxes only: what becomes an address of another type is written encapsulated in the host's
+ * first domain, and read back so on the way in. Memory does not grow with the number of addresses. Returns how
+ * many were changed, or -EAGAIN (then `out` is as it was). The field count is bounded by the header alone: no
+ * arena is needed. */
+int translate_header(struct translator *translator, bool outwards, struct span header, struct buf *out);
+
+/* True where the domain is one of the host's. */
+bool host_domain_has(const struct conf_root *root, struct span domain);
+
+/* Unwraps an address encapsulated in one of the host's domains, layer by layer. Returns 0; -ENOENT where it is
+ * none; -EINVAL with `why` where it is malformed. */
+int host_unwrap(const struct conf_root *root, const struct address *address, struct arena *arena,
+                struct address *inner, struct why *why);
 
 /* ---- routing ---- */
 
 struct route_answer {
-    const char *connector;     /* "host" or a connector's name; owned by the configuration */
-    struct address target;     /* the address that decided: the entry's primary, the unwrapped one, or as given */
-    const char *reason;        /* one phrase for `viaduct route`: "book entry, side groupwise", "address space ..." */
+    const char *connector; /* "host" or a connector's name; owned by the configuration */
+    struct address target; /* the address that decided: the entry's primary, the unwrapped one, or as given */
+    const char *reason; /* one phrase for `viaduct route`: "book entry, side groupwise", "address space ..." */
     const struct conf_address_space *space; /* NULL where no space decided */
-    bool host_domain;          /* the address lies in one of the host's domains */
+    bool host_domain;                       /* the address lies in one of the host's domains */
 };
 
-/* Which connector is responsible for a recipient in host form: an encapsulated one is unwrapped; the book's entry names
- * the side; else the address spaces decide by best pattern, then cost; `spread` chooses among equals (any number,
- * e.g. of the queue id); else a host domain means the host. Returns 0; -ENOENT with `why`: 5.1.1 unknown in a host
- * domain, 5.1.2 no connector has the address space; -EAGAIN. */
+/* Which connector is responsible for a recipient in host form: an encapsulated one is unwrapped; the book's
+ * entry names the side; else the address spaces decide by best pattern, then cost; `spread` chooses among
+ * equals (any number, e.g. of the queue id); else a host domain means the host.
+ *
+ * A host domain counts as an exact pattern: a connector's wildcard does not take mail from it, an exact pattern
+ * for the same domain does (a domain shared with the connector's system). An entry whose side is no longer
+ * configured is routed by the address spaces. `book` may be NULL.
+ *
+ * Returns 0; -ENOENT with `why`: 5.1.1 unknown in a host domain (where a book is in use and host.unknown is
+ * "refuse"; the postmaster is always known), 5.1.2 no connector has the address space, 5.1.3 no address;
+ * -EAGAIN where the book cannot be read; -ENOMEM where the arena is full. */
 int route_find(const struct conf_root *root, struct book *book, const struct address *address, uint32_t spread,
                struct arena *arena, struct route_answer *answer, struct why *why);
 
