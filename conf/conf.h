@@ -32,10 +32,12 @@ struct conf_place {
 #define CONF_C_BYTES  uint64_t
 #define CONF_C_TIME   int64_t
 #define CONF_C_FILE   const char *
+#define CONF_C_FILES  struct conf_texts
+#define CONF_C_FOLDER const char *
 #define CONF_C_SECRET const char *
 
 /* Every section: `title` ("" where it has none), `set` (it stands in the file), `place`, then its members. MANY
- * members are `struct conf_X *member; size_t member_n;`. */
+ * and SERIES members are `struct conf_X *member; size_t member_n;`. */
 #define SECTION(symbol, name, help)                                                                            \
     struct conf_##symbol {                                                                                     \
         const char *title;                                                                                     \
@@ -46,6 +48,7 @@ struct conf_place {
 #define MANY(member, section, name, help)                                                                      \
     struct conf_##section *member;                                                                             \
     size_t member##_n;
+#define SERIES(member, section, name, help) MANY(member, section, name, help)
 #define END()                                                                                                  \
     }                                                                                                          \
     ;
@@ -53,14 +56,18 @@ struct conf_place {
 
 struct conf;
 
-/* Reads and checks a file and what it includes. Returns NULL on error. All errors found are added to `errors`, one
- * a line, as "FILE:LINE: message", with a "did you mean" where a name is misspelt; `errors` may be NULL.
- * Checks: unknown and repeated options and titles, wrong units and ranges, unquoted `;`, missing needed options,
- * references to schedules, connectors and directories that do not exist, unreadable files, secrets that others can
- * read, connector names that cannot be a folder's ("host" is taken), two listeners on one address. */
+/* Reads and checks a file and what it includes; not from two threads at a time. Returns NULL on error. All
+ * errors found are added to `errors`, one a line, as "FILE:LINE: message", with a "did you mean" where a name
+ * is misspelt; `errors` may be NULL. At most 50 are shown. Files are looked for beside the file that names
+ * them, and their names made absolute. A file has at most 4 MiB with all that it includes (include("FILE"), 8
+ * deep at most). Checks: unknown and repeated options and titles, wrong units and ranges, unquoted `;`, missing
+ * needed options, references to schedules, connectors and directories that do not exist, unreadable files,
+ * secrets that others can read, connector names that cannot be a folder's ("host" is taken), two listeners on
+ * one address. */
 struct conf *conf_load(const char *path, struct buf *errors);
 
-/* The same from text: a snapshot made by conf_print(). `name` stands in messages. Files named in it are not opened. */
+/* The same from text: a snapshot made by conf_print(). `name` stands in messages. Files named in it are not
+ * opened. */
 struct conf *conf_read(const char *name, struct span text, struct buf *errors);
 
 /* Frees a configuration; NULL is allowed. */
@@ -70,14 +77,17 @@ void conf_free(struct conf *conf);
 const struct conf_root *conf_root(const struct conf *conf);
 
 /* Prints the effective configuration in the file's own syntax: all options, or those that differ from their
- * defaults. conf_read() of the result gives an equal configuration. */
+ * defaults. Sections that do not stand in the file appear as comments, with their defaults. conf_read() of the
+ * result gives an equal configuration. */
 void conf_print(const struct conf *conf, bool changed_only, struct buf *out);
 
-/* `config explain KEY`: kind, default, range, help and the value in force for a dotted key ("connector.retry.first",
- * or the last part alone, or a section). Returns the number of options explained; 0 adds a "did you mean" line. */
+/* `config explain KEY`: kind, default, range, help and the value in force for a dotted key
+ * ("connector.retry.first", or the last part alone, or a section). Returns the number of options explained; 0
+ * adds a "did you mean" line. `conf` may be NULL: then no values are shown. */
 int conf_explain(const struct conf *conf, const char *key, struct buf *out);
 
-/* The options as a manual page's body (mdoc) and as a commented sample file: what `make` calls to generate both. */
+/* The options as a manual page's body (mdoc) and as a commented sample file: what `make` calls to generate
+ * both. */
 void conf_print_manual(struct buf *out);
 void conf_print_sample(struct buf *out);
 
@@ -85,7 +95,12 @@ void conf_print_sample(struct buf *out);
 const struct conf_connector *conf_connector_find(const struct conf_root *root, const char *name);
 
 /* True where a sending schedule ("always", "never", or a schedule's name) is open at this time (seconds since
- * 1970; windows are local time). */
+ * 1970; windows are local time). A schedule without windows is never open; NULL is always. */
 bool conf_schedule_open(const struct conf_root *root, const char *schedule, int64_t now_s);
+
+/* When a run by this schedule is next due: the first of its `at` times (local time) behind `after_s`, or
+ * `every` after it, whichever comes first, in seconds since 1970. -1 where it names no such time ("never",
+ * "always", a schedule of windows only, an unknown name). `after_s` is the time of the run before. */
+int64_t conf_schedule_next(const struct conf_root *root, const char *schedule, int64_t after_s);
 
 #endif
