@@ -14,6 +14,8 @@ static struct {
     bool started;
 } state;
 
+__extension__ typedef unsigned __int128 wide;
+
 #define COUNTER_MASK ((UINT64_C(1) << 50) - 1)
 
 void
@@ -37,10 +39,10 @@ id_new(char id[ID_LEN + 1])
         now = state.last_ms;
     state.last_ms = now;
     uint64_t counter = state.counter++ & COUNTER_MASK;
-    unsigned __int128 bits = (unsigned __int128)state.slot << 50 | counter;
-    bits |= (unsigned __int128)state.node << 66;
+    wide bits = (wide)state.slot << 50 | counter;
+    bits |= (wide)state.node << 66;
     uint64_t ms = (uint64_t)now & ((UINT64_C(1) << 48) - 1);
-    bits |= (unsigned __int128)ms << 82;
+    bits |= (wide)ms << 82;
     unsigned top = (unsigned)(ms >> 46);
     for (int i = ID_LEN - 1; i > 0; i--) {
         id[i] = digits[(unsigned)bits & 31];

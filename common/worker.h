@@ -61,7 +61,7 @@ struct job {
     char name[QUEUE_NAME_MAX];       /* in that folder */
     struct queue_name parts;
     int fd;                          /* locked, read and write; for DROP folders read only */
-    struct queue_file file;          /* read and checked; zero in READY and DROP folders */
+    struct queue_file file;          /* read and checked; zero in a DROP folder */
     struct arena *arena;
     void *data;                      /* the worker's */
     int64_t taken_ms;                /* monotonic */
@@ -73,17 +73,19 @@ struct job {
 
 struct worker {
     enum worker_id id;
-    unsigned max_in_hand; /* 1 for workers that answer at once */
+    unsigned max_in_hand; /* 1 to 256; how many jobs are claimed at a time, those judged in one batch included */
     unsigned threads;     /* of the commit pool; 0: none */
-    bool raw;             /* take() gets files unread: READY and DROP folders */
+    bool raw;             /* take() gets files unread (DROP): job->data is then the file's true name (const char *) */
     bool network;         /* seccomp leaves sockets to it */
 
     /* Called once, before the sandbox closes: open listeners, load tables, keys, modules. 0, or -errno after it said why. */
     int (*prepare)(struct service *service);
     /* Called once inside the sandbox, after recovery, when the loop is about to run. May be NULL. */
     int (*begin)(struct service *service);
-    /* Looks at one message. */
+    /* Looks at one message. Called with a message that cannot be read only by workers with `raw`. */
     struct judgement (*take)(struct service *service, struct job *job);
+    /* A stranger's file that could not be opened (raw workers): `name` is hostile, `error` an errno. May be NULL. */
+    void (*refused)(struct service *service, const char *name, int error);
     /* Called about once a second. May be NULL. */
     void (*tick)(struct service *service);
     /* Called when the worker shall end: stop listening, close what is idle. May be called more than once. May be NULL. */
@@ -92,9 +94,9 @@ struct worker {
     bool (*busy)(struct service *service);
     /* Called last. May be NULL. */
     void (*finish)(struct service *service);
-    /* Recovery of one complete file of the worker's own Temp whose row needs more than the general rules (which are: part
-     * and request by their parent's journal, `replaces` removed, then the REWRITE move). May be NULL. */
-    int (*recover)(struct service *service, const char *name, struct queue_file *file);
+    /* Recovery of a complete file of the worker's own Temp whose row needs more than the general rules (worker_recover.c):
+     * returns true where it did all, or false to let those go on. May be NULL. */
+    bool (*recover)(struct service *service, const char *name, struct queue_file *file);
 };
 
 /* The process around a worker. Members are read by workers; only `data` is theirs to write. */
@@ -112,6 +114,8 @@ struct service {
     bool ending;                            /* no new work */
     bool full;                              /* the spool has too little room: take nothing from outside (4.3.1) */
     bool on_hold;                           /* an operator holds this worker's direction */
+    bool resting;                           /* the worker's to set: takes nothing now (its schedule is closed) */
+    unsigned max_in_hand;                   /* the worker's to lower in prepare() */
     void *data;                             /* the worker's */
     struct service_inside *inside;          /* the skeleton's */
 };
@@ -120,7 +124,6 @@ struct service {
  *     -c FILE            configuration file, or          --conf-fd N     snapshot made by the master
  *     --connector NAME   for workers per connector       --slot N        number of the process, for ids
  *     --listen A=FD      a listening socket, repeated    --once          run until idle, then exit 0
- *     --after-crash N    the signal that ended the one before
  * Exit status: 0 ended as asked; 3 configuration; 70 a bug; 71 the system refused something needed (the master waits
  * before it starts the worker again). */
 int worker_main(const struct worker *worker, int argc, char **argv);
@@ -136,8 +139,14 @@ int service_folder(struct service *service, enum folder folder, const char *conn
 /* A listening socket that the master opened for `address`, or one opened now (by hand as a user). -errno with why. */
 int service_listener(struct service *service, const char *address, struct why *why);
 
+/* In prepare(): a file or folder outside the spool that the sandbox shall leave to the worker. */
+void service_allow_path(struct service *service, const char *path, bool write);
+
 /* Names in a folder are looked at again soon (all of them). */
 void service_rescan(struct service *service, enum folder folder);
+
+/* Everything deferred so far becomes due (an outage is over, an operator asks): each message once. */
+void service_run_deferred(struct service *service);
 
 /* Writes a new file's record of the road: the log line `id=... verdict=... from=... to=... why=...`. */
 void service_log_move(struct service *service, const char *id, enum folder from, const char *connector,
@@ -191,17 +200,27 @@ int job_request_report(struct job *job, const struct recipient_mark *marks, size
 /* Appends recipient marks, and applies them to job->file.envelope. The judgement's `sync` must be set then. */
 int job_mark(struct job *job, const struct recipient_mark *marks, size_t n_marks, struct why *why);
 
+/* Marks all pending recipients that this message is responsible for FAILED with this reason, and tracks it. The judgement to
+ * return is FAIL (with `sync`), or NONE where the journal could not be written (the message is taken again). */
+struct judgement job_fail(struct job *job, const struct why *why);
+
+/* One tracking record for a recipient. */
+void job_track(const struct job *job, enum track_event event, const struct recipient *recipient, struct span translated,
+               const struct why *why, const char *remote);
+
 /* Appends an entry and applies it. */
 int job_journal(struct job *job, const struct journal_entry *entry, struct why *why);
 
 /* Splits a message: for each part the recipients (indexes) and the connector. Writes all parts, fsyncs them, appends
  * *committed* to the parent and fsyncs it, moves the parts into their MTS-OUT. The caller then judges DONE (SPLIT). On
- * error nothing was moved. */
+ * error the message stays where it is, and is split again or, where *committed* was reached, goes on from there
+ * (job_split_resume: moves what is left in Temp). */
 struct split_part {
     const char *connector;
     const uint32_t *recipients;
     size_t n_recipients;
 };
 int job_split(struct job *job, const struct split_part *parts, size_t n_parts, struct why *why);
+int job_split_resume(struct job *job, struct why *why);
 
 #endif

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -161,6 +162,34 @@ int
 spool_remove(int folder_fd, const char *name)
 {
     return unlinkat(folder_fd, name, 0) == 0 ? 0 : -errno;
+}
+
+int
+spool_lock(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
+int
+spool_claim(int folder_fd, const char *name)
+{
+    struct stat open_file, named;
+    int fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = spool_lock(fd);
+    if (r == 0 && (fstat(fd, &open_file) < 0 || fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0))
+        r = -errno;
+    if (r == 0 && (open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev))
+        r = -ENOENT;
+    if (r == 0 && !S_ISREG(open_file.st_mode))
+        r = -EINVAL;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
 }
 
 /* mkdir -p below the spool. */

@@ -101,6 +101,15 @@ int spool_move(int from_fd, const char *from_name, int to_fd, const char *to_nam
 /* Unlinks a name. Returns 0 or -errno. */
 int spool_remove(int folder_fd, const char *name);
 
+/* Takes an exclusive lock (flock) without waiting: 0, -EBUSY where somebody else has it, or -errno. The lock ends with
+ * the descriptor. Whoever acts on a queue file, worker or command, holds it. */
+int spool_lock(int fd);
+
+/* Opens a queue file for reading and appending, locks it, and checks that the name still belongs to that file: the claim
+ * that comes before any act. Returns a descriptor; -ENOENT (moved on), -EBUSY (locked), -ELOOP or -EINVAL (no regular
+ * file), or -errno. */
+int spool_claim(int folder_fd, const char *name);
+
 /* Creates the whole tree for these connectors below `spool_path` (mode 0700 folders; the installer and master
  * give owners and groups, see common/ownership.h). Existing folders are left alone. Returns 0, or -errno with `why`
  * naming the path. */

@@ -1,0 +1,202 @@
+/* maker.c - new queue files: written in Temp, made durable, moved to where flow.def says (see worker.h)
+ *
+ *     new --> add... --> commit: finish, record, fsync, remove the source, move --> done
+ *                  \--> drop
+ *
+ * A file in Temp that is complete is accepted mail (recovery moves it on); one that is not complete is nothing. So the
+ * tracking record is written when the file is complete and before it is moved, and a failed fsync removes the file: it is
+ * never synced again.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+
+struct maker {
+    struct service *service;
+    struct envelope *envelope;
+    struct queue_writer *writer;
+    struct buf journal;
+    char stem[QUEUE_NAME_MAX];
+    void (*done)(void *arg, int result);
+    void *arg;
+    bool source_removed;
+    struct maker *next; /* in the list of stuck ones */
+    struct commit commit;
+};
+
+struct maker *
+maker_new(struct service *service, const char *stem, struct envelope *envelope, size_t reserve, struct why *why)
+{
+    struct queue_writer *writer = queue_writer_new(service->temp_fd, stem, reserve, why);
+    if (writer == NULL)
+        return NULL;
+    struct maker *maker = xmalloc(sizeof *maker);
+    maker->service = service;
+    maker->envelope = envelope;
+    maker->writer = writer;
+    maker->journal = (struct buf){0};
+    maker->source_removed = false;
+    maker->next = NULL;
+    snprintf(maker->stem, sizeof maker->stem, "%s", stem);
+    return maker;
+}
+
+int
+maker_add(struct maker *maker, const void *bytes, size_t len)
+{
+    return queue_writer_add(maker->writer, bytes, len);
+}
+
+uint64_t
+maker_bytes(const struct maker *maker)
+{
+    return queue_writer_bytes(maker->writer);
+}
+
+void
+maker_journal(struct maker *maker, const struct journal_entry *entry)
+{
+    journal_print(entry, &maker->journal);
+}
+
+static void
+maker_free(struct maker *maker)
+{
+    queue_writer_drop(maker->writer);
+    buf_clear(&maker->journal);
+    free(maker);
+}
+
+void
+maker_drop(struct maker *maker)
+{
+    if (maker != NULL)
+        maker_free(maker);
+}
+
+/* The file could not be made durable or moved. Before its source was removed it is nothing and goes; after that it is the
+ * only copy, stays in Temp, and its move is tried again. */
+static bool
+maker_stuck(struct maker *maker)
+{
+    struct service *service = maker->service;
+    const struct commit_step *failed = &maker->commit.steps[maker->commit.failed];
+    bool only_copy = maker->source_removed && failed->op == COMMIT_MOVE && maker->commit.result != -EEXIST;
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "cannot %s: %s%s",
+            failed->op == COMMIT_MOVE     ? "move it out of Temp"
+            : failed->op == COMMIT_REMOVE ? "remove what it replaces"
+                                          : "make it durable (fsync)",
+            strerror(-maker->commit.result), only_copy ? "; the file stays in Temp and is moved later" : "");
+    state_error(service, strerror(-maker->commit.result));
+    if (!only_copy)
+        spool_remove(service->temp_fd, maker->stem);
+    return only_copy;
+}
+
+static void
+on_commit(struct commit *commit)
+{
+    struct maker *maker = commit->arg;
+    struct service *service = maker->service;
+    void (*done)(void *, int) = maker->done;
+    void *arg = maker->arg;
+    int result = commit->result;
+    if (result < 0 && maker_stuck(maker)) {
+        maker->next = service->inside->stuck;
+        service->inside->stuck = maker;
+        maker->done = NULL;
+        result = 0; /* it is accepted */
+    } else {
+        maker_free(maker);
+    }
+    if (done != NULL)
+        done(arg, result);
+}
+
+/* Called by the tick: moves what is complete in Temp and could not be moved before. */
+void
+makers_retry(struct service *service)
+{
+    struct maker **at = &service->inside->stuck;
+    while (*at != NULL) {
+        struct maker *maker = *at;
+        const struct commit_step *move = &maker->commit.steps[maker->commit.failed];
+        if (spool_move(move->fd, move->name, move->to_fd, move->to_name) < 0) {
+            at = &maker->next;
+            continue;
+        }
+        *at = maker->next;
+        maker_free(maker);
+    }
+}
+
+static void
+track_recipients(const struct maker *maker, const struct maker_goal *goal)
+{
+    const struct envelope *envelope = maker->envelope;
+    struct track_record record = {.event = goal->track,
+                                  .id = maker->stem,
+                                  .connector = maker->service->connector_name,
+                                  .sender = envelope->originator.value,
+                                  .msgid = envelope->msgid,
+                                  .subject = envelope->subject,
+                                  .parent = envelope->parent,
+                                  .remote = envelope->client,
+                                  .bytes = maker_bytes(maker),
+                                  .n_rcpts = envelope->n_recipients};
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        if (envelope->recipients[i].listed)
+            continue;
+        record.rcpt = envelope->recipients[i].address.value;
+        track_add(&record);
+    }
+}
+
+/* Says that the message is not to be had after all: the counterpart of the record written before the fsync. */
+static void
+finish_failed(struct maker *maker, int result, void (*done)(void *, int), void *arg)
+{
+    maker_free(maker);
+    if (done != NULL)
+        done(arg, result);
+}
+
+void
+maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(void *arg, int result), void *arg)
+{
+    struct service *service = maker->service;
+    const struct move_row *move = flow_find(service->worker->id, goal->from, goal->verdict);
+    BUG_UNLESS(move != NULL && move->how == HOW_REWRITE);
+    const char *connector = goal->connector != NULL ? goal->connector : service->connector_name;
+    struct why why;
+    int to = service_folder(service, move->to, connector);
+    int fd = to < 0 ? to : queue_writer_finish(maker->writer, maker->envelope, buf_span(&maker->journal), &why);
+    if (fd < 0) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "%s", to < 0 ? "the folder it goes to cannot be opened" : why.text);
+        finish_failed(maker, fd, done, arg);
+        return;
+    }
+    if (goal->track != TRACK_COUNT)
+        track_recipients(maker, goal);
+    service_log_move(service, maker->stem, goal->from, service->connector_name, move->verdict, move->to,
+                     folder_table[move->to].per == PER_ONE ? NULL : connector, &goal->why);
+    maker->done = done;
+    maker->arg = arg;
+    maker->source_removed = goal->source_fd >= 0 && goal->source_name != NULL;
+    commit_init(&maker->commit, on_commit, maker);
+    commit_add_sync(&maker->commit, fd);
+    if (maker->source_removed)
+        commit_add_remove(&maker->commit, goal->source_fd, goal->source_name);
+    commit_add_move(&maker->commit, service->temp_fd, maker->stem, to, maker->stem);
+    commit_add_close(&maker->commit, fd);
+    if (service->pool != NULL) {
+        commit_submit(service->pool, &maker->commit);
+        return;
+    }
+    log_flush();
+    commit_run(&maker->commit);
+    on_commit(&maker->commit);
+}

@@ -1,0 +1,263 @@
+/* sandbox.c - what a worker may still do, derived from its moves (see worker.h)
+ *
+ * Landlock: every folder that flow.def lets the worker take from or put into, its own Temp, and a few files to read.
+ * All its message folders get the same rights on files, since a rename into a folder with more rights is refused (EXDEV);
+ * direction is expressed by REMOVE_FILE (takes), MAKE_REG (puts) and REFER (both). What the kernel's version of Landlock
+ * cannot express is left out and said in the worker's status.
+ *
+ * seccomp: calls that no worker needs are refused with EPERM; those who have no network get no sockets. The rest is
+ * allowed: a list of all that libraries may call would break with the next C library.
+ *
+ * A worker started by an ordinary user is confined by the same code; only the change of user is missing.
+ *
+ * Sources: landlock(7), landlock_create_ruleset(2), seccomp(2).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+
+/* Rights that a Debian 12 header does not know by name; the kernel may. */
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+#define NET_BIND_TCP         (1ULL << 0)
+#define NET_CONNECT_TCP      (1ULL << 1)
+#define SCOPE_ABSTRACT_UNIX  (1ULL << 0)
+#define SCOPE_SIGNAL         (1ULL << 1)
+
+#define FILE_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define TAKE_RIGHTS (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER)
+#define PUT_RIGHTS  (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
+#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FOREIGN_RIGHTS (TAKE_RIGHTS | PUT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_DIR)
+
+/* The structure of ABI 6; older kernels are given a shorter one. */
+struct ruleset_attr {
+    uint64_t handled_access_fs, handled_access_net, scoped;
+};
+
+struct ruleset {
+    int fd, abi;
+    uint64_t handled;
+};
+
+static uint64_t
+fs_rights_of(int abi)
+{
+    uint64_t all = (1ULL << 13) - 1; /* ABI 1: EXECUTE to MAKE_SYM */
+    if (abi >= 2)
+        all |= LANDLOCK_ACCESS_FS_REFER;
+    if (abi >= 3)
+        all |= LANDLOCK_ACCESS_FS_TRUNCATE;
+    if (abi >= 5)
+        all |= LANDLOCK_ACCESS_FS_IOCTL_DEV;
+    return all;
+}
+
+static int
+ruleset_new(struct service *service, struct ruleset *ruleset)
+{
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 2) /* ABI 1 refuses every move between folders: no use here */
+        return -ENOSYS;
+    ruleset->abi = (int)abi;
+    ruleset->handled = fs_rights_of(ruleset->abi);
+    struct ruleset_attr attr = {.handled_access_fs = ruleset->handled};
+    if (abi >= 4 && !service->worker->network)
+        attr.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
+    if (abi >= 6)
+        attr.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
+    long fd = syscall(SYS_landlock_create_ruleset, &attr, size, 0);
+    if (fd < 0)
+        return -errno;
+    ruleset->fd = (int)fd;
+    return 0;
+}
+
+static void
+allow_fd(struct ruleset *ruleset, int fd, uint64_t rights)
+{
+    struct landlock_path_beneath_attr attr = {.allowed_access = rights & ruleset->handled, .parent_fd = fd};
+    struct stat st;
+    if (fstat(fd, &st) == 0 && !S_ISDIR(st.st_mode))
+        attr.allowed_access &= FILE_RIGHTS | LANDLOCK_ACCESS_FS_IOCTL_DEV;
+    syscall(SYS_landlock_add_rule, ruleset->fd, LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
+}
+
+static void
+allow_path(struct ruleset *ruleset, int at, const char *path, uint64_t rights)
+{
+    int fd = openat(at, path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    allow_fd(ruleset, fd, rights);
+    close(fd);
+}
+
+/* A folder of the spool, for one connector or for all. */
+static void
+allow_folder(struct service *service, struct ruleset *ruleset, enum folder folder, uint64_t rights, bool all)
+{
+    char path[SPOOL_PATH_MAX];
+    struct service_inside *in = service->inside;
+    if (folder_table[folder].per == PER_ONE) {
+        folder_path(folder, NULL, path);
+        allow_path(ruleset, service->spool_fd, path, rights);
+        return;
+    }
+    for (size_t i = 0; i < in->n_connectors; i++) {
+        if (!all && strcmp(in->connectors[i], service->connector_name) != 0)
+            continue;
+        folder_path(folder, in->connectors[i], path);
+        allow_path(ruleset, service->spool_fd, path, rights);
+    }
+}
+
+/* The worker's row of flow.def. A gateway of one connector gets that connector's folders; the host's inbound gateway also
+ * MTS-IN of those whose sessions come to the host's port (`from`). */
+static void
+allow_moves(struct service *service, struct ruleset *ruleset)
+{
+    enum worker_id id = service->worker->id;
+    bool all = worker_table[id].per == PER_ONE || (id == WORKER_INBOUND && service->connector == NULL);
+    for (unsigned i = 0; i < FOLDER_COUNT; i++) {
+        enum folder folder = (enum folder)i;
+        if (flow_takes(id, folder))
+            allow_folder(service, ruleset, folder, TAKE_RIGHTS | (flow_puts(id, folder) ? PUT_RIGHTS : 0), all);
+        else if (flow_puts(id, folder))
+            allow_folder(service, ruleset, folder, PUT_RIGHTS, all);
+    }
+}
+
+/* Its own Temp (both lanes), control, tracking log; the book for all. */
+static void
+allow_common(struct service *service, struct ruleset *ruleset)
+{
+    char folder[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 100];
+    folder_path(FOLDER_TEMP, NULL, folder);
+    for (int lane = 0; lane < STATE_LANES; lane++) {
+        snprintf(path, sizeof path, "%s/%s.%d", folder, service->instance, lane);
+        allow_path(ruleset, service->spool_fd, path, TAKE_RIGHTS | PUT_RIGHTS);
+    }
+    allow_path(ruleset, service->spool_fd, folder, LANDLOCK_ACCESS_FS_READ_DIR);
+    folder_path(FOLDER_CONTROL, NULL, folder);
+    snprintf(path, sizeof path, "%s/%s", folder, service->instance);
+    allow_path(ruleset, service->spool_fd, path, READ_RIGHTS);
+    folder_path(FOLDER_BOOK, NULL, folder);
+    allow_path(ruleset, service->spool_fd, folder, READ_RIGHTS);
+    folder_path(FOLDER_TRACK, NULL, folder);
+    allow_path(ruleset, service->spool_fd, folder,
+               LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG);
+    for (size_t i = 0; i < service->inside->n_paths; i++) {
+        const struct allowed_path *allowed = &service->inside->paths[i];
+        allow_path(ruleset, AT_FDCWD, allowed->path, allowed->write ? FOREIGN_RIGHTS : READ_RIGHTS);
+    }
+}
+
+void
+service_allow_path(struct service *service, const char *path, bool write)
+{
+    struct service_inside *in = service->inside;
+    in->paths = xrealloc(in->paths, (in->n_paths + 1) * sizeof *in->paths);
+    in->paths[in->n_paths++] = (struct allowed_path){xstrdup(path), write};
+}
+
+static int
+enter_landlock(struct service *service, struct ruleset *ruleset)
+{
+    int r = ruleset_new(service, ruleset);
+    if (r < 0)
+        return r;
+    allow_moves(service, ruleset);
+    allow_common(service, ruleset);
+    if (syscall(SYS_landlock_restrict_self, ruleset->fd, 0) < 0)
+        r = -errno;
+    close(ruleset->fd);
+    return r;
+}
+
+/* What no worker has a use for. */
+static const int refused_calls[] = {
+    SCMP_SYS(execve),        SCMP_SYS(execveat),      SCMP_SYS(ptrace),           SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev), SCMP_SYS(mount),     SCMP_SYS(umount2),          SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),        SCMP_SYS(unshare),       SCMP_SYS(setns),            SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(keyctl),           SCMP_SYS(add_key),
+    SCMP_SYS(request_key),   SCMP_SYS(init_module),   SCMP_SYS(finit_module),     SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),    SCMP_SYS(kexec_file_load), SCMP_SYS(reboot),         SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),       SCMP_SYS(settimeofday),  SCMP_SYS(clock_settime),    SCMP_SYS(adjtimex),
+    SCMP_SYS(acct),          SCMP_SYS(quotactl),      SCMP_SYS(io_uring_setup),   SCMP_SYS(io_uring_enter),
+    SCMP_SYS(open_by_handle_at), SCMP_SYS(link),      SCMP_SYS(linkat),           SCMP_SYS(symlink),
+    SCMP_SYS(symlinkat),     SCMP_SYS(mknod),         SCMP_SYS(mknodat),          SCMP_SYS(setuid),
+    SCMP_SYS(setgid),        SCMP_SYS(setreuid),      SCMP_SYS(setregid),         SCMP_SYS(setresuid),
+    SCMP_SYS(setresgid),     SCMP_SYS(setgroups),     SCMP_SYS(setfsuid),         SCMP_SYS(setfsgid),
+    SCMP_SYS(chown),         SCMP_SYS(fchown),        SCMP_SYS(lchown),           SCMP_SYS(fchownat),
+    SCMP_SYS(personality),   SCMP_SYS(modify_ldt),    SCMP_SYS(iopl),             SCMP_SYS(ioperm),
+    SCMP_SYS(kill),          SCMP_SYS(tkill),         SCMP_SYS(pidfd_open),       SCMP_SYS(pidfd_getfd),
+};
+
+static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
+                                    SCMP_SYS(accept), SCMP_SYS(accept4)};
+
+static int
+refuse(scmp_filter_ctx filter, const int *calls, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+        if (r < 0 && r != -EDOM) /* -EDOM: this processor has no such call */
+            return r;
+    }
+    return 0;
+}
+
+static int
+enter_seccomp(struct service *service)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (filter == NULL)
+        return -ENOMEM;
+    int r = refuse(filter, refused_calls, COUNT_OF(refused_calls));
+    if (r == 0 && !service->worker->network)
+        r = refuse(filter, network_calls, COUNT_OF(network_calls));
+    if (r == 0)
+        r = seccomp_load(filter);
+    seccomp_release(filter);
+    return r;
+}
+
+int
+sandbox_enter(struct service *service, char *told, size_t size)
+{
+    struct ruleset ruleset = {.fd = -1};
+    tzset(); /* reads its file while it may */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    if (!service->root->privileges.sandbox) {
+        snprintf(told, size, "uid %u, no new privileges, no sandbox by configuration", geteuid());
+        return 0;
+    }
+    int landlock = enter_landlock(service, &ruleset);
+    int seccomp = enter_seccomp(service);
+    char lock[80];
+    if (landlock < 0)
+        snprintf(lock, sizeof lock, "no Landlock (%s)", strerror(-landlock));
+    else
+        snprintf(lock, sizeof lock, "Landlock ABI %d%s%s", ruleset.abi, ruleset.abi < 3 ? " (no truncate)" : "",
+                 ruleset.abi < 4 ? " (no network rules)" : ruleset.abi < 6 ? " (no signal scope)" : "");
+    snprintf(told, size, "uid %u%s, no new privileges, %s, %s", geteuid(),
+             geteuid() == 0 ? " (root: started without master)" : "", lock, seccomp < 0 ? "no seccomp" : "seccomp");
+    return 0;
+}

@@ -1,0 +1,133 @@
+/* worker_inside.h - what the chapters of the skeleton share; workers include worker.h only
+ *
+ *     worker.c           arguments, start, loop, end
+ *     worker_names.c     folders, inotify, scans, names that wait for their time
+ *     worker_jobs.c      claiming, judging, acting
+ *     worker_state.c     the state file, suspects after a crash
+ *     worker_recover.c   the sweep of Temp
+ *     worker_control.c   operators' commands: holds, levels, runs
+ *     maker.c, parts.c   new queue files; parts and report requests
+ *     sandbox.c          confinement, derived from the moves
+ */
+#ifndef VIADUCT_WORKER_INSIDE_H
+#define VIADUCT_WORKER_INSIDE_H
+
+#include "common/worker.h"
+#include "common/worker_state.h"
+
+struct event;
+
+/* A folder that the worker takes from, and the names seen in it. */
+struct source {
+    enum folder folder;
+    const char *connector; /* "" for folders there is one of */
+    int fd, watch;
+    bool rescan;           /* names may be there that are not in the ring */
+    int64_t rescan_ms;     /* monotonic: when to look again in any case; 0: not planned */
+    size_t stride;         /* of the ring's names: strangers' names are longer */
+    char *ring;
+    size_t ring_size, ring_first, ring_count;
+};
+
+struct opened {
+    enum folder folder;
+    const char *connector;
+    int fd;
+};
+
+/* A name that waits for its time (Deferred). */
+struct waiting {
+    int64_t time_s;
+    uint32_t source;
+    char name[QUEUE_NAME_MAX];
+};
+
+/* A file or folder outside the spool that the sandbox leaves to the worker. */
+struct allowed_path {
+    const char *path;
+    bool write;
+};
+
+struct listener {
+    const char *address;
+    int fd;
+};
+
+struct service_inside {
+    struct source *sources;
+    size_t n_sources, next_source; /* whose turn it is */
+    struct opened *opened;
+    size_t n_opened;
+    int notify_fd;
+    struct event *notify_event, *tick_event, *term_event, *int_event, *hup_event;
+    struct waiting *heap; /* earliest first */
+    size_t n_heap;
+    int64_t horizon_s;    /* names due at or after this may not be in the heap; INT64_MAX: all are */
+    struct job *free_jobs, *settled, **settled_end;
+    struct job *jobs;
+    unsigned n_jobs, in_hand;
+    struct state_page *state;
+    int lane, lane_fd;    /* Temp/<instance>.<lane>, locked */
+    char lane_name[96];   /* "<instance>.<lane>" */
+    int control_fd, control_watch;
+    struct listener *listeners;
+    size_t n_listeners;
+    struct allowed_path *paths;
+    size_t n_paths;
+    const char **connectors; /* "host" and all of the configuration */
+    size_t n_connectors;
+    int64_t run_ms;        /* wall clock: a run of everything deferred began; 0: none */
+    int64_t run_obeyed_ns; /* which one */
+    int64_t pause_until_ms;  /* the spool refused a move: wait */
+    int64_t full_checked_ms;
+    int64_t hold_until_s;    /* 0: no end */
+    int exit_status;
+    bool suspects_running;
+    struct source *suspect_source;
+    char suspect_name[QUEUE_NAME_MAX];
+    struct maker *stuck;     /* committed files whose last move failed: tried again by tick */
+};
+
+/* worker_names.c */
+int names_open(struct service *service);
+void names_scan_planned(struct service *service, bool all);
+bool names_next(struct service *service, struct source **source, char name[256]);
+bool names_pending(const struct service *service);
+void names_put(struct source *source, const char *name);
+void names_wait(struct service *service, struct source *source, const char *name, int64_t time_s);
+bool names_due(const struct service *service, int64_t now_s);
+void names_make_due(struct service *service, int64_t now_s, size_t most);
+struct source *names_source(struct service *service, enum folder folder, const char *connector);
+
+/* worker_jobs.c */
+void jobs_init(struct service *service);
+void jobs_take(struct service *service);
+void jobs_act(struct service *service);
+
+/* worker_state.c */
+int state_open(struct service *service);
+void state_begin_suspects(struct service *service);
+bool state_next_suspect(struct service *service);
+void state_hold_slot(struct service *service, struct job *job);
+void state_free_slot(struct service *service, struct job *job);
+bool state_is_poison(struct service *service, const struct job *job);
+void state_suspect_passed(struct service *service, const struct job *job);
+void state_error(struct service *service, const char *text);
+void state_close(struct service *service);
+
+/* worker_recover.c */
+int recover_temp(struct service *service);
+
+/* worker_control.c */
+int control_open(struct service *service);
+void control_read(struct service *service);
+void control_tick(struct service *service);
+
+/* maker.c */
+void makers_retry(struct service *service);
+
+/* sandbox.c: 0, or -errno where a sandbox that the configuration wants could not be had at all; `told` says in words how the
+ * process is confined and what the kernel could not give. */
+int sandbox_enter(struct service *service, char *told, size_t size);
+
+#endif

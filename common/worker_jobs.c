@@ -1,0 +1,428 @@
+/* worker_jobs.c - claiming, judging, acting (see worker.h)
+ *
+ *     a name --claim--> a job --take()--> a judgement --act--> a move
+ *
+ * Acting is done in batches at the end of each turn of the loop: all log lines and tracking records of the batch
+ * are written first, by one write each, then the moves are made. A kill in between leaves records of moves that were not
+ * made; they are made at the next start and told of again, and readers drop the repetition.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+
+enum { ARENA_CAP = 160 << 20, BATCH = 64, PAUSE_MS = 1000, BUSY_RESCAN_MS = 1000 };
+
+void
+jobs_init(struct service *service)
+{
+    struct service_inside *in = service->inside;
+    in->n_jobs = service->max_in_hand;
+    BUG_UNLESS(in->n_jobs >= 1 && in->n_jobs <= STATE_SLOTS);
+    in->jobs = xcalloc(in->n_jobs, sizeof *in->jobs);
+    for (unsigned i = in->n_jobs; i-- > 0;) {
+        struct job *job = &in->jobs[i];
+        job->service = service;
+        job->slot = i;
+        job->next = in->free_jobs;
+        in->free_jobs = job;
+    }
+}
+
+/* ---- claim ---- */
+
+static bool
+in_hand(const struct service_inside *in, const struct source *source, const char *name)
+{
+    for (unsigned i = 0; in->in_hand > 0 && i < in->n_jobs; i++) {
+        const struct job *job = &in->jobs[i];
+        if (job->fd > 0 && job->folder == source->folder && strcmp(job->name, name) == 0 &&
+            strcmp(job->connector, source->connector) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+free_job(struct service *service, struct job *job)
+{
+    struct service_inside *in = service->inside;
+    state_free_slot(service, job);
+    close(job->fd);
+    arena_reset(job->arena);
+    job->fd = 0;
+    job->data = NULL;
+    job->next = in->free_jobs;
+    in->free_jobs = job;
+    in->in_hand--;
+}
+
+static struct job *
+new_job(struct service *service, const struct source *source, const char *name, int fd)
+{
+    struct service_inside *in = service->inside;
+    struct job *job = in->free_jobs;
+    in->free_jobs = job->next;
+    in->in_hand++;
+    if (job->arena == NULL)
+        job->arena = arena_new(ARENA_CAP);
+    job->folder = source->folder;
+    job->connector = source->connector;
+    job->fd = fd;
+    job->data = NULL;
+    job->next = NULL;
+    job->taken_ms = monotonic_ms();
+    memset(&job->file, 0, sizeof job->file);
+    snprintf(job->name, sizeof job->name, "%.*s", QUEUE_NAME_MAX - 1, name);
+    state_hold_slot(service, job);
+    return job;
+}
+
+/* A stranger's file: opened without following links or waiting for a FIFO's other end; the worker checks the rest. */
+static int
+claim_stranger(const struct source *source, const char *name)
+{
+    int fd = openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int
+claim(struct source *source, const char *name)
+{
+    int fd = spool_claim(source->fd, name);
+    if (fd == -EBUSY)
+        source->rescan_ms = monotonic_ms() + BUSY_RESCAN_MS;
+    if (fd < 0 && fd != -ENOENT && fd != -EBUSY)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "cannot open it in %s: %s", folder_name(source->folder),
+                strerror(-fd));
+    return fd;
+}
+
+/* ---- judge ---- */
+
+static struct judgement
+read_and_take(struct service *service, struct job *job)
+{
+    struct why why;
+    if (state_is_poison(service, job))
+        return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %d times", service->instance, STATE_CRASHES_MAX);
+    if (service->worker->raw)
+        return service->worker->take(service, job);
+    int r = queue_file_read(job->fd, job->arena, &job->file, &why);
+    if (r == -EINVAL || r == -EBADMSG || r == -ENOMEM)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = why};
+    if (r < 0) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, job->name, "%s; it stays in %s and is looked at again", why.text,
+                folder_name(job->folder));
+        return (struct judgement){.verdict = VERDICT_NONE};
+    }
+    return service->worker->take(service, job);
+}
+
+void
+job_settle(struct job *job, struct judgement judgement)
+{
+    struct service_inside *in = job->service->inside;
+    BUG_UNLESS(!judgement.later && job->next == NULL && in->settled_end != &job->next);
+    job->judgement = judgement;
+    *in->settled_end = job;
+    in->settled_end = &job->next;
+}
+
+static void
+take_name(struct service *service, struct source *source, const char *name)
+{
+    bool raw = service->worker->raw;
+    struct queue_name parts = {0};
+    if ((!raw && !queue_name_parse(name, &parts)) || in_hand(service->inside, source, name))
+        return;
+    int fd = raw ? claim_stranger(source, name) : claim(source, name);
+    if (fd < 0 && !raw)
+        return;
+    if (fd < 0 && (fd == -ENOENT || service->worker->refused == NULL))
+        return;
+    if (fd < 0) {
+        service->worker->refused(service, name, -fd);
+        return;
+    }
+    struct job *job = new_job(service, source, name, fd);
+    job->parts = parts;
+    if (raw)
+        job->data = arena_copy(job->arena, span_of(name));
+    struct judgement judgement = read_and_take(service, job);
+    if (!judgement.later)
+        job_settle(job, judgement);
+}
+
+static bool
+take_suspect(struct service *service)
+{
+    struct service_inside *in = service->inside;
+    if (!in->suspects_running || in->in_hand > 0)
+        return in->suspects_running;
+    if (state_next_suspect(service))
+        take_name(service, in->suspect_source, in->suspect_name);
+    return in->suspects_running;
+}
+
+void
+jobs_take(struct service *service)
+{
+    struct service_inside *in = service->inside;
+    struct source *source;
+    char name[256];
+    if (service->ending || service->on_hold || service->resting || monotonic_ms() < in->pause_until_ms || take_suspect(service))
+        return;
+    names_make_due(service, time_ms() / 1000, BATCH);
+    for (unsigned i = 0; i < BATCH && in->in_hand < in->n_jobs && names_next(service, &source, name); i++)
+        take_name(service, source, name);
+}
+
+/* ---- act ---- */
+
+/* The connector in whose folder the message goes on. Badmail of a message without one: where it came from. */
+static const char *
+destination_connector(struct service *service, const struct job *job)
+{
+    if (job->judgement.connector != NULL)
+        return job->judgement.connector;
+    if (*job->connector != '\0')
+        return job->connector;
+    for (size_t i = 0; i < service->inside->n_connectors; i++)
+        if (span_equal(job->file.envelope.origin, span_of(service->inside->connectors[i])))
+            return service->inside->connectors[i];
+    return "host";
+}
+
+void
+service_log_move(struct service *service, const char *id, enum folder from, const char *connector,
+                 enum verdict verdict, enum folder to, const char *to_connector, const struct why *why)
+{
+    bool notable = verdict == VERDICT_BAD || verdict == VERDICT_FAIL || verdict == VERDICT_DEFER;
+    counter_add(COUNTER_MOVES, 1);
+    service->inside->state->moves++;
+    struct log_line line = log_begin(LOG_MOVES, notable ? LEVEL_MINIMUM : LEVEL_MEDIUM, id);
+    log_add_text(&line, "from", folder_name(from));
+    if (connector != NULL && *connector != '\0')
+        log_add_text(&line, "connector", connector);
+    log_add_text(&line, "verdict", verdict_word(verdict));
+    log_add_text(&line, "to", folder_name(to));
+    if (to_connector != NULL && *to_connector != '\0' && (connector == NULL || strcmp(connector, to_connector) != 0))
+        log_add_text(&line, "for", to_connector);
+    if (why != NULL && why->status[0] != '\0')
+        log_add_text(&line, "status", why->status);
+    if (why != NULL && why->text[0] != '\0')
+        log_add_text(&line, "why", why->text);
+    log_end(&line);
+}
+
+static void
+count_stage(const struct job *job)
+{
+    static const struct {
+        int64_t ms;
+        enum counter counter;
+    } steps[] = {{100, COUNTER_STAGE_LE_100MS}, {1000, COUNTER_STAGE_LE_1S},    {10000, COUNTER_STAGE_LE_10S},
+                 {60000, COUNTER_STAGE_LE_1M},  {600000, COUNTER_STAGE_LE_10M}, {3600000, COUNTER_STAGE_LE_1H}};
+    int64_t ms = time_ms() - job->file.envelope.arrival_ms;
+    if (job->file.envelope.arrival_ms == 0)
+        return;
+    counter_add(COUNTER_STAGE_COUNT, 1);
+    counter_add(COUNTER_STAGE_SUM_MS, ms > 0 ? ms : 0);
+    for (size_t i = 0; i < COUNT_OF(steps); i++)
+        if (ms <= steps[i].ms)
+            counter_add(steps[i].counter, 1);
+}
+
+/* Badmail settles every recipient that was not settled before; a message without any (unreadable) is one line. */
+static void
+track_badmail(const struct job *job)
+{
+    const struct envelope *envelope = &job->file.envelope;
+    struct track_record record = {.event = TRACK_BADMAIL,
+                                  .id = job->parts.stem[0] != '\0' ? job->parts.stem : job->name,
+                                  .connector = job->connector,
+                                  .sender = envelope->originator.value,
+                                  .msgid = envelope->msgid,
+                                  .status = span_of(job->judgement.why.status),
+                                  .reason = span_of(job->judgement.why.text)};
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        if (recipient_is_settled(envelope->recipients[i].state) || envelope->recipients[i].listed)
+            continue;
+        record.rcpt = envelope->recipients[i].address.value;
+        track_add(&record);
+    }
+    if (envelope->n_recipients == 0)
+        track_add(&record);
+    counter_add(COUNTER_BADMAIL, 1);
+}
+
+/* What kind of error it is, without what differs from message to message: groups Badmail for an operator. */
+static void
+error_signature(const struct job *job, const char *program, struct buf *out)
+{
+    buf_printf(out, "%s/%s/%s/", program, folder_name(job->folder), job->judgement.why.status);
+    bool last_digit = false;
+    for (const char *p = job->judgement.why.text; *p != '\0' && out->len < 200; p++) {
+        bool digit = *p >= '0' && *p <= '9';
+        if (!digit)
+            buf_add_byte(out, *p == ' ' ? '-' : *p);
+        else if (!last_digit)
+            buf_add_byte(out, 'N');
+        last_digit = digit;
+    }
+}
+
+/* <stem>.why beside the message: stage, reason, signature, where it came from. Written before the message moves. */
+static void
+write_why(struct service *service, const struct job *job, int badmail_fd)
+{
+    struct buf text = {0}, signature = {0};
+    char name[QUEUE_NAME_MAX + 8];
+    const char *program = worker_table[service->worker->id].program;
+    error_signature(job, program, &signature);
+    log_print_pair(&text, "stage", span_of(program));
+    log_print_pair(&text, "from", span_of(folder_name(job->folder)));
+    log_print_pair(&text, "connector", span_of(job->connector));
+    log_print_pair(&text, "status", span_of(job->judgement.why.status));
+    log_print_pair(&text, "reason", span_of(job->judgement.why.text));
+    log_print_pair(&text, "signature", buf_span(&signature));
+    buf_printf(&text, " time=%lld version=%s\n", (long long)(time_ms() / 1000), PACKAGE_VERSION);
+    snprintf(name, sizeof name, "%s.why", job->parts.stem);
+    int fd = openat(badmail_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0660);
+    if (fd < 0 || write(fd, text.at, text.len) < 0)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem, "cannot write %s into Badmail: %s", name, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    buf_clear(&text);
+    buf_clear(&signature);
+}
+
+static const struct move_row *
+find_move(struct service *service, const struct job *job)
+{
+    const struct move_row *move = flow_find(service->worker->id, job->folder, job->judgement.verdict);
+    BUG_UNLESS(move != NULL); /* a verdict that flow.def does not declare */
+    return move;
+}
+
+static void
+tell(struct service *service, struct job *job)
+{
+    if (job->judgement.verdict == VERDICT_NONE || service->worker->raw)
+        return;
+    const struct move_row *move = find_move(service, job);
+    const char *connector = NULL;
+    if (move->to < FOLDER_COUNT && folder_table[move->to].per != PER_ONE)
+        connector = destination_connector(service, job);
+    service_log_move(service, job->parts.stem, job->folder, job->connector, move->verdict, move->to, connector,
+                     &job->judgement.why);
+    count_stage(job);
+    if (move->verdict == VERDICT_BAD) {
+        track_badmail(job);
+        state_error(service, job->judgement.why.text);
+    }
+}
+
+/* A move that the spool refused: the message stays where it is and is found again; the worker rests a moment. */
+static void
+move_failed(struct service *service, const struct job *job, const struct move_row *move, int error)
+{
+    if (error == -ENOENT)
+        return; /* an operator took it away meanwhile */
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem, "cannot move it from %s to %s: %s; it stays in %s and is taken again",
+            folder_name(job->folder), folder_name(move->to), strerror(-error), folder_name(job->folder));
+    state_error(service, strerror(-error));
+    service->inside->pause_until_ms = monotonic_ms() + PAUSE_MS;
+    struct source *source = names_source(service, job->folder, job->connector);
+    if (source != NULL)
+        source->rescan_ms = monotonic_ms() + PAUSE_MS;
+}
+
+static void
+job_moved(struct service *service, struct job *job, const struct move_row *move, int result)
+{
+    if (result < 0)
+        move_failed(service, job, move, result);
+    state_suspect_passed(service, job);
+    free_job(service, job);
+}
+
+static void
+on_commit(struct commit *commit)
+{
+    struct job *job = commit->arg;
+    job_moved(job->service, job, find_move(job->service, job), commit->result);
+    free(commit);
+}
+
+/* The journal was appended to: it must be on disk before the name moves. */
+static void
+move_synced(struct service *service, struct job *job, const struct move_row *move, int from, int to, const char *name)
+{
+    struct commit *commit = xcalloc(1, sizeof *commit);
+    commit_init(commit, on_commit, job);
+    commit_add_datasync(commit, job->fd);
+    commit_add_move(commit, from, job->name, to, name);
+    if (service->pool != NULL) {
+        commit_submit(service->pool, commit);
+        return;
+    }
+    commit_run(commit);
+    job_moved(service, job, move, commit->result);
+    free(commit);
+}
+
+static void
+act(struct service *service, struct job *job)
+{
+    if (job->judgement.verdict == VERDICT_NONE || service->worker->raw) { /* left where it is, or its maker moves it */
+        state_suspect_passed(service, job);
+        free_job(service, job);
+        return;
+    }
+    const struct move_row *move = find_move(service, job);
+    int from = service_folder(service, job->folder, job->connector);
+    if (move->to == FOLDER_GONE) {
+        job_moved(service, job, move, spool_remove(from, job->name));
+        return;
+    }
+    const char *connector = folder_table[move->to].per == PER_ONE ? NULL : destination_connector(service, job);
+    int to = service_folder(service, move->to, connector);
+    char name[QUEUE_NAME_MAX];
+    if (move->to == FOLDER_DEFERRED)
+        queue_name_at(job->parts.stem, job->judgement.next_s, name);
+    else
+        snprintf(name, sizeof name, "%s", job->parts.stem);
+    if (move->verdict == VERDICT_BAD)
+        write_why(service, job, to);
+    if (job->judgement.sync)
+        move_synced(service, job, move, from, to, name);
+    else if (from == to && strcmp(name, job->name) == 0)
+        job_moved(service, job, move, 0);
+    else
+        job_moved(service, job, move, spool_move(from, job->name, to, name));
+}
+
+void
+jobs_act(struct service *service)
+{
+    struct service_inside *in = service->inside;
+    if (in->settled == NULL)
+        return;
+    struct job *batch = in->settled;
+    in->settled = NULL;
+    in->settled_end = &in->settled;
+    for (struct job *job = batch; job != NULL; job = job->next)
+        tell(service, job);
+    log_flush();
+    for (struct job *next, *job = batch; job != NULL; job = next) {
+        next = job->next;
+        job->next = NULL;
+        act(service, job);
+    }
+}

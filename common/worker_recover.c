@@ -1,0 +1,237 @@
+/* worker_recover.c - the sweep of Temp at start: what an end in the middle of something left behind
+ *
+ * | found in Temp                      | condition                                  | what start does                |
+ * | ---------------------------------- | ------------------------------------------ | ------------------------------ |
+ * | torn file (header line, envelope   |                                            | removed: it was never accepted |
+ * | or body not whole)                 |                                            |                                |
+ * | message <id>                       | replaces nothing                           | moved on: it may have been     |
+ * |                                    |                                            | acknowledged                   |
+ * | message <id>                       | replaces a file                            | that is removed, then moved on |
+ * | part <id>.<n>                      | parent there, *committed*                  | moved to its connector         |
+ * | part <id>.<n>                      | parent there, not committed                | removed: the split is made anew|
+ * | part <id>.<n>                      | parent gone                                | moved to its connector         |
+ * | request <id>.r<n>                  | parent there, *reported* n                 | moved to Bounce                |
+ * | request <id>.r<n>                  | parent there, not reported                 | removed: it is made anew       |
+ * | request <id>.r<n>                  | parent gone                                | moved to Bounce                |
+ * | anything else                      |                                            | left, and named in the log     |
+ *
+ * A worker sweeps the lanes of its own name that nobody holds, and no others: a folder of Temp has one owner.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+
+enum fate { FATE_REMOVE, FATE_MOVE, FATE_LEAVE };
+
+/* Reads header, envelope, journal and the whole body. */
+static bool
+is_whole(struct queue_file *file, int fd, struct arena *arena, struct why *why)
+{
+    if (queue_file_read(fd, arena, file, why) < 0)
+        return false;
+    char bytes[16384];
+    struct queue_body body;
+    queue_body_start(&body, file);
+    ssize_t n;
+    while ((n = queue_body_read(&body, bytes, sizeof bytes, why)) > 0)
+        continue;
+    return n == 0;
+}
+
+/* Finds the parent in the folders the worker takes from: under its own name, or as <stem>@<time>. */
+static int
+open_parent(struct service *service, const char *stem)
+{
+    struct service_inside *in = service->inside;
+    for (size_t i = 0; i < in->n_sources; i++) {
+        int fd = openat(in->sources[i].fd, stem, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+        int copy = openat(in->sources[i].fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = copy >= 0 && in->sources[i].folder == FOLDER_DEFERRED ? fdopendir(copy) : NULL;
+        if (dir == NULL && copy >= 0)
+            close(copy);
+        for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+            struct queue_name parts;
+            if (queue_name_parse(entry->d_name, &parts) && strcmp(parts.stem, stem) == 0)
+                fd = openat(in->sources[i].fd, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+            if (fd >= 0)
+                break;
+        }
+        if (dir != NULL)
+            closedir(dir);
+        if (fd >= 0)
+            return fd;
+    }
+    return -ENOENT;
+}
+
+static enum fate
+fate_by_parent(struct service *service, const struct queue_name *parts, struct arena *arena)
+{
+    char stem[QUEUE_NAME_MAX];
+    snprintf(stem, sizeof stem, "%s", parts->stem);
+    char *dot = strrchr(stem, '.');
+    BUG_UNLESS(dot != NULL);
+    uint64_t number = 0;
+    span_to_u64(span_of(dot + (parts->is_request ? 2 : 1)), 1000000, &number);
+    *dot = '\0';
+    int fd = open_parent(service, stem);
+    if (fd < 0)
+        return FATE_MOVE;
+    struct queue_file parent;
+    struct why why;
+    int r = queue_file_read(fd, arena, &parent, &why);
+    close(fd);
+    if (r < 0)
+        return FATE_LEAVE;
+    if (parts->is_request)
+        return parent.envelope.next_report > (int64_t)number ? FATE_MOVE : FATE_REMOVE;
+    return parent.envelope.committed > 0 ? FATE_MOVE : FATE_REMOVE;
+}
+
+/* `replaces` is "<inode> <folder>/<name>": removed where it is still that file, in a folder the worker takes from. */
+static void
+remove_replaced(struct service *service, const char *stem, struct span replaces)
+{
+    struct service_inside *in = service->inside;
+    size_t n = 0;
+    while (n < replaces.len && replaces.at[n] != ' ')
+        n++;
+    uint64_t inode;
+    if (n == replaces.len || !span_to_u64((struct span){replaces.at, n}, UINT64_MAX, &inode))
+        return;
+    struct span path = {replaces.at + n + 1, replaces.len - n - 1};
+    for (size_t i = 0; i < in->n_sources; i++) {
+        char folder[SPOOL_PATH_MAX];
+        folder_path(in->sources[i].folder, in->sources[i].connector, folder);
+        size_t len = strlen(folder);
+        if (path.len <= len + 1 || memcmp(path.at, folder, len) != 0 || path.at[len] != '/')
+            continue;
+        char *name = strndup(path.at + len + 1, path.len - len - 1);
+        struct stat st;
+        if (name != NULL && strchr(name, '/') == NULL &&
+            fstatat(in->sources[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == (ino_t)inode &&
+            spool_remove(in->sources[i].fd, name) == 0)
+            log_say(LOG_GENERAL, LEVEL_MEDIUM, stem, "recovery: removed %s, which it replaces", name);
+        free(name);
+    }
+}
+
+/* Where a complete file goes: the worker's REWRITE move that fits its kind. */
+static const struct move_row *
+move_of(struct service *service, const struct queue_name *parts, const struct queue_file *file)
+{
+    bool request = parts->is_request, part = !request && file->envelope.via.len > 0 && parts->is_part;
+    const struct move_row *found = NULL;
+    for (size_t i = 0; i < move_count && found == NULL; i++) {
+        const struct move_row *move = &move_table[i];
+        if (move->worker != service->worker->id || move->how != HOW_REWRITE)
+            continue;
+        if (request ? move->to == FOLDER_BOUNCE : part ? move->verdict == VERDICT_SPLIT : move->to != FOLDER_BOUNCE &&
+                                                                                            move->verdict != VERDICT_SPLIT)
+            found = move;
+    }
+    return found;
+}
+
+static void
+move_on(struct service *service, int temp, const char *name, const struct queue_name *parts, struct queue_file *file)
+{
+    const struct envelope *envelope = &file->envelope;
+    const struct move_row *move = move_of(service, parts, file);
+    const char *connector = service->connector_name;
+    if (move == NULL) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "recovery: a complete file in Temp that this worker never makes: left there");
+        return;
+    }
+    if (envelope->replaces.len > 0)
+        remove_replaced(service, name, envelope->replaces);
+    struct span owner = move->verdict == VERDICT_SPLIT ? envelope->via : envelope->origin;
+    for (size_t i = 0; i < service->inside->n_connectors; i++)
+        if (span_equal(owner, span_of(service->inside->connectors[i])))
+            connector = service->inside->connectors[i];
+    if (folder_table[move->to].per != PER_ONE && *connector == '\0')
+        connector = "host";
+    if (span_equal(envelope->class, SPAN("ITEM")) && flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH) != NULL)
+        move = flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH);
+    int to = service_folder(service, move->to, folder_table[move->to].per == PER_ONE ? NULL : connector);
+    int r = to < 0 ? to : spool_move(temp, name, to, name);
+    if (r == -EEXIST) /* moved before a power cut that undid the removal from Temp */
+        r = spool_remove(temp, name);
+    log_say(LOG_GENERAL, LEVEL_MEDIUM, name, r < 0 ? "recovery: complete in Temp, cannot be moved to %s: %s" :
+            "recovery: complete in Temp, moved on to %s%s", folder_name(move->to), r < 0 ? strerror(-r) : "");
+}
+
+static void
+recover_file(struct service *service, int temp, const char *name, struct arena *arena)
+{
+    struct queue_name parts;
+    struct queue_file file;
+    struct why why;
+    if (!queue_name_parse(name, &parts) || parts.has_time) {
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "recovery: \"%s\" in Temp is none of ours: left there", name);
+        return;
+    }
+    int fd = openat(temp, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    arena_reset(arena);
+    enum fate fate = is_whole(&file, fd, arena, &why) ? FATE_MOVE : FATE_REMOVE;
+    if (fate == FATE_REMOVE)
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: torn in Temp, never accepted, removed (%s)", why.text);
+    else if (parts.is_request || parts.is_part)
+        fate = fate_by_parent(service, &parts, arena);
+    if (fate == FATE_MOVE && fsync(fd) < 0)
+        fate = FATE_LEAVE; /* whether it is on disk is not known: a person must look */
+    bool done = fate == FATE_MOVE && service->worker->recover != NULL && service->worker->recover(service, name, &file);
+    if (fate == FATE_MOVE && !done)
+        move_on(service, temp, name, &parts, &file);
+    if (fate == FATE_REMOVE)
+        spool_remove(temp, name);
+    close(fd);
+}
+
+static void
+recover_lane(struct service *service, int temp, struct arena *arena)
+{
+    int copy = openat(temp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy >= 0 ? fdopendir(copy) : NULL;
+    if (dir == NULL && copy >= 0)
+        close(copy);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+        if (entry->d_name[0] != '.')
+            recover_file(service, temp, entry->d_name, arena);
+    if (dir != NULL)
+        closedir(dir);
+}
+
+int
+recover_temp(struct service *service)
+{
+    struct service_inside *in = service->inside;
+    struct arena *arena = arena_new(256 << 20);
+    int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL);
+    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++) {
+        char name[sizeof in->lane_name];
+        snprintf(name, sizeof name, "%s.%d", service->instance, lane);
+        int fd = lane == in->lane ? service->temp_fd
+                                  : openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            continue;
+        if (lane == in->lane || spool_lock(fd) == 0)
+            recover_lane(service, fd, arena);
+        if (lane != in->lane)
+            close(fd);
+    }
+    if (temp >= 0)
+        close(temp);
+    arena_free(arena);
+    return 0;
+}

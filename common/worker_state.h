@@ -1,0 +1,48 @@
+/* worker_state.h - a worker's state file: what it does, what it has in hand, how it fared
+ *
+ * state/<instance>.<lane> is a shared mapping: writing to it costs no system call and outlives a crash of its writer. An
+ * instance has two lanes, so that while a reload is under way the old process and the new one do not share a page; a
+ * lane belongs to whoever holds the lock (flock) on Temp/<instance>.<lane>. Readers (`viaduct status`, the successor)
+ * map or read it; a page may change while it is read, so texts are cut at their arrays' ends by the reader.
+ *
+ * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before anything else.
+ * A crash with one message in hand counts against it; the third such crash and it goes to Badmail.
+ */
+#ifndef VIADUCT_WORKER_STATE_H
+#define VIADUCT_WORKER_STATE_H
+
+#include "common/id.h"
+#include "spool-layout/layout.h"
+
+enum { STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 2 };
+
+struct state_message {
+    char name[QUEUE_NAME_MAX]; /* "" for a free slot */
+    char connector[CONNECTOR_NAME_MAX + 1];
+    uint32_t folder;
+    uint32_t crashes;
+};
+
+struct state_page {
+    char magic[16]; /* "viaduct-state 1" */
+    int32_t pid;    /* 0: ended in order */
+    uint32_t ready; /* 1: took its first look at its folders */
+    int64_t started_ms, beat_ms;
+    uint64_t moves;
+    int64_t last_ok_ms;   /* gateways: the last success with the system */
+    int64_t trouble_ms;   /* since when it has trouble; 0: none */
+    char trouble[256];    /* which: "cannot connect to smtp://...: refused" */
+    char last_error[256]; /* the last error of any kind */
+    int64_t last_error_ms;
+    char sandbox[160];    /* how it is confined, and what the kernel could not give */
+    uint32_t on_hold, full, ending, in_hand, waiting;
+    char hold_reason[160];
+    struct state_message slots[STATE_SLOTS];
+    uint32_t n_suspects;
+    struct state_message suspects[STATE_SUSPECTS];
+};
+
+/* Reads a page file into `page`. 0, or -EINVAL for another version or size, or -errno. All texts end in NUL. */
+int state_read(int state_folder_fd, const char *file_name, struct state_page *page);
+
+#endif
