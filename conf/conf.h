@@ -31,6 +31,7 @@ struct conf_place {
 #define CONF_C_NUMBER long
 #define CONF_C_BYTES  uint64_t
 #define CONF_C_TIME   int64_t
+#define CONF_C_TIME0  int64_t
 #define CONF_C_FILE   const char *
 #define CONF_C_FILES  struct conf_texts
 #define CONF_C_FOLDER const char *
@@ -66,8 +67,8 @@ struct conf;
  * one address. */
 struct conf *conf_load(const char *path, struct buf *errors);
 
-/* The same from text: a snapshot made by conf_print(). `name` stands in messages. Files named in it are not
- * opened. */
+/* The same from text (64 MiB at most): a snapshot made by conf_print(). `name` stands in messages. Files named
+ * in it are not opened. */
 struct conf *conf_read(const char *name, struct span text, struct buf *errors);
 
 /* Frees a configuration; NULL is allowed. */

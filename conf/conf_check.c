@@ -94,20 +94,31 @@ check_tls(const struct conf *conf, struct conf_errors *errors, const struct conf
 static void
 check_retry(const struct conf *conf, struct conf_errors *errors, const struct conf_retry *retry)
 {
-    const struct conf_place *first = conf_origin(conf, &retry->first_s),
-                            *max = conf_origin(conf, &retry->max_s), *warn = conf_origin(conf, &retry->warn_s),
-                            *up = conf_origin(conf, &retry->give_up_s);
-    if (first != NULL && retry->first_s == 0)
-        conf_error(errors, first, "first: a wait of nothing would never rest; 1s at least");
+    const struct conf_place *first = conf_origin(conf, &retry->first_s);
+    const struct conf_place *warn = conf_origin(conf, &retry->warn_s);
+    struct buf a = {0}, b = {0};
+    conf_value_print_time(retry->first_s, &a);
+    conf_value_print_time(retry->max_s, &b);
     if (retry->first_s > retry->max_s)
-        conf_error(errors, first != NULL ? first : max, "first is longer than max, the longest wait%s",
-                   first == NULL ? " (first is 5m where it is not set)"
-                   : max == NULL ? " (max is 1h where it is not set)"
-                                 : "");
-    if (up != NULL && retry->give_up_s == 0)
-        conf_error(errors, up, "give-up: messages would be returned before the first attempt; 1s at least");
+        conf_error(errors, first != NULL ? first : conf_blame(conf, &retry->max_s, &retry->place),
+                   "first (%s) is longer than max, the longest wait (%s)", a.at, b.at);
+    /* Not so where the default of warn is behind an early give-up: nobody wrote that. */
     if (warn != NULL && retry->warn_s >= retry->give_up_s)
         conf_error(errors, warn, "warn is not before give-up: nobody would be told of a delay");
+    buf_clear(&a);
+    buf_clear(&b);
+}
+
+/* A limit of nothing would refuse all mail; who writes 0 means no limit, which there is not. */
+static void
+check_limits(const struct conf *conf, struct conf_errors *errors, const struct conf_limits *limits)
+{
+    enum { LEAST = 1024 };
+    if (limits->message < LEAST)
+        conf_error(errors, conf_blame(conf, &limits->message, &limits->place),
+                   "message: at least 1K is needed");
+    if (limits->header < LEAST)
+        conf_error(errors, conf_blame(conf, &limits->header, &limits->place), "header: at least 1K is needed");
 }
 
 static void
@@ -123,6 +134,7 @@ check_host(const struct conf *conf, struct conf_errors *errors)
             conf_error(errors, place, "domains: \"%s\" is not a domain's name", host->domains.at[i]);
     conf_check_sending(conf, errors, &host->schedule, &host->place);
     check_retry(conf, errors, &host->retry);
+    check_limits(conf, errors, &host->limits);
     check_tls(conf, errors, &host->smtp.tls);
     check_tls(conf, errors, &host->deliver.tls);
     for (size_t i = 0; i < host->directories_n; i++) {
@@ -152,9 +164,8 @@ check_spaces(const struct conf *conf, struct conf_errors *errors, const struct c
 }
 
 static void
-check_mapping(const struct conf *conf, struct conf_errors *errors, const struct conf_mapping *mapping)
+check_mapping(struct conf_errors *errors, const struct conf_mapping *mapping)
 {
-    (void)conf;
     for (size_t i = 0; i < mapping->rules_n; i++) {
         const struct conf_rule *rule = &mapping->rules[i];
         bool table = span_equal(span_of(rule->kind), SPAN("table"));
@@ -179,7 +190,6 @@ check_peer(const struct conf *conf, struct conf_errors *errors, const struct con
     const struct conf_peer *peer = &connector->peer;
     const struct conf_place *place = peer->set ? &peer->place : &connector->place;
     struct span type = span_of(connector->type);
-    (void)conf;
     if (span_equal(type, SPAN("gwise")) && peer->root == NULL)
         conf_error(errors, place, "connector \"%s\": gwise needs peer { root = \"FOLDER\" }", connector->title);
     if (span_equal(type, SPAN("notes")) && peer->pickup == NULL && peer->drop == NULL)
@@ -226,9 +236,10 @@ check_connector(const struct conf *conf, struct conf_errors *errors, size_t i)
                    "type: \"%s\" cannot be the name of a system", connector->type);
     conf_check_sending(conf, errors, &connector->schedule, &connector->place);
     check_spaces(conf, errors, connector);
-    check_mapping(conf, errors, &connector->mapping);
+    check_mapping(errors, &connector->mapping);
     check_peer(conf, errors, connector);
     check_retry(conf, errors, &connector->retry);
+    check_limits(conf, errors, &connector->limits);
     check_tls(conf, errors, &connector->smtp.tls);
 }
 

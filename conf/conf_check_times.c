@@ -48,10 +48,7 @@ check_schedule(const struct conf *conf, struct conf_errors *errors, const struct
     struct conf_window window;
     if (is_builtin(schedule->title))
         conf_error(errors, &schedule->place, "schedule \"%s\": this name is taken", schedule->title);
-    const struct conf_place *every = conf_origin(conf, &schedule->every_s);
-    if (every != NULL && schedule->every_s == 0)
-        conf_error(errors, every, "every: 1s at least");
-    if (schedule->at.n == 0 && schedule->during.n == 0 && every == NULL)
+    if (schedule->at.n == 0 && schedule->during.n == 0 && schedule->every_s == 0)
         conf_error(errors, &schedule->place, "schedule \"%s\" names no time: it needs at, during or every",
                    schedule->title);
     for (size_t i = 0; i < schedule->at.n; i++)

@@ -25,7 +25,7 @@ collect(struct schemas *schemas, const struct conf_schema *schema)
             collect(schemas, schema->items[i].section());
 }
 
-/* A line of text in a manual page: no control line, no escapes. */
+/* Text in a manual page: no control line, no escapes, each sentence on a line of its own. */
 static void
 add_mdoc(struct buf *out, const char *text)
 {
@@ -34,6 +34,8 @@ add_mdoc(struct buf *out, const char *text)
     for (; *text != '\0'; text++) {
         if (*text == '\\')
             buf_add_text(out, "\\e");
+        else if (*text == ' ' && out->at[out->len - 1] == '.' && text[1] >= 'A' && text[1] <= 'Z')
+            buf_add_byte(out, '\n');
         else
             buf_add_byte(out, *text);
     }

@@ -252,6 +252,25 @@ conf_read(const char *name, struct span text, struct buf *errors)
     return read_text(name, text, false, errors);
 }
 
+/* A worker must be able to read the snapshot of what was loaded. An odd path (a folder's name with a line end,
+ * say) could make one that it refuses: better told here than by a worker that does not start. */
+static struct conf *
+handed_on(struct conf *conf, struct buf *errors)
+{
+    struct buf snapshot = {0};
+    if (conf == NULL)
+        return NULL;
+    conf_print(conf, false, &snapshot);
+    struct conf *copy = conf_read("snapshot of the configuration", buf_span(&snapshot), errors);
+    buf_clear(&snapshot);
+    if (copy == NULL) {
+        conf_free(conf);
+        return NULL;
+    }
+    conf_free(copy);
+    return conf;
+}
+
 struct conf *
 conf_load(const char *path, struct buf *errors)
 {
@@ -259,7 +278,7 @@ conf_load(const char *path, struct buf *errors)
     struct why why;
     struct conf *conf = NULL;
     if (conf_file_slurp(path, &text, &why) == 0)
-        conf = read_text(path, buf_span(&text), true, errors);
+        conf = handed_on(read_text(path, buf_span(&text), true, errors), errors);
     else if (errors != NULL)
         buf_printf(errors, "%s:0: %s\n", path, why.text);
     buf_clear(&text);

@@ -53,66 +53,6 @@ shown(struct span raw)
     return raw.len < 60 ? (int)raw.len : 60;
 }
 
-static bool
-is_value(const struct conf_token *token)
-{
-    return token->type == TOKEN_WORD || token->type == TOKEN_STRING;
-}
-
-/* Skips to the brace that closes the one just taken, or to the end of the file. */
-static void
-skip_braces(struct conf_sources *sources, struct conf_place opened)
-{
-    size_t depth = 1;
-    while (depth > 0) {
-        if (conf_token_peek(sources)->type == TOKEN_END) {
-            conf_error(sources->errors, &opened, "this { is not closed");
-            return;
-        }
-        struct conf_token token = conf_token_next(sources);
-        depth += conf_token_is(&token, '{');
-        depth -= conf_token_is(&token, '}');
-    }
-}
-
-static void
-skip_arguments(struct conf_sources *sources)
-{
-    for (;;) {
-        const struct conf_token *peeked = conf_token_peek(sources);
-        if (peeked->type == TOKEN_END || conf_token_is(peeked, '{') || conf_token_is(peeked, '}'))
-            return;
-        struct conf_token token = conf_token_next(sources);
-        if (conf_token_is(&token, ')'))
-            return;
-    }
-}
-
-/* Skips what follows the name of a statement that was reported. A value or title must stand on the name's line
- * or behind `=`: a word on the next line is more likely the next statement. */
-static void
-skip_statement(struct conf_sources *sources, struct conf_place name)
-{
-    bool assigned = conf_token_is(conf_token_peek(sources), '=');
-    if (assigned)
-        conf_token_next(sources);
-    else if (conf_token_is(conf_token_peek(sources), '('))
-        skip_arguments(sources);
-    if (is_value(conf_token_peek(sources)) && (assigned || conf_token_peek(sources)->place.line == name.line))
-        conf_token_next(sources);
-    if (conf_token_is(conf_token_peek(sources), '{'))
-        skip_braces(sources, conf_token_next(sources).place);
-}
-
-/* Skips the rest of the line on which something unexpected stood. */
-static void
-skip_rest(struct conf_sources *sources, struct conf_place place)
-{
-    while (conf_token_peek(sources)->type != TOKEN_END && conf_token_peek(sources)->place.line == place.line &&
-           !conf_token_is(conf_token_peek(sources), '}'))
-        conf_token_next(sources);
-}
-
 static void
 refuse_token(struct scan *scan, const struct conf_token *token, const char *wanted)
 {
@@ -150,19 +90,19 @@ take_elements(struct scan *scan)
             return false;
         }
         conf_token_next(sources);
-        if (!is_value(&token) || ++n > ELEMENTS_MAX) {
+        if (!conf_token_is_value(&token) || ++n > ELEMENTS_MAX) {
             if (n > ELEMENTS_MAX)
                 conf_error(sources->errors, &token.place, "more than %d elements", ELEMENTS_MAX);
             else
                 refuse_token(scan, &token, "an element of the list or its }");
-            skip_braces(sources, opened);
+            conf_token_skip_braces(sources, opened);
             return false;
         }
         add_value(scan, &token);
         buf_add_text(scan->clean, ", ");
         if (conf_token_is(conf_token_peek(sources), ','))
             conf_token_next(sources);
-        else if (is_value(conf_token_peek(sources)))
+        else if (conf_token_is_value(conf_token_peek(sources)))
             conf_error(sources->errors, &conf_token_peek(sources)->place, "a comma is missing before %.*s",
                        shown(conf_token_peek(sources)->raw), conf_token_peek(sources)->raw.at);
     }
@@ -175,7 +115,7 @@ take_value(struct scan *scan, const struct conf_item *item, struct conf_place pl
     if (conf_token_is(conf_token_peek(sources), '{')) {
         if (!conf_item_is_list(item)) {
             conf_error(sources->errors, &place, "%s takes one value, not a list", item->name);
-            skip_braces(sources, conf_token_next(sources).place);
+            conf_token_skip_braces(sources, conf_token_next(sources).place);
             return false;
         }
         buf_add_text(scan->clean, "{ ");
@@ -184,9 +124,9 @@ take_value(struct scan *scan, const struct conf_item *item, struct conf_place pl
         return taken;
     }
     struct conf_token token = *conf_token_peek(sources);
-    if (!is_value(&token)) {
+    if (!conf_token_is_value(&token)) {
         refuse_token(scan, &token, "a value");
-        skip_rest(sources, place);
+        conf_token_skip_rest(sources, place);
         return false;
     }
     conf_token_next(sources);
@@ -201,7 +141,7 @@ take_option(struct scan *scan, const struct conf_item *item, struct conf_seen *s
     struct conf_sources *sources = &scan->sources;
     if (!conf_token_is(conf_token_peek(sources), '=')) {
         conf_error(sources->errors, &name->place, "%s is an option: write %s = ...", item->name, item->name);
-        skip_statement(sources, name->place);
+        conf_token_skip_statement(sources, name->place);
         return;
     }
     conf_token_next(sources);
@@ -245,12 +185,12 @@ take_title(struct scan *scan, const struct conf_item *item, struct span *title, 
     struct conf_token token = *conf_token_peek(sources);
     *title = SPAN("");
     if (!conf_item_has_title(item)) {
-        if (!is_value(&token))
+        if (!conf_token_is_value(&token))
             return true;
         conf_error(sources->errors, &place, "%s has no title: write %s { ... }", item->name, item->name);
         return false;
     }
-    if (!is_value(&token)) {
+    if (!conf_token_is_value(&token)) {
         conf_error(sources->errors, &place, "%s needs a title: write %s \"NAME\" { ... }", item->name,
                    item->name);
         return false;
@@ -314,16 +254,16 @@ take_section(struct scan *scan, const struct conf_item *item, struct conf_seen *
     if (conf_token_is(conf_token_peek(sources), '=')) {
         conf_error(sources->errors, &name->place, "%s is a section: write %s%s { ... }", item->name, item->name,
                    conf_item_has_title(item) ? " \"NAME\"" : "");
-        skip_statement(sources, name->place);
+        conf_token_skip_statement(sources, name->place);
         return;
     }
     if (!take_title(scan, item, &title, name->place)) {
-        skip_statement(sources, name->place);
+        conf_token_skip_statement(sources, name->place);
         return;
     }
     if (!conf_token_is(conf_token_peek(sources), '{')) {
         refuse_token(scan, conf_token_peek(sources), "the { of a section");
-        skip_rest(sources, name->place);
+        conf_token_skip_rest(sources, name->place);
         return;
     }
     struct conf_place opened = conf_token_next(sources).place;
@@ -331,7 +271,7 @@ take_section(struct scan *scan, const struct conf_item *item, struct conf_seen *
     if (full)
         conf_error(sources->errors, &name->place, "more than %d sections", SECTIONS_MAX);
     if (full || is_repeated(scan, item, seen, title, name->place))
-        skip_braces(sources, opened);
+        conf_token_skip_braces(sources, opened);
     else
         open_section(scan, item, seen, title, name->place);
 }
@@ -342,7 +282,7 @@ take_include(struct scan *scan, const struct conf_token *name)
     struct conf_sources *sources = &scan->sources;
     struct span file;
     struct conf_token token = conf_token_next(sources); /* the parenthesis */
-    bool sound = is_value(conf_token_peek(sources));
+    bool sound = conf_token_is_value(conf_token_peek(sources));
     if (sound) {
         token = conf_token_next(sources);
         file = token.type == TOKEN_STRING ? (struct span){token.raw.at + 1, token.raw.len - 2} : token.raw;
@@ -351,7 +291,7 @@ take_include(struct scan *scan, const struct conf_token *name)
     }
     if (!sound) {
         conf_error(sources->errors, &name->place, "write include(\"FILE\")");
-        skip_rest(sources, name->place);
+        conf_token_skip_rest(sources, name->place);
         return;
     }
     conf_token_next(sources);
@@ -380,7 +320,7 @@ refuse_name(struct scan *scan, const struct conf_token *name)
     else
         conf_error_nearest(sources->errors, &name->place, &nearest, "%.*s is not known in %s", shown(name->raw),
                            name->raw.at, where);
-    skip_statement(sources, name->place);
+    conf_token_skip_statement(sources, name->place);
 }
 
 static void
@@ -428,7 +368,10 @@ struct conf_scanned *
 conf_scan(struct conf *conf, const char *name, struct span text, bool includes, struct buf *clean,
           struct conf_errors *errors)
 {
-    struct scan scan = {.sources = {.conf = conf, .errors = errors}, .clean = clean, .includes = includes};
+    struct scan scan = {
+        .sources = {.conf = conf, .errors = errors, .max_bytes = includes ? CONF_SIZE_MAX : CONF_SNAPSHOT_MAX},
+        .clean = clean,
+        .includes = includes};
     struct conf_sources *sources = &scan.sources;
     scan.open[scan.depth++] = scanned_new(&scan, conf_schema_root(), (struct conf_place){name, 1});
     bool readable = conf_source_push(sources, name, text, scan.depth);
@@ -443,7 +386,7 @@ conf_scan(struct conf *conf, const char *name, struct span text, bool includes, 
             take_statement(&scan, &token);
         else {
             refuse_token(&scan, &token, "the name of an option");
-            skip_rest(sources, token.place);
+            conf_token_skip_rest(sources, token.place);
         }
     }
     bool whole = readable && sources->n == 0 && !sources->broken;

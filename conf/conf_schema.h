@@ -20,6 +20,7 @@ enum conf_kind {
     CONF_NUMBER,
     CONF_BYTES,
     CONF_TIME,
+    CONF_TIME0,
     CONF_FILE,
     CONF_FILES,
     CONF_FOLDER,
@@ -157,8 +158,9 @@ struct conf_scanned {
 struct conf_scanned *conf_scan(struct conf *conf, const char *name, struct span text, bool includes,
                                struct buf *clean, struct conf_errors *errors);
 
-/* Reads a whole file of at most CONF_SIZE_MAX bytes. */
-enum { CONF_SIZE_MAX = 4 * 1024 * 1024 };
+/* Reads a whole file of at most CONF_SIZE_MAX bytes. A snapshot shows all defaults, so it may be larger than
+ * what people write. */
+enum { CONF_SIZE_MAX = 4 * 1024 * 1024, CONF_SNAPSHOT_MAX = 64 * 1024 * 1024 };
 int conf_file_slurp(const char *path, struct buf *out, struct why *why);
 
 /* What no single option can tell (conf_check.c). */

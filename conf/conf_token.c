@@ -66,8 +66,9 @@ conf_source_push(struct conf_sources *sources, const char *name, struct span tex
 {
     struct conf_place place = {name, 1};
     sources->total_bytes += text.len;
-    if (sources->total_bytes > CONF_SIZE_MAX) {
-        conf_error(sources->errors, &place, "the configuration is larger than %d MiB", CONF_SIZE_MAX >> 20);
+    if (sources->total_bytes > sources->max_bytes) {
+        conf_error(sources->errors, &place, "the configuration is larger than %zu MiB",
+                   sources->max_bytes >> 20);
         return false;
     }
     if (text.len >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
@@ -282,4 +283,55 @@ conf_token_next(struct conf_sources *sources)
     struct conf_token token = *conf_token_peek(sources);
     sources->has_next = false;
     return token;
+}
+
+void
+conf_token_skip_braces(struct conf_sources *sources, struct conf_place opened)
+{
+    size_t depth = 1;
+    while (depth > 0) {
+        if (conf_token_peek(sources)->type == TOKEN_END) {
+            conf_error(sources->errors, &opened, "this { is not closed");
+            return;
+        }
+        struct conf_token token = conf_token_next(sources);
+        depth += conf_token_is(&token, '{');
+        depth -= conf_token_is(&token, '}');
+    }
+}
+
+static void
+skip_arguments(struct conf_sources *sources)
+{
+    for (;;) {
+        const struct conf_token *peeked = conf_token_peek(sources);
+        if (peeked->type == TOKEN_END || conf_token_is(peeked, '{') || conf_token_is(peeked, '}'))
+            return;
+        struct conf_token token = conf_token_next(sources);
+        if (conf_token_is(&token, ')'))
+            return;
+    }
+}
+
+void
+conf_token_skip_statement(struct conf_sources *sources, struct conf_place name)
+{
+    bool assigned = conf_token_is(conf_token_peek(sources), '=');
+    if (assigned)
+        conf_token_next(sources);
+    else if (conf_token_is(conf_token_peek(sources), '('))
+        skip_arguments(sources);
+    if (conf_token_is_value(conf_token_peek(sources)) &&
+        (assigned || conf_token_peek(sources)->place.line == name.line))
+        conf_token_next(sources);
+    if (conf_token_is(conf_token_peek(sources), '{'))
+        conf_token_skip_braces(sources, conf_token_next(sources).place);
+}
+
+void
+conf_token_skip_rest(struct conf_sources *sources, struct conf_place place)
+{
+    while (conf_token_peek(sources)->type != TOKEN_END && conf_token_peek(sources)->place.line == place.line &&
+           !conf_token_is(conf_token_peek(sources), '}'))
+        conf_token_next(sources);
 }

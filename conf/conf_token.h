@@ -38,7 +38,7 @@ struct conf_sources {
     struct conf_errors *errors;
     struct conf_source stack[CONF_INCLUDE_DEPTH];
     size_t n;
-    size_t total_bytes;
+    size_t total_bytes, max_bytes;
     bool broken; /* a comment or the like is not closed: what follows means nothing */
     struct conf_token next;
     bool has_next;
@@ -53,6 +53,22 @@ struct conf_token conf_token_next(struct conf_sources *sources);
 
 /* Looks at it without taking it. */
 const struct conf_token *conf_token_peek(struct conf_sources *sources);
+
+/* Skips to the brace that closes the one just taken at `opened`; reports where the file ends before it. */
+void conf_token_skip_braces(struct conf_sources *sources, struct conf_place opened);
+
+/* Skips what follows the name of a statement that was reported. A value or title must stand on the name's line
+ * or behind `=`: a word on the next line is more likely the next statement. */
+void conf_token_skip_statement(struct conf_sources *sources, struct conf_place name);
+
+/* Skips the rest of the line on which something unexpected stood, up to a closing brace. */
+void conf_token_skip_rest(struct conf_sources *sources, struct conf_place place);
+
+static inline bool
+conf_token_is_value(const struct conf_token *token)
+{
+    return token->type == TOKEN_WORD || token->type == TOKEN_STRING;
+}
 
 /* True where it is this sign. */
 static inline bool

@@ -76,7 +76,10 @@ static int
 parse_time(const struct conf_item *item, const char *text, void *member, struct why *why)
 {
     uint64_t value;
-    if (!parse_unit(span_of(text), time_units, COUNT_OF(time_units), time_max_s, &value))
+    bool sound = parse_unit(span_of(text), time_units, COUNT_OF(time_units), time_max_s, &value);
+    if (sound && value == 0 && item->kind == CONF_TIME)
+        return why_set(why, "", "%s = \"%.60s\": at least 1s is needed", item->name, text);
+    if (!sound)
         return why_set(why, "", "%s = \"%.60s\": a time is needed, as 30s, 5m, 1h, 2d or 1w", item->name, text);
     *(int64_t *)member = (int64_t)value;
     return 0;
@@ -153,6 +156,7 @@ conf_value_parse(struct conf *conf, const struct conf_item *item, const struct c
     case CONF_BYTES:
         return parse_bytes(item, text, member, why);
     case CONF_TIME:
+    case CONF_TIME0:
         return parse_time(item, text, member, why);
     default:
         *(const char **)member = text;
@@ -251,6 +255,7 @@ conf_value_print(const struct conf_item *item, const void *member, struct buf *o
         print_unit(*(const uint64_t *)member, byte_units, COUNT_OF(byte_units), &text);
         break;
     case CONF_TIME:
+    case CONF_TIME0:
         if (item->standard == NULL && *(const int64_t *)member == 0)
             return;
         conf_value_print_time(*(const int64_t *)member, &text);
@@ -303,6 +308,7 @@ conf_value_print_range(const struct conf_item *item, struct buf *out)
         [CONF_BOOL] = "yes or no",
         [CONF_BYTES] = "a size, as 512, 10K, 25M or 1G",
         [CONF_TIME] = "a time, as 30s, 5m, 1h, 2d or 1w",
+        [CONF_TIME0] = "a time, as 30s, 5m, 1h, 2d or 1w, or 0",
         [CONF_FILE] = "a file",
         [CONF_FILES] = "a list of files",
         [CONF_FOLDER] = "a folder",

@@ -1,5 +1,5 @@
 /* conf-file-t - the configuration's files: includes with their places, files that options name, secrets */
-#include <fcntl.h>
+#include <ftw.h>
 #include <sys/stat.h>
 
 #include "conf/conf.h"
@@ -191,7 +191,33 @@ files_that_cannot_be_loaded(void)
     buf_reset(&errors);
     ok(conf_load("/dev/zero", &errors) == NULL && strstr(errors.at, "larger than 4 MiB"),
        "an endless file ends");
+    buf_reset(&errors);
+    make_folder("line\nend");
+    char path[400];
+    write_file("line\nend/v.conf", HOST "spool = \"spool\"\n", 0644);
+    snprintf(path, sizeof path, "%s/line\nend/v.conf", folder);
+    ok(conf_load(path, &errors) == NULL && strstr(errors.at, "snapshot of the configuration:"),
+       "a configuration that could not be handed on is refused");
+    buf_reset(&errors);
+    struct buf text = {0};
+    buf_add_text(&text, HOST);
+    for (int i = 0; i < 3900; i++)
+        buf_printf(&text, "connector c%d { type = x }\n", i);
+    write_file("viaduct.conf", text.at, 0644);
+    struct conf *conf = load(&errors);
+    ok(conf != NULL, "thousands of connectors can be handed on");
+    conf_free(conf);
+    buf_clear(&text);
     buf_clear(&errors);
+}
+
+static int
+remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+    (void)status;
+    (void)type;
+    (void)where;
+    return remove(path);
 }
 
 int
@@ -204,5 +230,6 @@ main(void)
     named_files_are_looked_at();
     secrets_are_closed();
     files_that_cannot_be_loaded();
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     return tap_done();
 }
