@@ -180,6 +180,10 @@ test_pieces(void)
     smtp_data_feed(&data, big, 1000002, &used, &sink);
     ok(bytes_out == 1000001 && data.faults == 0, "a line of 1,000,000 bytes passes whole");
     ok(data.wire_bytes == 1000002, "bytes are counted as transferred");
+    smtp_data_begin(&data, false);
+    smtp_data_feed(&data, "..ab\r\n.\r\n", 9, &used, &sink);
+    is_int(smtp_data_size(&data), 5,
+           "the size is that of RFC 1870: CRLF is two, stuffed dots and the end do not count");
 }
 
 int

@@ -113,6 +113,12 @@ conn_free(struct conn *conn)
     free(conn);
 }
 
+int
+conn_fd(const struct conn *conn)
+{
+    return conn->fd;
+}
+
 /* ---- what is in the loop ---- */
 
 void

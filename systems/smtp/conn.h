@@ -37,7 +37,11 @@ struct conn_ops {
 struct conn *conn_new(struct event_base *base, int fd, bool connecting, const struct conn_ops *ops, void *arg);
 void conn_free(struct conn *conn);
 
-/* The bytes received and not consumed; only to be read. The owner consumes by conn_consume(). At most `limit` bytes are collected (default
+/* The descriptor; still the conn's. */
+int conn_fd(const struct conn *conn);
+
+/* The bytes received and not consumed; only to be read. The owner consumes by conn_consume(); what
+ * was consumed stays readable until the callback returns. At most `limit` bytes are collected (default
  * 64 KiB): reading pauses there until some are consumed. */
 struct buf *conn_in(struct conn *conn);
 void conn_consume(struct conn *conn, size_t len);

@@ -107,6 +107,7 @@ feed_run(struct feed *feed, const char *at, const char *end, bool *over)
         switch (feed->data->state) {
         case DATA_START:
             feed->data->state = *at == '.' ? DATA_DOT : DATA_INSIDE;
+            feed->data->extra += *at == '.';
             at += *at == '.';
             break;
         case DATA_DOT:
@@ -116,6 +117,7 @@ feed_run(struct feed *feed, const char *at, const char *end, bool *over)
         case DATA_DOT_CR:
             if (*at == '\n') {
                 *over = true;
+                feed->data->extra += 2;
                 return at + 1;
             }
             feed_after_cr(feed, *at);

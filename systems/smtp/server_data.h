@@ -37,6 +37,7 @@ struct smtp_data {
     bool normalize;
     unsigned faults;     /* DATA_BARE_CR | ... */
     uint64_t wire_bytes; /* taken in so far */
+    uint64_t extra;      /* of these, what is no part of the message: dots taken off, the end */
 };
 
 /* Where the content goes: lines end in LF, dots are taken off. The bytes live until the call returns. */
@@ -44,6 +45,13 @@ struct smtp_data_sink {
     void (*add)(void *arg, const char *bytes, size_t len);
     void *arg;
 };
+
+/* Its size so far as RFC 1870 counts: CRLF as two, without stuffed dots and the end. */
+static inline uint64_t
+smtp_data_size(const struct smtp_data *data)
+{
+    return data->wire_bytes - data->extra;
+}
 
 /* Begins a message. */
 void smtp_data_begin(struct smtp_data *data, bool normalize);
