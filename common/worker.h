@@ -144,6 +144,7 @@ void service_allow_path(struct service *service, const char *path, bool write);
 
 /* Names in a folder are looked at again soon (all of them). */
 void service_rescan(struct service *service, enum folder folder);
+void service_rescan_in(struct service *service, enum folder folder, int64_t ms);
 
 /* Everything deferred so far becomes due (an outage is over, an operator asks): each message once. */
 void service_run_deferred(struct service *service);

@@ -335,6 +335,15 @@ service_rescan(struct service *service, enum folder folder)
             service->inside->sources[i].rescan = true;
 }
 
+void
+service_rescan_in(struct service *service, enum folder folder, int64_t ms)
+{
+    int64_t at = monotonic_ms() + ms;
+    for (size_t i = 0; i < service->inside->n_sources; i++)
+        if (service->inside->sources[i].folder == folder && service->inside->sources[i].rescan_ms > at)
+            service->inside->sources[i].rescan_ms = at;
+}
+
 /* ---- inotify ---- */
 
 static struct source *

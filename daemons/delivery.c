@@ -1,0 +1,319 @@
+/* delivery.c - one message in the hands of an outbound module (see delivery.h)
+ *
+ * The body is read by bounded pread and its checksum counted along; where header addresses are translated, the translated
+ * header stands in for the original's bytes, which are counted too. A body that turns out damaged is never ended:
+ * the module breaks the transfer off, and the message goes to Badmail.
+ */
+#include "daemons/delivery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/crc32c.h"
+
+static const struct conf_mapping *
+mapping_of(const struct viaduct_gateway *gateway)
+{
+    return gateway->service->connector != NULL ? &gateway->service->connector->mapping : NULL;
+}
+
+/* ---- envelope ---- */
+
+/* Returns 0, -EAGAIN (the book), or -ENOENT with the recipient's result set. */
+static int
+translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, size_t i, const struct recipient *recipient)
+{
+    struct translation *translation = &delivery->translations[i];
+    struct why why;
+    int r = translate_out(gateway->translator, &recipient->address, recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE,
+                          delivery->job->arena, translation, &why);
+    if (r == -ENOENT && !recipient->listed) {
+        delivery->results[i] = (struct result){.outcome = VIADUCT_REFUSED, .given = true, .why = why};
+        return r;
+    }
+    return r == -EAGAIN ? r : 0;
+}
+
+static void
+fill_recipient(struct viaduct_recipient_out *out, const struct recipient *recipient, const struct translation *translation)
+{
+    out->address = text_from(translation->address.value);
+    out->original = text_from(recipient->address.value);
+    out->display = text_from(recipient->display.len > 0 ? recipient->display : translation->display);
+    out->orcpt = text_from(recipient->orcpt);
+    out->notify = (unsigned)recipient->notify;
+    out->kind = (int)recipient->kind;
+    out->responsible = !recipient->listed;
+}
+
+static struct delivery *
+delivery_new(struct job *job)
+{
+    size_t n = job->file.envelope.n_recipients;
+    struct delivery *delivery = arena_alloc(job->arena, sizeof *delivery);
+    struct viaduct_recipient_out *recipients = arena_alloc(job->arena, n * sizeof *recipients);
+    BUG_UNLESS(delivery != NULL && recipients != NULL);
+    delivery->job = job;
+    delivery->out.recipients = recipients;
+    delivery->indexes = arena_alloc(job->arena, n * sizeof *delivery->indexes);
+    delivery->results = arena_alloc(job->arena, n * sizeof *delivery->results);
+    delivery->translations = arena_alloc(job->arena, n * sizeof *delivery->translations);
+    BUG_UNLESS(delivery->indexes != NULL && delivery->results != NULL && delivery->translations != NULL);
+    return delivery;
+}
+
+/* The recipients still to be delivered, and those only listed, as the module shall see them. Those that cannot be mapped get
+ * their result here; they come last in the arrays, behind what the module sees. */
+static int
+fill_recipients(struct viaduct_gateway *gateway, struct delivery *delivery, size_t *n_failed)
+{
+    const struct envelope *envelope = &delivery->job->file.envelope;
+    struct viaduct_recipient_out *out = (struct viaduct_recipient_out *)(uintptr_t)delivery->out.recipients;
+    size_t n = 0, last = envelope->n_recipients;
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        const struct recipient *recipient = &envelope->recipients[i];
+        if (!recipient->listed && recipient_is_settled(recipient->state))
+            continue;
+        delivery->results[n] = (struct result){.given = false};
+        int r = translate_recipient(gateway, delivery, n, recipient);
+        if (r == -EAGAIN)
+            return r;
+        delivery->indexes[n] = (uint32_t)i;
+        if (r < 0) {
+            last--;
+            BUG_UNLESS(last >= n);
+            delivery->results[last] = delivery->results[n];
+            delivery->indexes[last] = (uint32_t)i;
+            continue;
+        }
+        fill_recipient(&out[n], recipient, &delivery->translations[n]);
+        n++;
+    }
+    delivery->out.n_recipients = n;
+    *n_failed = envelope->n_recipients - last;
+    return 0;
+}
+
+static int
+fill_originator(struct viaduct_gateway *gateway, struct delivery *delivery, struct why *why)
+{
+    struct translation translation;
+    struct job *job = delivery->job;
+    int r = translate_out(gateway->translator, &job->file.envelope.originator, ROLE_ORIGINATOR, job->arena, &translation, why);
+    if (r == 0)
+        delivery->out.originator = text_from(translation.address.value);
+    return r;
+}
+
+/* ---- header ---- */
+
+static bool
+translates_header(const struct viaduct_gateway *gateway, const struct job *job)
+{
+    const struct conf_mapping *mapping = mapping_of(gateway);
+    if (mapping == NULL || !mapping->headers || job->file.envelope.header_bytes == 0)
+        return false;
+    return mapping->rules_n > 0 || book_generation(gateway->book) > 0;
+}
+
+static int
+translate_headers(struct viaduct_gateway *gateway, struct delivery *delivery, struct why *why)
+{
+    struct job *job = delivery->job;
+    size_t len = (size_t)job->file.envelope.header_bytes;
+    if (!translates_header(gateway, job) || len > job->file.body_bytes || len > (16 << 20))
+        return 0;
+    char *header = xmalloc(len);
+    struct queue_body body;
+    size_t got = 0;
+    ssize_t n = 0;
+    queue_body_start(&body, &job->file);
+    while (got < len && (n = queue_body_read(&body, header + got, len - got, why)) > 0)
+        got += (size_t)n;
+    int changed = got == len ? translate_header(gateway->translator, true, (struct span){header, len}, &delivery->header)
+                             : -EBADMSG;
+    free(header);
+    if (changed <= 0) {
+        buf_clear(&delivery->header);
+        return changed;
+    }
+    delivery->header_bytes = len;
+    delivery->body = body;
+    delivery->out.bytes = delivery->out.bytes - len + delivery->header.len;
+    return 0;
+}
+
+/* ---- the converter's item ---- */
+
+static int
+open_item(struct viaduct_gateway *gateway, struct delivery *delivery)
+{
+    struct job *job = delivery->job;
+    char name[QUEUE_NAME_MAX + 8];
+    struct why why;
+    snprintf(name, sizeof name, "%s.item", job->parts.stem);
+    int folder = service_folder(gateway->service, FOLDER_READY_OUT, gateway->service->connector_name);
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = queue_file_read(fd, job->arena, &delivery->item, &why);
+    if (r < 0) {
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "the converted item is damaged (%s): converting again", why.text);
+        close(fd);
+        delivery->item.fd = 0;
+    }
+    return r;
+}
+
+/* ---- start ---- */
+
+static void
+fill_message(struct delivery *delivery)
+{
+    struct viaduct_delivery *out = &delivery->out;
+    const struct queue_file *file = delivery->item.fd > 0 ? &delivery->item : &delivery->job->file;
+    const struct envelope *envelope = &delivery->job->file.envelope;
+    out->size = sizeof *out;
+    out->id = delivery->job->parts.stem;
+    out->ret = text_from(envelope->ret);
+    out->envid = text_from(envelope->envid);
+    out->smtputf8 = file->envelope.utf8;
+    out->body_8bit = file->envelope.body8bit;
+    out->bytes = file->body_bytes;
+    out->converted = delivery->item.fd > 0;
+    out->arrival_ms = envelope->arrival_ms;
+    out->gateway = delivery;
+    queue_body_start(&delivery->body, file);
+}
+
+static struct judgement
+wait_for_book(struct job *job)
+{
+    const struct conf_retry *retry = job->service->connector != NULL ? &job->service->connector->retry
+                                                                    : &job->service->root->host.retry;
+    struct judgement judgement = judge(VERDICT_DEFER, "4.3.0", "the address book cannot be read now");
+    judgement.next_s = time_ms() / 1000 + retry->first_s;
+    return judgement;
+}
+
+struct judgement
+delivery_start(struct viaduct_gateway *gateway, struct job *job)
+{
+    struct delivery *delivery = delivery_new(job);
+    struct why why;
+    size_t failed;
+    if (job->folder == FOLDER_READY_OUT && open_item(gateway, delivery) < 0)
+        return judge(VERDICT_CONVERT, "", "the converted item is missing");
+    fill_message(delivery);
+    int r = fill_originator(gateway, delivery, &why);
+    if (r == -ENOENT)
+        return job_fail(job, &why); /* no way back to the sender: a report for all (the first mapping rule) */
+    if (r == 0)
+        r = fill_recipients(gateway, delivery, &failed);
+    if (r == -EAGAIN)
+        return wait_for_book(job);
+    if (delivery->item.fd == 0)
+        r = translate_headers(gateway, delivery, &why);
+    if (r == -EBADMSG)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = why};
+    if (r == -EAGAIN)
+        return wait_for_book(job);
+    job->data = delivery;
+    if (delivery->out.n_recipients == 0)
+        return settle(delivery, false, &(struct why){"", ""});
+    gateway->system->outbound->deliver(gateway->module, &delivery->out);
+    return JUDGED_LATER;
+}
+
+/* ---- services ---- */
+
+static struct delivery *
+delivery_of(struct viaduct_delivery *out)
+{
+    return out->gateway;
+}
+
+static ssize_t
+serve_body_read(struct viaduct_delivery *out, uint64_t offset, void *bytes, size_t size)
+{
+    struct delivery *delivery = delivery_of(out);
+    if (offset < delivery->header.len) {
+        size_t left = delivery->header.len - (size_t)offset, n = size < left ? size : left;
+        memcpy(bytes, delivery->header.at + offset, n);
+        return (ssize_t)n;
+    }
+    uint64_t at = offset - delivery->header.len + delivery->header_bytes;
+    if (at < delivery->body.at) { /* a second try of the same message, on another connection */
+        BUG_UNLESS(offset == delivery->header.len);
+        queue_body_start(&delivery->body, delivery->body.file);
+        char skip[4096];
+        while (delivery->body.at < at) {
+            size_t want = at - delivery->body.at < sizeof skip ? (size_t)(at - delivery->body.at) : sizeof skip;
+            if (queue_body_read(&delivery->body, skip, want, &delivery->damage) <= 0)
+                break;
+        }
+    }
+    ssize_t n = queue_body_read(&delivery->body, bytes, size, &delivery->damage);
+    delivery->damaged = delivery->damaged || n == -EBADMSG;
+    return n;
+}
+
+static void
+serve_recipient_result(struct viaduct_delivery *out, size_t index, enum viaduct_outcome outcome,
+                       const struct viaduct_reason *reason, const char *remote)
+{
+    struct delivery *delivery = delivery_of(out);
+    BUG_UNLESS(index < out->n_recipients);
+    struct result *result = &delivery->results[index];
+    result->outcome = outcome;
+    result->given = true;
+    why_from(&result->why, reason);
+    snprintf(result->remote, sizeof result->remote, "%s", remote != NULL ? remote : "");
+}
+
+static void
+delivery_clear(struct delivery *delivery)
+{
+    buf_clear(&delivery->header);
+    if (delivery->item.fd > 0)
+        close(delivery->item.fd);
+    delivery->item.fd = 0;
+}
+
+static void
+serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct viaduct_reason *reason)
+{
+    struct delivery *delivery = delivery_of(out);
+    struct why why;
+    why_from(&why, reason);
+    struct judgement judgement = settle(delivery, unreachable, &why);
+    delivery_clear(delivery);
+    job_settle(delivery->job, judgement);
+}
+
+/* Only a system with a converter asks for conversion, and only once: what was converted and still does not do is refused. */
+static void
+serve_delivery_convert(struct viaduct_delivery *out, const char *need)
+{
+    struct delivery *delivery = delivery_of(out);
+    struct job *job = delivery->job;
+    struct why why;
+    struct judgement judgement = judge(VERDICT_CONVERT, "", "the peer needs %s", need);
+    struct journal_entry entry = {.kind = JOURNAL_TRACE, .verdict = SPAN("convert"), .text = span_of(need)};
+    if (job_journal(job, &entry, &why) < 0)
+        judgement = (struct judgement){.verdict = VERDICT_NONE};
+    delivery_clear(delivery);
+    job_settle(job, judgement);
+}
+
+void
+delivery_services(struct viaduct_services *services)
+{
+    services->body_read = serve_body_read;
+    services->recipient_result = serve_recipient_result;
+    services->delivery_end = serve_delivery_end;
+    services->delivery_convert = serve_delivery_convert;
+}

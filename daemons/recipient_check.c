@@ -1,0 +1,103 @@
+/* recipient_check.c - who may be written to, asked at RCPT time: viaduct is never an open relay
+ *
+ *     from the host       any address that a connector is responsible for                      else 5.1.1 or 5.7.1
+ *     from a system       the host's own people: the book's, or any in a host domain where      else 5.1.1
+ *                         there is no book (or host.unknown = pass); encapsulated addresses     else 5.7.1
+ *                         of the host; other systems only with transit = yes
+ *
+ * Sources: RFC 3463 (5.1.1, 5.1.2, 5.7.1), RFC 5321 section 3.6 (relaying).
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "daemons/intake.h"
+
+enum { ACCEPT = 0, REFUSE = -1, NOT_NOW = -2 };
+
+static int
+answer_of(int result, const struct why *why)
+{
+    if (result == -EAGAIN || result == -ENOMEM || why_is_temporary(why))
+        return NOT_NOW;
+    return REFUSE;
+}
+
+static bool
+is_host_domain(const struct conf_root *root, const struct address *address)
+{
+    struct mailbox_parts parts;
+    struct why why;
+    if (!span_equal(address->type, SPAN("SMTP")) || mailbox_parse(address->value, &parts, &why) < 0)
+        return false;
+    for (size_t i = 0; i < root->host.domains.n; i++)
+        if (span_equal_nocase(parts.domain, span_of(root->host.domains.at[i])))
+            return true;
+    return false;
+}
+
+/* Held connectors take mail all the same (they are always up), unless their operator set `hold = refuse`. */
+static int
+check_from_host(struct viaduct_gateway *gateway, const struct address *address, struct arena *arena, struct why *why)
+{
+    const struct conf_root *root = gateway->service->root;
+    struct route_answer answer;
+    int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
+    if (r < 0 && strcmp(why->status, "5.1.2") == 0)
+        why_set(why, "5.7.1", "relaying not permitted: no connector is responsible for %.*s", (int)address->value.len,
+                address->value.at);
+    if (r < 0)
+        return answer_of(r, why);
+    if (strcmp(answer.connector, "host") == 0 && address_equal(&answer.target, address)) {
+        why_set(why, "5.4.6", "%.*s is an address of the host itself: this connector would send it back",
+                (int)address->value.len, address->value.at);
+        return REFUSE;
+    }
+    return ACCEPT;
+}
+
+static int
+check_from_system(struct viaduct_gateway *gateway, const char *origin, const struct address *address,
+                  struct arena *arena, struct why *why)
+{
+    const struct conf_root *root = gateway->service->root;
+    const struct conf_connector *connector = conf_connector_find(root, origin);
+    struct route_answer answer;
+    struct book_entry entry;
+    int known = book_find(gateway->book, address, arena, &entry);
+    if (known == -EAGAIN) {
+        why_set(why, "4.3.0", "the address book cannot be read now, try again later");
+        return NOT_NOW;
+    }
+    if (known == 0 && span_equal(entry.side, SPAN("host")))
+        return ACCEPT;
+    bool open_domain = book_generation(gateway->book) == 0 || strcmp(root->host.unknown, "pass") == 0;
+    int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
+    if (r == 0 && strcmp(answer.connector, "host") != 0 && strcmp(answer.connector, origin) != 0 &&
+        connector != NULL && connector->transit)
+        return ACCEPT;
+    if (r < 0 && (r == -EAGAIN || why_is_temporary(why)))
+        return NOT_NOW;
+    if (is_host_domain(root, address) && (open_domain || (r == 0 && strcmp(answer.connector, "host") != 0 &&
+                                                           strcmp(answer.connector, origin) != 0)))
+        return ACCEPT;
+    bool ours = is_host_domain(root, address);
+    why_set(why, ours ? "5.1.1" : "5.7.1", "%s: %.*s",
+            ours ? "no such person in the host organisation" : "relaying not permitted, not in the host organisation",
+            (int)address->value.len, address->value.at);
+    return REFUSE;
+}
+
+int
+recipient_check(struct viaduct_gateway *gateway, const char *origin, struct translator *translator,
+                struct span text, struct arena *arena, struct why *why)
+{
+    struct address address = {span_of(gateway->system->address_type), text};
+    struct translation translation;
+    why->status[0] = why->text[0] = '\0';
+    if (strcmp(origin, "host") == 0)
+        return check_from_host(gateway, &address, arena, why);
+    int r = translate_in(translator, &address, ROLE_RESPONSIBLE, arena, &translation, why);
+    if (r < 0)
+        return answer_of(r, why);
+    return check_from_system(gateway, origin, &translation.address, arena, why);
+}

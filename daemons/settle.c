@@ -1,0 +1,265 @@
+/* settle.c - what becomes of a message after an attempt to transfer it (see delivery.h)
+ *
+ *     every recipient taken, nothing to report ----------------------------> done (nothing is written, the file goes)
+ *     every recipient settled, some failed or success is to be reported ---> marks, then Bounce: the message is the report's
+ *                                                                             material
+ *     some not settled ----> marks; a request for those that failed; a delay warning when it is time; the attempt;
+ *                            then Deferred, or, past give-up, failed
+ *
+ * A mark is on disk before its message moves. SMTP leaves one window, between the peer's 250 and our mark: a message whose
+ * transfer ended there is transferred again.
+ *
+ * Sources: RFC 3461 section 5.2 (what a relay reports), RFC 3464.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+#include "daemons/delivery.h"
+
+static const struct conf_retry *
+retry_of(const struct service *service)
+{
+    return service->connector != NULL ? &service->connector->retry : &service->root->host.retry;
+}
+
+int64_t
+retry_wait_s(const struct conf_retry *retry, int64_t attempts)
+{
+    int64_t wait = retry->first_s;
+    for (int64_t i = 0; i < attempts && wait < retry->max_s && i < 200; i++)
+        wait = wait * retry->factor / 100;
+    return wait < retry->max_s ? wait : retry->max_s;
+}
+
+/* What is being worked out. */
+struct outcome {
+    struct delivery *delivery;
+    struct recipient_mark *settled;  /* delivered, relayed, failed */
+    size_t n_settled;
+    struct recipient_mark *reported; /* of those, what the sender is to be told now */
+    size_t n_reported;
+    struct recipient_mark *delayed;
+    size_t n_delayed;
+    struct why why; /* of the first that is not settled, or failed */
+};
+
+static bool
+success_is_wanted(const struct job *job, const struct recipient *recipient)
+{
+    return (recipient->notify & NOTIFY_SUCCESS) && !envelope_is_report(&job->file.envelope);
+}
+
+static bool
+success_is_ours_to_tell(const struct service *service)
+{
+    return service->connector == NULL || strcmp(service->connector->report, "none") != 0;
+}
+
+static struct recipient_mark
+mark_of(struct job *job, uint32_t index, enum recipient_state state, const struct result *result)
+{
+    return (struct recipient_mark){.index = index,
+                                   .state = state,
+                                   .status = arena_span(job->arena, span_of(result->why.status)),
+                                   .text = arena_span(job->arena, span_of(result->why.text)),
+                                   .remote = arena_span(job->arena, span_of(result->remote))};
+}
+
+static enum track_event
+sent_event(const struct service *service)
+{
+    const struct viaduct_gateway *gateway = service->data;
+    return strcmp(gateway->system->name, "maildir") == 0 ? TRACK_DELIVER : TRACK_SEND;
+}
+
+/* One recipient that was taken or refused. */
+static void
+add_settled(struct outcome *outcome, size_t i, const struct result *result)
+{
+    struct job *job = outcome->delivery->job;
+    uint32_t index = outcome->delivery->indexes[i];
+    const struct recipient *recipient = &job->file.envelope.recipients[index];
+    bool failed = result->outcome == VIADUCT_REFUSED;
+    bool relayed = result->outcome == VIADUCT_RELAYED && success_is_wanted(job, recipient) &&
+                   success_is_ours_to_tell(job->service);
+    enum recipient_state state = failed ? RECIPIENT_FAILED : relayed ? RECIPIENT_RELAYED : RECIPIENT_DELIVERED;
+    struct recipient_mark mark = mark_of(job, index, state, result);
+    job_track(job, failed ? TRACK_FAIL : sent_event(job->service), recipient,
+              outcome->delivery->translations[i].address.value, &result->why, result->remote);
+    counter_add(failed ? COUNTER_FAILED_OUT : COUNTER_MESSAGES_OUT, 1);
+    outcome->settled[outcome->n_settled++] = mark;
+    if (failed || relayed)
+        outcome->reported[outcome->n_reported++] = mark;
+    if (failed && outcome->why.text[0] == '\0')
+        outcome->why = result->why;
+}
+
+/* One that is not settled: the attempt failed for now. */
+static void
+add_pending(struct outcome *outcome, size_t i, const struct result *result)
+{
+    struct job *job = outcome->delivery->job;
+    uint32_t index = outcome->delivery->indexes[i];
+    const struct recipient *recipient = &job->file.envelope.recipients[index];
+    job_track(job, TRACK_DEFER, recipient, SPAN(""), &result->why, result->remote);
+    counter_add(COUNTER_DEFERRED_OUT, 1);
+    outcome->delayed[outcome->n_delayed++] = mark_of(job, index, RECIPIENT_DELAYED, result);
+    outcome->why = result->why;
+}
+
+static void
+collect(struct outcome *outcome, const struct why *reason)
+{
+    struct delivery *delivery = outcome->delivery;
+    struct job *job = delivery->job;
+    size_t n = job->file.envelope.n_recipients;
+    outcome->settled = arena_alloc(job->arena, n * sizeof *outcome->settled);
+    outcome->reported = arena_alloc(job->arena, n * sizeof *outcome->reported);
+    outcome->delayed = arena_alloc(job->arena, n * sizeof *outcome->delayed);
+    BUG_UNLESS(outcome->settled != NULL && outcome->reported != NULL && outcome->delayed != NULL);
+    for (size_t i = 0; i < n; i++) {
+        struct result *result = &delivery->results[i];
+        bool seen = i < delivery->out.n_recipients;
+        if (!seen && !result->given) /* settled before, or none of ours */
+            continue;
+        if (seen && !delivery->out.recipients[i].responsible)
+            continue;
+        if (!result->given || result->outcome == VIADUCT_LATER) {
+            if (!result->given || result->why.text[0] == '\0')
+                result->why = *reason;
+            add_pending(outcome, i, result);
+        } else {
+            add_settled(outcome, i, result);
+        }
+    }
+}
+
+static struct judgement
+again(struct job *job, const struct why *why)
+{
+    log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem, "%s; it is taken again", why->text);
+    service_rescan_in(job->service, job->folder, 5000);
+    return (struct judgement){.verdict = VERDICT_NONE};
+}
+
+/* Recipients of earlier attempts may have failed and been reported: what counts is what has not been told. */
+static struct judgement
+all_settled(struct outcome *outcome)
+{
+    struct job *job = outcome->delivery->job;
+    struct why why;
+    if (outcome->n_reported == 0)
+        return judge(VERDICT_DONE, "", "%s", "");
+    if (job_mark(job, outcome->settled, outcome->n_settled, &why) < 0)
+        return again(job, &why);
+    struct judgement judgement = {.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
+    return judgement;
+}
+
+/* Past give-up: those that were not settled fail, with the last reason. */
+static struct judgement
+give_up(struct outcome *outcome)
+{
+    struct job *job = outcome->delivery->job;
+    struct why why;
+    why_set(&outcome->why, "5.4.7", "given up after %lld attempts; the last one: %s",
+            (long long)job->file.envelope.attempts + 1, outcome->why.text);
+    for (size_t i = 0; i < outcome->n_delayed; i++) {
+        struct recipient_mark mark = outcome->delayed[i];
+        mark.state = RECIPIENT_FAILED;
+        mark.status = SPAN("5.4.7");
+        mark.text = span_of(outcome->why.text);
+        job_track(job, TRACK_FAIL, &job->file.envelope.recipients[mark.index], SPAN(""), &outcome->why, NULL);
+        counter_add(COUNTER_FAILED_OUT, 1);
+        outcome->settled[outcome->n_settled++] = mark;
+    }
+    if (job_mark(job, outcome->settled, outcome->n_settled, &why) < 0)
+        return again(job, &why);
+    return (struct judgement){.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
+}
+
+/* The delay warning: once, to those who did not forbid it (RFC 3461 section 4.1). */
+static int
+warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
+{
+    struct job *job = outcome->delivery->job;
+    const struct conf_retry *retry = retry_of(job->service);
+    const struct envelope *envelope = &job->file.envelope;
+    size_t n = 0;
+    if (retry->warn_s == 0 || envelope->warned_ms > 0 || now_s < since_s + retry->warn_s || envelope_is_report(envelope))
+        return 0;
+    for (size_t i = 0; i < outcome->n_delayed; i++) {
+        int64_t notify = envelope->recipients[outcome->delayed[i].index].notify;
+        if (notify == 0 || (notify & NOTIFY_DELAY))
+            outcome->delayed[n++] = outcome->delayed[i];
+    }
+    return n > 0 ? job_request_report(job, outcome->delayed, n, why) : 0;
+}
+
+/* Marks of what this attempt settled, a request for what is to be told, the attempt itself: in this order. */
+static int
+note_attempt(struct outcome *outcome, int64_t next_s, struct why *why)
+{
+    struct job *job = outcome->delivery->job;
+    int r = job_mark(job, outcome->settled, outcome->n_settled, why);
+    if (r == 0 && outcome->n_reported > 0)
+        r = job_request_report(job, outcome->reported, outcome->n_reported, why);
+    struct journal_entry entry = {.kind = JOURNAL_ATTEMPT,
+                                  .status = arena_span(job->arena, span_of(outcome->why.status)),
+                                  .text = arena_span(job->arena, span_of(outcome->why.text)),
+                                  .next_s = next_s};
+    return r == 0 ? job_journal(job, &entry, why) : r;
+}
+
+static struct judgement
+some_pending(struct outcome *outcome)
+{
+    struct job *job = outcome->delivery->job;
+    const struct envelope *envelope = &job->file.envelope;
+    const struct conf_retry *retry = retry_of(job->service);
+    struct why why;
+    int64_t now_s = time_ms() / 1000;
+    int64_t since_s = (envelope->requeued_ms > 0 ? envelope->requeued_ms : envelope->arrival_ms) / 1000;
+    if (since_s > now_s) /* the clock was set back: count from now on, never give up early */
+        since_s = now_s;
+    int64_t next_s = now_s + retry_wait_s(retry, envelope->attempts);
+    if (envelope->attempts > 0 && now_s >= since_s + retry->give_up_s)
+        return give_up(outcome);
+    int r = warn(outcome, since_s, now_s, &why);
+    if (r == 0)
+        r = note_attempt(outcome, next_s, &why);
+    if (r < 0)
+        return again(job, &why);
+    struct judgement judgement = {.verdict = VERDICT_DEFER, .sync = true, .next_s = next_s, .why = outcome->why};
+    return judgement;
+}
+
+static void
+note_trouble(struct service *service, const struct why *why)
+{
+    struct state_page *page = service->inside->state;
+    snprintf(page->trouble, sizeof page->trouble, "%.250s", why->text);
+    if (page->trouble_ms != 0)
+        return;
+    page->trouble_ms = time_ms();
+    log_say(LOG_TRANSFER, LEVEL_MINIMUM, NULL, "the system cannot be reached: %s", why->text);
+}
+
+struct judgement
+settle(struct delivery *delivery, bool unreachable, const struct why *reason)
+{
+    struct outcome outcome = {.delivery = delivery};
+    struct job *job = delivery->job;
+    if (delivery->damaged)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = delivery->damage};
+    if (unreachable)
+        note_trouble(job->service, reason);
+    collect(&outcome, reason);
+    if (outcome.n_delayed > 0)
+        return some_pending(&outcome);
+    counter_add(COUNTER_BYTES_OUT, (int64_t)delivery->out.bytes);
+    return all_settled(&outcome);
+}

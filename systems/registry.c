@@ -1,0 +1,60 @@
+/* registry.c - finding a system's module by its name (see registry.h) */
+#include "systems/registry.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "systems/smtp/smtp_system.h"
+
+const struct viaduct_system *const registry_builtin[] = {&smtp_system, NULL};
+
+static const struct viaduct_system *
+load(const char *path, const char *name, struct why *why)
+{
+    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (object == NULL) {
+        why_set(why, "5.3.5", "no module for the system \"%s\": %s", name, dlerror());
+        return NULL;
+    }
+    const struct viaduct_system *(*entry)(void);
+    *(void **)&entry = dlsym(object, "viaduct_system_entry");
+    const struct viaduct_system *system = entry != NULL ? entry() : NULL;
+    if (system == NULL || system->size < offsetof(struct viaduct_system, address) ||
+        system->abi != VIADUCT_SYSTEM_ABI || system->name == NULL || strcmp(system->name, name) != 0 ||
+        system->address_type == NULL) {
+        why_set(why, "5.3.5", "%s is no module for the system \"%s\" of ABI %d", path, name, VIADUCT_SYSTEM_ABI);
+        return NULL;
+    }
+    return system;
+}
+
+const struct viaduct_system *
+registry_find(const struct conf_root *root, const char *name, struct why *why)
+{
+    char path[4096];
+    for (size_t i = 0; registry_builtin[i] != NULL; i++)
+        if (strcmp(registry_builtin[i]->name, name) == 0)
+            return registry_builtin[i];
+    if (strchr(name, '/') != NULL || name[0] == '.') {
+        why_set(why, "5.3.5", "\"%s\" is no name of a system", name);
+        return NULL;
+    }
+    snprintf(path, sizeof path, "%s/%s.so", root->modules != NULL ? root->modules : VIADUCT_MODULES, name);
+    return load(path, name, why);
+}
+
+static bool
+delivers_into_maildir(const struct conf_root *root)
+{
+    const struct conf_texts *to = &root->host.deliver.to;
+    return to->n > 0 && span_starts_nocase(span_of(to->at[0]), SPAN("maildir:"));
+}
+
+const struct viaduct_system *
+registry_for(const struct conf_root *root, const struct conf_connector *connector, bool inbound, struct why *why)
+{
+    if (connector != NULL)
+        return registry_find(root, connector->type, why);
+    return !inbound && delivers_into_maildir(root) ? NULL : &smtp_system;
+}
