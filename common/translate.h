@@ -80,7 +80,7 @@ int translate_header(struct translator *translator, bool outwards, struct span h
 bool host_domain_has(const struct conf_root *root, struct span domain);
 
 /* Unwraps an address encapsulated in one of the host's domains, layer by layer. Returns 0; -ENOENT where it is
- * none; -EINVAL with `why` where it is malformed. */
+ * none; -EINVAL with `why` where it is malformed; -ENOMEM. */
 int host_unwrap(const struct conf_root *root, const struct address *address, struct arena *arena,
                 struct address *inner, struct why *why);
 
