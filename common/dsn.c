@@ -258,7 +258,7 @@ copy_body(const struct dsn *dsn, uint64_t len, bool all, const struct dsn_sink *
         size_t want = all || len > sizeof bytes ? sizeof bytes : (size_t)len;
         ssize_t n = queue_body_read(&body, bytes, want, why);
         if (n <= 0)
-            return n < 0 ? -EBADMSG : 0;
+            return (int)n;
         size_t take = (size_t)n;
         len -= all ? 0 : take;
         const char *end = !all && len == 0 ? memrchr(bytes, '\n', take) : NULL;
@@ -306,7 +306,7 @@ read_header(const struct dsn *dsn, struct buf *header, struct why *why)
     while (header->len < want) {
         ssize_t n = queue_body_read(&body, header->at + header->len, want - header->len, why);
         if (n <= 0)
-            return n < 0 ? -EBADMSG : 0;
+            return (int)n;
         header->len += (size_t)n;
     }
     return 0;

@@ -110,7 +110,7 @@ add_message_fields(const struct dsn *dsn, struct buf *out)
     buf_reset(&text);
     if (about->helo.len > 0) {
         add_typed(dsn, out, "Received-From-MTA", "dns", about->helo);
-    } else if (about->client.len > 0) {
+    } else if (about->client.len > 0 && !span_equal(about->protocol, SPAN("local"))) {
         buf_printf(&text, "[%.*s]", (int)about->client.len, about->client.at);
         add_typed(dsn, out, "Received-From-MTA", "dns", buf_span(&text));
     }
