@@ -1,0 +1,361 @@
+/* book.c - the address book: build from CSV, look up, dump, check */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/listing.h"
+#include "common/book.h"
+
+enum { BOOK_ARENA = 16 << 20 };
+
+/* ---- build ---- */
+
+static int
+open_folders(const struct command *command, int *book_fd, int *temp_fd)
+{
+    char temp[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 16];
+    folder_path(FOLDER_TEMP, NULL, temp);
+    snprintf(path, sizeof path, "%s/%s", temp, worker_table[WORKER_COMMAND].program);
+    *temp_fd = -1;
+    *book_fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL);
+    if (*book_fd < 0)
+        return command_fail_errno(-*book_fd, "the book's folder in %s", command->spool_path);
+    if (mkdirat(command->spool_fd, path, 0700) < 0 && errno != EEXIST)
+        return command_fail_errno(errno, "%s/%s", command->spool_path, path);
+    *temp_fd = openat(command->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return *temp_fd < 0 ? command_fail_errno(errno, "%s/%s", command->spool_path, path) : 0;
+}
+
+static int
+add_file(struct book_builder *builder, const char *path)
+{
+    struct buf errors = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return command_fail_errno(errno, "%s", path);
+    int n = book_read_csv(fd, path, builder, &errors);
+    close(fd);
+    if (errors.len > 0)
+        fputs(errors.at, stderr);
+    buf_clear(&errors);
+    if (n < 0)
+        return command_fail_errno(-n, "%s", path);
+    return n == 0 ? 0 : EXIT_NOTHING;
+}
+
+/* The next generation behind the highest there is, whole or not. */
+static uint64_t
+next_generation(int book_fd)
+{
+    struct why why;
+    struct book *book = book_new(book_fd);
+    book_refresh(book, &why);
+    uint64_t next = book_generation(book) + 1;
+    book_free(book);
+    char name[32];
+    struct stat st;
+    for (snprintf(name, sizeof name, "%08" PRIu64, next); fstatat(book_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+         snprintf(name, sizeof name, "%08" PRIu64, next))
+        next++;
+    return next;
+}
+
+static int
+build(struct command *command, int book_fd, int temp_fd, const char **files, size_t n)
+{
+    struct why why = {0};
+    uint64_t generation = next_generation(book_fd);
+    struct book_builder *builder = book_builder_new(temp_fd, generation, "viaduct book build", &why);
+    int r = 0;
+    if (builder == NULL)
+        return command_fail(EXIT_NOTHING, "%s", why.text);
+    for (size_t i = 0; i < n; i++) {
+        int one = add_file(builder, files[i]);
+        r = one > r ? one : r;
+    }
+    if (r > EXIT_NOTHING) {
+        book_builder_drop(builder);
+        return r;
+    }
+    int published = book_builder_publish(builder, book_fd, &why);
+    if (published == -EACCES || published == -EPERM)
+        return command_fail_errno(-published, "%s", why.text);
+    if (published < 0)
+        return command_fail(EXIT_NOTHING, "%s", why.text);
+    struct book *book = book_new(book_fd);
+    book_refresh(book, &why);
+    printf("book generation %" PRIu64 ": %" PRIu64 " entries%s\n", book_generation(book), book_entries(book),
+           r != 0 ? "; lines in error were left out" : "");
+    book_free(book);
+    (void)command;
+    return r;
+}
+
+int
+book_build(struct command *command)
+{
+    const char **files = xcalloc(command->n_operands + 1, sizeof *files);
+    size_t n = command->n_operands;
+    int book_fd = -1, temp_fd = -1, r;
+    for (size_t i = 0; i < n; i++)
+        files[i] = command->operands[i];
+    if (n == 0 && command->root != NULL) { /* those of the configuration */
+        free(files);
+        n = command->root->book.source.n;
+        files = xcalloc(n + 1, sizeof *files);
+        for (size_t i = 0; i < n; i++)
+            files[i] = command->root->book.source.at[i];
+    }
+    if (n == 0)
+        r = command_usage(command, "name a CSV file, here or as book.source in the configuration");
+    else
+        r = open_folders(command, &book_fd, &temp_fd);
+    if (r == 0)
+        r = build(command, book_fd, temp_fd, files, n);
+    if (book_fd >= 0)
+        close(book_fd);
+    if (temp_fd >= 0)
+        close(temp_fd);
+    free(files);
+    return r;
+}
+
+/* ---- looking ---- */
+
+struct reader {
+    struct command *command;
+    struct book *book;
+    int fd;
+};
+
+static int
+reader_open(struct reader *reader, struct command *command)
+{
+    struct why why = {0};
+    *reader = (struct reader){.command = command};
+    reader->fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL);
+    if (reader->fd < 0)
+        return command_fail_errno(-reader->fd, "the book's folder in %s", command->spool_path);
+    reader->book = book_new(reader->fd);
+    int r = book_refresh(reader->book, &why);
+    if (r == -ENOENT)
+        return command_fail(EXIT_NOTHING, "there is no address book; `viaduct book build` makes one");
+    return r < 0 ? command_fail(EXIT_NOTHING, "the address book cannot be read: %s", why.text) : 0;
+}
+
+static void
+reader_close(struct reader *reader)
+{
+    book_free(reader->book);
+    if (reader->fd >= 0)
+        close(reader->fd);
+}
+
+static void
+print_entry_json(const struct book_entry *entry)
+{
+    struct buf out = {0}, text = {0};
+    struct json json;
+    json_start(&json, &out);
+    json_begin_object(&json, NULL);
+    json_add_span(&json, "display", entry->display);
+    json_add_span(&json, "side", entry->side);
+    address_print(&entry->primary, &text);
+    json_add_span(&json, "primary", buf_span(&text));
+    json_begin_array(&json, "proxies");
+    for (size_t i = 0; i < entry->n_proxies; i++) {
+        buf_reset(&text);
+        address_print(&entry->proxies[i].address, &text);
+        json_add_span(&json, NULL, buf_span(&text));
+    }
+    json_end_array(&json);
+    json_end_object(&json);
+    puts(out.at);
+    buf_clear(&out);
+    buf_clear(&text);
+}
+
+/* A proxy in the notation of directories: an upper-case type marks the primary of its type. */
+static void
+add_proxy(const struct book_proxy *proxy, struct buf *out)
+{
+    size_t start = out->len;
+    struct buf text = {0};
+    address_print(&proxy->address, &text);
+    text_add_clean(out, buf_span(&text));
+    for (size_t i = start; !proxy->primary && i < out->len && out->at[i] != ':'; i++)
+        if (out->at[i] >= 'A' && out->at[i] <= 'Z')
+            out->at[i] = (char)(out->at[i] + 32);
+    buf_clear(&text);
+}
+
+static void
+print_entry(const struct book_entry *entry)
+{
+    struct buf out = {0}, text = {0};
+    text_add_clean(&out, entry->display.len > 0 ? entry->display : SPAN("(no name)"));
+    buf_add_text(&out, "  side ");
+    text_add_clean(&out, entry->side);
+    address_print(&entry->primary, &text);
+    buf_add_text(&out, "  primary ");
+    text_add_clean(&out, buf_span(&text));
+    puts(out.at);
+    buf_reset(&out);
+    for (size_t i = 0; i < entry->n_proxies; i++) {
+        buf_add_text(&out, "    ");
+        add_proxy(&entry->proxies[i], &out);
+        buf_add_byte(&out, '\n');
+    }
+    fputs(out.at != NULL ? out.at : "", stdout);
+    buf_clear(&out);
+    buf_clear(&text);
+}
+
+int
+book_lookup(struct command *command)
+{
+    struct reader reader;
+    if (command->n_operands == 0)
+        return command_usage(command, "which address?");
+    int r = reader_open(&reader, command);
+    struct arena *arena = arena_new(BOOK_ARENA);
+    for (size_t i = 0; reader.book != NULL && book_generation(reader.book) > 0 && i < command->n_operands;
+         i++) {
+        struct address address;
+        struct book_entry entry;
+        struct why why = {0};
+        arena_reset(arena);
+        int one = address_parse(span_of(command->operands[i]), arena, &address, &why);
+        if (one == 0)
+            one = book_find(reader.book, &address, arena, &entry);
+        if (one == 0 && command_has(command, OPTION_JSON))
+            print_entry_json(&entry);
+        else if (one == 0)
+            print_entry(&entry);
+        else
+            r = command_fail(EXIT_NOTHING, "%s: %s", command->operands[i],
+                             one == -ENOENT        ? "nobody has this address"
+                             : why.text[0] != '\0' ? why.text
+                                                   : "the book cannot be read now");
+    }
+    arena_free(arena);
+    reader_close(&reader);
+    return r;
+}
+
+struct dump {
+    bool json;
+    size_t n, limit;
+};
+
+static bool
+dump_entry(const struct book_entry *entry, void *arg)
+{
+    struct dump *dump = arg;
+    if (dump->n >= dump->limit)
+        return false;
+    dump->n++;
+    if (dump->json)
+        print_entry_json(entry);
+    else
+        print_entry(entry);
+    return true;
+}
+
+int
+book_dump(struct command *command)
+{
+    struct reader reader;
+    struct dump dump = {.json = command_has(command, OPTION_JSON)};
+    if (!command_limit(command, &dump.limit))
+        return EXIT_USAGE;
+    int r = reader_open(&reader, command);
+    if (r == 0 && book_each(reader.book, dump_entry, &dump) < 0)
+        r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
+    reader_close(&reader);
+    return r == 0 && dump.n == 0 ? EXIT_NOTHING : r;
+}
+
+/* ---- check ---- */
+
+struct check {
+    const struct conf_root *root;
+    struct book *book;
+    struct arena *arena;
+    size_t n, n_wrong;
+};
+
+static void
+wrong(struct check *check, const struct book_entry *entry, const char *what)
+{
+    struct buf out = {0}, text = {0};
+    address_print(&entry->primary, &text);
+    text_add_clean(&out, buf_span(&text));
+    printf("%s: %s\n", out.at != NULL ? out.at : "", what);
+    buf_clear(&out);
+    buf_clear(&text);
+    check->n_wrong++;
+}
+
+static bool
+is_host_domain(const struct conf_root *root, struct span value)
+{
+    const char *at = value.len > 0 ? memrchr(value.at, '@', value.len) : NULL;
+    for (size_t i = 0; at != NULL && i < root->host.domains.n; i++)
+        if (span_equal_nocase(span_of(root->host.domains.at[i]),
+                              (struct span){at + 1, (size_t)(value.at + value.len - at - 1)}))
+            return true;
+    return false;
+}
+
+/* The two ways to loop: a side that no connector has, and a foreign recipient whose primary is the host's
+ * address. */
+static bool
+check_entry(const struct book_entry *entry, void *arg)
+{
+    struct check *check = arg;
+    struct book_entry found;
+    char side[CONNECTOR_NAME_MAX + 1];
+    bool host = span_equal(entry->side, SPAN("host"));
+    check->n++;
+    snprintf(side, sizeof side, "%.*s", (int)(entry->side.len < 40 ? entry->side.len : 40), entry->side.at);
+    if (!host && check->root != NULL && conf_connector_find(check->root, side) == NULL)
+        wrong(check, entry, "its side is no connector");
+    if (!host && check->root != NULL && is_host_domain(check->root, entry->primary.value))
+        wrong(check, entry,
+              "a foreign recipient whose primary address lies in a host domain: mail to it would loop");
+    if (book_entry_host_address(entry) == NULL)
+        wrong(check, entry, "it has no SMTP address: the host cannot write to it");
+    for (size_t i = 0; i < entry->n_proxies; i++) {
+        arena_reset(check->arena);
+        int r = book_find(check->book, &entry->proxies[i].address, check->arena, &found);
+        if (r == -ENOENT)
+            wrong(check, entry, "one of its proxies is not found in the book");
+        else if (r == 0 && !address_equal(&found.primary, &entry->primary))
+            wrong(check, entry, "another recipient has one of its proxies");
+    }
+    return true;
+}
+
+int
+book_check(struct command *command)
+{
+    struct reader reader;
+    struct check check = {.root = command->root};
+    int r = reader_open(&reader, command);
+    if (r == 0) {
+        check.book = reader.book;
+        check.arena = arena_new(BOOK_ARENA);
+        if (book_each(reader.book, check_entry, &check) < 0)
+            r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
+        printf("generation %" PRIu64 ": %zu entries, %zu faults\n", book_generation(reader.book), check.n,
+               check.n_wrong);
+        arena_free(check.arena);
+    }
+    reader_close(&reader);
+    return r == 0 && check.n_wrong > 0 ? EXIT_NOTHING : r;
+}

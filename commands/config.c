@@ -1,0 +1,89 @@
+/* config.c - the configuration: show, explain, check */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "commands/command.h"
+#include "commands/probe.h"
+#include "commands/tree.h"
+
+int
+config_show(struct command *command)
+{
+    struct buf out = {0};
+    conf_print(command->conf, command_has(command, OPTION_CHANGED), &out);
+    fwrite(out.at != NULL ? out.at : "", 1, out.len, stdout);
+    buf_clear(&out);
+    return EXIT_DONE;
+}
+
+int
+config_explain(struct command *command)
+{
+    struct buf out = {0};
+    if (command->n_operands == 0)
+        return command_usage(command, "which option? say its name, as in connector.retry.first");
+    int found = 0;
+    for (size_t i = 0; i < command->n_operands; i++) {
+        buf_reset(&out);
+        int n = conf_explain(command->conf, command->operands[i], &out);
+        fwrite(out.at != NULL ? out.at : "", 1, out.len, n > 0 ? stdout : stderr);
+        found += n > 0;
+    }
+    buf_clear(&out);
+    return found == (int)command->n_operands ? EXIT_DONE : EXIT_NOTHING;
+}
+
+/* What a configuration that is valid may still lack. */
+static void
+print_advice(const struct conf_root *root)
+{
+    for (size_t i = 0; i < root->connectors_n; i++)
+        if (root->connectors[i].address_spaces_n == 0)
+            printf("note: connector %s has no address-space: only the book leads to it\n",
+                   root->connectors[i].title);
+    if (root->admin_address == NULL)
+        printf("note: admin-address is not set: nobody is told what no sender can be told\n");
+}
+
+static int
+check_spool(const struct command *command)
+{
+    struct tree_result result;
+    if (access(command->root->spool, F_OK) < 0 && errno == ENOENT) {
+        printf("note: the spool %s is not there yet; `viaduct start` or `viaduct spool create` makes it\n",
+               command->root->spool);
+        return EXIT_DONE;
+    }
+    int r = tree_check(command->root, command->root->spool, false, &result);
+    if (r == EXIT_DONE)
+        printf("the spool %s is as declared\n", command->root->spool);
+    return r;
+}
+
+int
+config_check(struct command *command)
+{
+    struct buf errors = {0};
+    if (access(command->conf_path, R_OK) < 0)
+        return errno == EACCES
+                   ? command_fail_errno(errno, "the configuration %s", command->conf_path)
+                   : command_fail(EXIT_CONFIG, "the configuration %s: %s; name another one with -c FILE",
+                                  command->conf_path, strerror(errno));
+    command->conf = conf_load(command->conf_path, &errors);
+    if (errors.len > 0)
+        fputs(errors.at, stderr);
+    buf_clear(&errors);
+    if (command->conf == NULL)
+        return command_fail(EXIT_CONFIG, "%s is not valid", command->conf_path);
+    command->root = conf_root(command->conf);
+    printf("%s is valid: %zu connectors\n", command->conf_path, command->root->connectors_n);
+    print_advice(command->root);
+    int r = check_spool(command);
+    if (command_has(command, OPTION_LIVE)) {
+        int live = probe_all(command);
+        r = r != EXIT_DONE ? r : live;
+    }
+    return r;
+}

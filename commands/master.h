@@ -1,0 +1,30 @@
+/* master.h - what the command knows of the master: its state file, and whether it runs
+ *
+ * The master holds a flock on the file `master` in the state folder as long as it lives and writes key=value
+ * lines into it, so a stale file never passes for a running master and no pid file is needed.
+ */
+#ifndef VIADUCT_COMMANDS_MASTER_H
+#define VIADUCT_COMMANDS_MASTER_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+
+/* True while the master of this spool runs; its pid goes to `pid` (may be NULL; 0 where the file tells none).
+ * Takes no lock: it asks the kernel who holds one. */
+bool master_runs(int spool_fd, pid_t *pid);
+
+/* Reads the state file, at most 256 KiB, into `text`. Returns 0 or -errno. */
+int master_state(int spool_fd, struct buf *text);
+
+/* The value of the first line `key=` in it, up to the line's end; false where there is none. */
+bool master_value(struct span text, const char *key, struct span *value);
+
+/* Walks over the lines `worker=...`: sets `line` to the next one and moves `text` on. */
+bool master_next_worker(struct span *text, struct span *line);
+
+/* One pair of a worker's line (`worker=... pid=... state=... since=...`); `value` unescaped. False where it is
+ * missing. */
+bool master_worker_value(struct span line, const char *key, struct buf *value);
+
+#endif

@@ -1,0 +1,300 @@
+/* probe.c - looking at the other side without moving mail (see probe.h)
+ *
+ * A system's module tests its own peers (names, ports, greeting, TLS, log-on): it is called here as in a
+ * gateway, with services that have no spool behind them. Where a module has no test, its folders are looked at.
+ */
+#include "commands/probe.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "systems/registry.h"
+
+/* What modules know as the process they run in. */
+struct viaduct_gateway {
+    const struct conf_root *root;
+    const struct conf_connector *connector;
+    struct event_base *base;
+};
+
+/* ---- services ---- */
+
+static struct event_base *
+service_loop(struct viaduct_gateway *gateway)
+{
+    return gateway->base;
+}
+
+static const char *
+service_connector(struct viaduct_gateway *gateway)
+{
+    return gateway->connector != NULL ? gateway->connector->title : "host";
+}
+
+static const char *
+service_option(struct viaduct_gateway *gateway, const char *name)
+{
+    if (gateway->connector == NULL)
+        return NULL;
+    const struct conf_peer *peer = &gateway->connector->peer;
+    if (strcmp(name, "peer.root") == 0)
+        return peer->root;
+    if (strcmp(name, "peer.pickup") == 0)
+        return peer->pickup;
+    if (strcmp(name, "peer.drop") == 0)
+        return peer->drop;
+    return strcmp(name, "peer.domain") == 0 ? peer->domain : NULL;
+}
+
+static const void *
+service_conf_root(struct viaduct_gateway *gateway)
+{
+    return gateway->root;
+}
+
+static const void *
+service_conf_connector(struct viaduct_gateway *gateway)
+{
+    return gateway->connector;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+service_say(struct viaduct_gateway *gateway, enum viaduct_log_level level, const char *id, const char *format,
+            ...)
+{
+    va_list args;
+    (void)gateway;
+    (void)id;
+    if (level == VIADUCT_LOG_DETAIL)
+        return;
+    va_start(args, format);
+    printf("    ");
+    vprintf(format, args);
+    putchar('\n');
+    va_end(args);
+}
+
+static bool
+service_closed(struct viaduct_gateway *gateway, struct viaduct_reason *reason)
+{
+    (void)gateway;
+    snprintf(reason->status, sizeof reason->status, "4.3.2");
+    snprintf(reason->text, sizeof reason->text, "this is only a test");
+    return true;
+}
+
+static bool
+service_ending(struct viaduct_gateway *gateway)
+{
+    (void)gateway;
+    return false;
+}
+
+static void
+service_reachable(struct viaduct_gateway *gateway)
+{
+    (void)gateway;
+}
+
+static void
+service_count(struct viaduct_gateway *gateway, bool inbound, int delta, bool failed)
+{
+    (void)gateway;
+    (void)inbound;
+    (void)delta;
+    (void)failed;
+}
+
+static const char *
+service_node(struct viaduct_gateway *gateway)
+{
+    static char host[256];
+    if (gateway->root->node != NULL)
+        return gateway->root->node;
+    if (host[0] == '\0' && gethostname(host, sizeof host - 1) < 0)
+        snprintf(host, sizeof host, "localhost");
+    return host;
+}
+
+static const struct viaduct_services services = {.size = sizeof services,
+                                                 .loop = service_loop,
+                                                 .connector = service_connector,
+                                                 .option = service_option,
+                                                 .conf_root = service_conf_root,
+                                                 .conf_connector = service_conf_connector,
+                                                 .say = service_say,
+                                                 .closed = service_closed,
+                                                 .ending = service_ending,
+                                                 .reachable = service_reachable,
+                                                 .count_connection = service_count,
+                                                 .node = service_node};
+
+/* ---- one connector ---- */
+
+static void
+print_line(void *arg, const char *text)
+{
+    (void)arg;
+    printf("  %s\n", text);
+    fflush(stdout);
+}
+
+static int
+probe_folder(const char *what, const char *path, int mode)
+{
+    if (path == NULL)
+        return EXIT_DONE;
+    if (access(path, mode | X_OK) == 0) {
+        printf("  %s %s is there and can be used by this user\n", what, path);
+        return EXIT_DONE;
+    }
+    printf("  %s %s: %s\n", what, path, strerror(errno));
+    return EXIT_UNREACHABLE;
+}
+
+static int
+probe_folders(const struct conf_connector *connector)
+{
+    if (connector == NULL)
+        return EXIT_DONE;
+    int root = probe_folder("folder", connector->peer.root, R_OK | W_OK);
+    int pickup = probe_folder("pickup folder", connector->peer.pickup, R_OK | W_OK);
+    int drop = probe_folder("drop folder", connector->peer.drop, W_OK);
+    return root != EXIT_DONE ? root : pickup != EXIT_DONE ? pickup : drop;
+}
+
+static int
+run_test(const struct viaduct_outbound_ops *ops, struct viaduct_gateway *gateway)
+{
+    struct viaduct_reason reason = {0};
+    void *state = NULL;
+    gateway->base = event_base_new();
+    if (gateway->base == NULL)
+        return command_fail(EXIT_NOTHING, "no event loop: %s", strerror(errno));
+    int r = EXIT_DONE;
+    if (ops->prepare(&services, gateway, &state, &reason) < 0) {
+        printf("  cannot be prepared: %s\n", reason.text);
+        r = EXIT_UNREACHABLE;
+    } else {
+        r = ops->test(state, print_line, NULL) < 0 ? EXIT_UNREACHABLE : EXIT_DONE;
+        if (ops->finish != NULL)
+            ops->finish(state);
+    }
+    event_base_free(gateway->base);
+    return r;
+}
+
+static int
+probe_connector(const struct command *command, const struct conf_connector *connector)
+{
+    struct viaduct_gateway gateway = {.root = command->root, .connector = connector};
+    struct why why;
+    printf("%s\n", connector != NULL ? connector->title : "host");
+    const struct viaduct_system *system = registry_for(command->root, connector, false, &why);
+    if (system == NULL) {
+        printf("  %s\n", why.text);
+        return EXIT_CONFIG;
+    }
+    int r = probe_folders(connector);
+    const struct viaduct_outbound_ops *ops = system->outbound;
+    bool has_test = ops != NULL && ops->size > offsetof(struct viaduct_outbound_ops, test) && ops->test != NULL;
+    if (r == EXIT_DONE && has_test)
+        r = run_test(ops, &gateway);
+    else if (r == EXIT_DONE)
+        printf("  the system \"%s\" has no test of its own\n", system->name);
+    return r;
+}
+
+int
+connector_test(struct command *command)
+{
+    const char *name = command->n_operands == 1 ? command->operands[0] : NULL;
+    if (name == NULL)
+        return command_usage(command, "which connector?");
+    const struct conf_connector *connector = conf_connector_find(command->root, name);
+    if (connector == NULL && strcmp(name, "host") != 0)
+        return command_fail(EXIT_USAGE, "there is no connector \"%s\"; `viaduct connector list` shows them",
+                            name);
+    int r = probe_connector(command, connector);
+    printf("%s: %s\n", name, r == EXIT_DONE ? "works; no mail was moved" : "does not work");
+    return r;
+}
+
+/* ---- the rest of `check --live` ---- */
+
+static int
+connect_within(const struct addrinfo *at, int timeout_ms)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    int fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
+    if (fd < 0)
+        return errno;
+    if (connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
+        struct pollfd wait = {.fd = fd, .events = POLLOUT};
+        error = errno;
+        if (error == EINPROGRESS)
+            error = poll(&wait, 1, timeout_ms) != 1                          ? ETIMEDOUT
+                    : getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? errno
+                                                                             : error;
+    }
+    close(fd);
+    return error;
+}
+
+/* ldap://host[:port]/... */
+static int
+probe_directory(const char *url)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    char host[256];
+    const char *start = strstr(url, "://");
+    bool tls = strncmp(url, "ldaps", 5) == 0;
+    if (start == NULL)
+        return EXIT_DONE;
+    start += 3;
+    size_t len = *start == '[' ? strcspn(start, "]") : strcspn(start, ":/");
+    bool literal = *start == '[' && start[len] == ']';
+    snprintf(host, sizeof host, "%.*s", (int)(literal ? len - 1 : len), literal ? start + 1 : start);
+    const char *rest = start + len + literal;
+    char port[8];
+    snprintf(port, sizeof port, "%.*s", *rest == ':' ? (int)strcspn(rest + 1, "/") : 3,
+             *rest == ':' ? rest + 1
+             : tls        ? "636"
+                          : "389");
+    int r = getaddrinfo(host, port, &hints, &list);
+    if (r != 0) {
+        printf("  directory %s: %s\n", url, gai_strerror(r));
+        return EXIT_UNREACHABLE;
+    }
+    int error = ENOENT;
+    for (const struct addrinfo *at = list; at != NULL && error != 0; at = at->ai_next)
+        error = connect_within(at, 10000);
+    freeaddrinfo(list);
+    printf("  directory %s: %s\n", url, error == 0 ? "answers" : strerror(error));
+    return error == 0 ? EXIT_DONE : EXIT_UNREACHABLE;
+}
+
+int
+probe_all(const struct command *command)
+{
+    int r = probe_connector(command, NULL);
+    for (size_t i = 0; i < command->root->host.directories_n; i++) {
+        const struct conf_texts *urls = &command->root->host.directories[i].url;
+        for (size_t u = 0; u < urls->n; u++) {
+            int one = probe_directory(urls->at[u]);
+            r = r != EXIT_DONE ? r : one;
+        }
+    }
+    for (size_t i = 0; i < command->root->connectors_n; i++) {
+        int one = probe_connector(command, &command->root->connectors[i]);
+        r = r != EXIT_DONE ? r : one;
+    }
+    return r;
+}

@@ -1,0 +1,323 @@
+/* shape.c - the shape of the queues at a glance: ages across, one row for each domain, sender, connector,
+ * reason or folder
+ *
+ * After Postfix's qshape: columns count messages (for domains: recipients) younger than 5, 10, 20 ... minutes.
+ * Rows are kept in a table that is bounded, so that a queue of hostile domains cannot fill memory: what comes
+ * after ROWS_MAX names counts as "(others)".
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "commands/listing.h"
+#include "commands/spool_walk.h"
+
+enum { BUCKETS_MAX = 20, ROWS_MAX = 200000 };
+
+struct shape_row {
+    char *name;
+    uint64_t total, bucket[BUCKETS_MAX + 1];
+};
+
+struct shape {
+    size_t field; /* of message_fields; counted by its values */
+    bool domain_of_sender;
+    int n_buckets;
+    int64_t first_minutes;
+    struct shape_row *rows;
+    size_t n_rows, size_rows;
+    size_t *slots; /* open addressing: row + 1, 0 for free */
+    size_t n_slots;
+    uint64_t seed;
+    struct shape_row all;
+};
+
+/* Seeded, so that nobody outside can choose domains that collide. */
+static uint64_t
+hash(uint64_t seed, struct span name)
+{
+    uint64_t h = seed;
+    for (size_t i = 0; i < name.len; i++) {
+        h = (h ^ (unsigned char)name.at[i]) * UINT64_C(0x9E3779B97F4A7C15);
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static void
+rehash(struct shape *shape)
+{
+    free(shape->slots);
+    shape->n_slots = shape->n_slots > 0 ? shape->n_slots * 2 : 1024;
+    shape->slots = xcalloc(shape->n_slots, sizeof *shape->slots);
+    for (size_t i = 0; i < shape->n_rows; i++) {
+        size_t at = hash(shape->seed, span_of(shape->rows[i].name)) & (shape->n_slots - 1);
+        while (shape->slots[at] != 0)
+            at = (at + 1) & (shape->n_slots - 1);
+        shape->slots[at] = i + 1;
+    }
+}
+
+static struct shape_row *
+find_row(struct shape *shape, struct span name)
+{
+    if (shape->n_rows * 2 >= shape->n_slots)
+        rehash(shape);
+    size_t at = hash(shape->seed, name) & (shape->n_slots - 1);
+    for (; shape->slots[at] != 0; at = (at + 1) & (shape->n_slots - 1))
+        if (span_equal(span_of(shape->rows[shape->slots[at] - 1].name), name))
+            return &shape->rows[shape->slots[at] - 1];
+    if (shape->n_rows >= ROWS_MAX && !span_equal(name, SPAN("(others)")))
+        return find_row(shape, SPAN("(others)"));
+    if (shape->n_rows == shape->size_rows) {
+        shape->size_rows = shape->size_rows > 0 ? shape->size_rows * 2 : 256;
+        shape->rows = xrealloc(shape->rows, shape->size_rows * sizeof *shape->rows);
+    }
+    struct shape_row *row = &shape->rows[shape->n_rows++];
+    *row = (struct shape_row){.name = xasprintf("%.*s", (int)name.len, name.at)};
+    shape->slots[at] = shape->n_rows;
+    return row;
+}
+
+static int
+bucket_of(const struct shape *shape, int64_t age_s)
+{
+    int64_t limit = shape->first_minutes * 60;
+    int bucket = 0;
+    while (bucket < shape->n_buckets && age_s > limit) {
+        limit *= 2;
+        bucket++;
+    }
+    return bucket;
+}
+
+/* Domains count as one whatever their case; a name holds no byte that a table could not show. */
+static struct span
+row_name(struct buf *name, struct span value)
+{
+    buf_reset(name);
+    text_add_clean(name, value.len > 0 ? value : SPAN("(none)"));
+    for (size_t i = 0; i < name->len; i++)
+        if (name->at[i] >= 'A' && name->at[i] <= 'Z')
+            name->at[i] = (char)(name->at[i] + 32);
+    return buf_span(name);
+}
+
+static struct span
+domain_of(struct span address)
+{
+    const char *at = address.len > 0 ? memrchr(address.at, '@', address.len) : NULL;
+    return at == NULL ? address : (struct span){at + 1, (size_t)(address.at + address.len - at - 1)};
+}
+
+static bool
+count_message(struct message *message, void *arg)
+{
+    struct shape *shape = arg;
+    struct field_value value = {0};
+    struct buf name = {0};
+    int64_t age = message->now_s - id_time_ms(message->parts.id) / 1000;
+    int bucket = bucket_of(shape, age);
+    for (size_t i = 0; message_get(message, shape->field, i, &value); i++) {
+        struct span text = value.unknown ? SPAN("") : value.text;
+        if (shape->domain_of_sender)
+            text = domain_of(text);
+        struct shape_row *row = find_row(shape, row_name(&name, text));
+        row->total++;
+        row->bucket[bucket]++;
+        shape->all.total++;
+        shape->all.bucket[bucket]++;
+    }
+    buf_clear(&name);
+    return true;
+}
+
+/* ---- printing ---- */
+
+static int
+row_compare(const void *a, const void *b)
+{
+    const struct shape_row *x = a, *y = b;
+    if (x->total != y->total)
+        return x->total > y->total ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static void
+print_head(const struct shape *shape, int width)
+{
+    int64_t minutes = shape->first_minutes;
+    printf("%s%*s %6s", colour_on(COLOUR_BOLD), width, "", "T");
+    for (int i = 0; i < shape->n_buckets; i++, minutes *= 2)
+        printf(" %5" PRId64, minutes);
+    printf(" %4" PRId64 "+%s\n", minutes / 2, colour_on(COLOUR_NONE));
+}
+
+static void
+print_row(const struct shape *shape, int width, const struct shape_row *row)
+{
+    printf("%*s %6" PRIu64, width, row->name, row->total);
+    for (int i = 0; i <= shape->n_buckets; i++)
+        printf(" %5" PRIu64, row->bucket[i]);
+    putchar('\n');
+}
+
+static void
+print_row_json(const struct shape *shape, const struct shape_row *row)
+{
+    struct buf out = {0};
+    struct json json;
+    int64_t minutes = shape->first_minutes;
+    json_start(&json, &out);
+    json_begin_object(&json, NULL);
+    json_add_text(&json, "name", row->name);
+    json_add_number(&json, "total", (int64_t)row->total);
+    json_begin_array(&json, "buckets");
+    for (int i = 0; i <= shape->n_buckets; i++, minutes *= 2) {
+        json_begin_object(&json, NULL);
+        if (i < shape->n_buckets)
+            json_add_number(&json, "minutes", minutes);
+        else
+            json_add_null(&json, "minutes");
+        json_add_number(&json, "count", (int64_t)row->bucket[i]);
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+    json_end_object(&json);
+    puts(out.at);
+    buf_clear(&out);
+}
+
+static void
+print_shape(struct shape *shape, bool json, size_t limit)
+{
+    int width = 24;
+    shape->all.name = xstrdup("TOTAL");
+    if (shape->n_rows > 1)
+        qsort(shape->rows, shape->n_rows, sizeof *shape->rows, row_compare);
+    for (size_t i = 0; i < shape->n_rows && i < limit; i++) {
+        int len = (int)strnlen(shape->rows[i].name, 60);
+        width = len > width ? len : width;
+    }
+    if (!json)
+        print_head(shape, width);
+    if (json)
+        print_row_json(shape, &shape->all);
+    else
+        print_row(shape, width, &shape->all);
+    for (size_t i = 0; i < shape->n_rows && i < limit; i++) {
+        if (json)
+            print_row_json(shape, &shape->rows[i]);
+        else
+            print_row(shape, width, &shape->rows[i]);
+    }
+}
+
+static void
+shape_clear(struct shape *shape)
+{
+    for (size_t i = 0; i < shape->n_rows; i++)
+        free(shape->rows[i].name);
+    free(shape->rows);
+    free(shape->slots);
+    free(shape->all.name);
+}
+
+/* ---- the command ---- */
+
+static int
+shape_run(struct command *command, struct shape *shape, const char *by)
+{
+    struct filter filter;
+    struct spool_map map;
+    size_t limit;
+    shape->field = field_find(message_fields, message_field_count, span_of(by));
+    if (getrandom(&shape->seed, sizeof shape->seed, 0) != (ssize_t)sizeof shape->seed)
+        shape->seed = (uint64_t)time_ms();
+    int r = message_filter(command, 0, &filter);
+    if (r == 0 && !command_limit(command, &limit))
+        r = EXIT_USAGE;
+    if (r == 0)
+        r = spool_map_open(&map, command);
+    if (r != 0)
+        return r;
+    size_t matched =
+        spool_walk(&map, FOLDER_COUNT, &filter, message_fields[shape->field].cost, count_message, shape);
+    print_shape(shape, command_has(command, OPTION_JSON), limit);
+    shape_clear(shape);
+    spool_map_close(&map);
+    return matched > 0 ? EXIT_DONE : EXIT_NOTHING;
+}
+
+int
+queue_shape(struct command *command)
+{
+    static const char *const known[] = {"domain", "sender", "connector", "reason", "folder"};
+    struct shape shape = {.n_buckets = 9, .first_minutes = 5};
+    const char *by = command_has(command, OPTION_BY) ? command->values[OPTION_BY] : "domain";
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (strcmp(by, known[i]) == 0)
+            return shape_run(command, &shape, by);
+    return command_usage(command, "--by wants domain, sender, connector, reason or folder, not \"%s\"", by);
+}
+
+/* qshape's options: -s by sender's domain, -b buckets, -t minutes of the first; operands name folders or
+ * Postfix's queues. */
+static int
+qshape_option(struct shape *shape, const char **by, int argc, char **argv, int *at)
+{
+    uint64_t n;
+    char letter = argv[*at][1];
+    if (letter == 's') {
+        *by = "sender";
+        shape->domain_of_sender = true;
+        return 0;
+    }
+    if (letter == 'l' || letter == 'p') /* its layouts: ours is wide as needed */
+        return 0;
+    if ((letter != 'b' && letter != 't') || *at + 1 >= argc ||
+        !span_to_u64(span_of(argv[*at + 1]), letter == 'b' ? BUCKETS_MAX : 10000, &n) || n == 0)
+        return command_fail(EXIT_USAGE, "usage: viaduct-qshape [-s] [-b BUCKETS] [-t MINUTES] [FOLDER...]");
+    ++*at;
+    if (letter == 'b')
+        shape->n_buckets = (int)n;
+    else
+        shape->first_minutes = (int64_t)n;
+    return 0;
+}
+
+static const char *
+qshape_folder(const char *name)
+{
+    static const struct {
+        const char *theirs;
+        enum folder ours;
+    } names[] = {{"incoming", FOLDER_MTS_IN},
+                 {"active", FOLDER_MTS_OUT},
+                 {"deferred", FOLDER_DEFERRED},
+                 {"hold", FOLDER_HOLD}};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (strcmp(name, names[i].theirs) == 0)
+            return folder_name(names[i].ours);
+    return name;
+}
+
+int
+qshape_main(struct command *command, int argc, char **argv)
+{
+    struct shape shape = {.n_buckets = 9, .first_minutes = 5};
+    const char *by = "domain";
+    int r = 0;
+    for (int i = 1; i < argc && r == 0; i++) {
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+            command->values[OPTION_CONFIG] = argv[++i];
+        else if (argv[i][0] == '-')
+            r = qshape_option(&shape, &by, argc, argv, &i);
+        else
+            command->operands[command->n_operands++] = xasprintf("folder=%s", qshape_folder(argv[i]));
+    }
+    if (r == 0)
+        r = command_prepare(command, "shape");
+    return r != 0 ? r : shape_run(command, &shape, by);
+}

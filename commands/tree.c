@@ -1,0 +1,233 @@
+/* tree.c - the spool against its declaration: check, repair, create, and the picture of the road
+ *
+ * Repair makes folders that are missing. Nothing else is touched: a file that should not be there is named, for
+ * a person to look at.
+ */
+#include "commands/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "commands/spool_walk.h"
+
+/* "host" and the configuration's connectors; the array is the caller's, the names are not. */
+static const char **
+connector_names(const struct conf_root *root, size_t *n)
+{
+    size_t count = 1 + (root != NULL ? root->connectors_n : 0);
+    const char **names = xcalloc(count, sizeof *names);
+    names[0] = "host";
+    for (size_t i = 1; i < count; i++)
+        names[i] = root->connectors[i - 1].title;
+    *n = count;
+    return names;
+}
+
+/* ---- folders ---- */
+
+static int
+check_folder(int spool_fd, const char *path, dev_t device, struct tree_result *result)
+{
+    struct stat st;
+    if (fstatat(spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        if (errno == EACCES)
+            return command_fail_errno(errno, "%s", path);
+        printf("%s: missing\n", path);
+        result->n_missing++;
+    } else if (!S_ISDIR(st.st_mode)) {
+        printf("%s: is no folder\n", path);
+        result->n_foreign++;
+    } else if (st.st_dev != device) {
+        printf("%s: lies in another file system: moves into it cannot be atomic\n", path);
+        result->n_foreign++;
+    }
+    return 0;
+}
+
+static int
+check_folders(int spool_fd, const struct conf_root *root, struct tree_result *result)
+{
+    char path[SPOOL_PATH_MAX];
+    struct stat st;
+    size_t n;
+    int r = 0;
+    const char **names = connector_names(root, &n);
+    if (fstat(spool_fd, &st) < 0)
+        r = command_fail_errno(errno, "the spool");
+    for (unsigned f = 0; r == 0 && f < FOLDER_COUNT; f++)
+        for (size_t i = 0; r == 0 && i < (folder_table[f].per == PER_ONE ? 1 : n); i++)
+            if (folder_path((enum folder)f, names[i], path) == 0)
+                r = check_folder(spool_fd, path, st.st_dev, result);
+    free(names);
+    return r;
+}
+
+/* ---- files ---- */
+
+static bool
+check_message(struct message *message, void *arg)
+{
+    struct tree_result *result = arg;
+    result->n_messages++;
+    if (message->damaged && message->place->folder != FOLDER_BADMAIL) {
+        printf("%s/%s: damaged: %s\n", message->place->path, message->name, message->why.text);
+        result->n_damaged++;
+    }
+    return true;
+}
+
+/* Files that no worker will ever take. In Badmail the notes lie beside the messages. */
+static void
+check_names(const struct place *place, struct tree_result *result)
+{
+    struct queue_name parts;
+    int fd = openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        size_t len = strlen(entry->d_name);
+        bool note = place->folder == FOLDER_BADMAIL && len > 4 && strcmp(entry->d_name + len - 4, ".why") == 0;
+        if (entry->d_name[0] == '.' || note || queue_name_parse(entry->d_name, &parts))
+            continue;
+        struct why shown;
+        why_set(&shown, "", "%s", entry->d_name);
+        printf("%s/%s: is no message: nobody takes it\n", place->path, shown.text);
+        result->n_foreign++;
+    }
+    if (dir != NULL)
+        closedir(dir);
+}
+
+static int
+check_files(int spool_fd, const struct conf_root *root, struct tree_result *result)
+{
+    struct command command = {.spool_fd = spool_fd, .root = root};
+    struct spool_map map;
+    struct filter all;
+    int r = spool_map_open(&map, &command);
+    if (r != 0)
+        return r;
+    filter_init(&all, message_fields, message_field_count);
+    spool_walk(&map, FOLDER_COUNT, &all, COST_FILE, check_message, result);
+    for (size_t i = 0; i < map.n_places; i++)
+        check_names(&map.places[i], result);
+    spool_map_close(&map);
+    return 0;
+}
+
+int
+tree_check(const struct conf_root *root, const char *spool_path, bool deep, struct tree_result *result)
+{
+    *result = (struct tree_result){0};
+    int fd = open(spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return command_fail_errno(errno, "the spool %s", spool_path);
+    int r = check_folders(fd, root, result);
+    if (r == 0 && deep)
+        r = check_files(fd, root, result);
+    close(fd);
+    if (r != 0)
+        return r;
+    return result->n_missing + result->n_foreign + result->n_damaged > 0 ? EXIT_NOTHING : EXIT_DONE;
+}
+
+/* ---- the commands ---- */
+
+int
+spool_check(struct command *command)
+{
+    struct tree_result result;
+    struct why why;
+    size_t n, missing = 0;
+    if (command_has(command, OPTION_REPAIR)) {
+        tree_check(command->root, command->spool_path, false, &result);
+        missing = result.n_missing;
+        const char **names = connector_names(command->root, &n);
+        int r = missing > 0 ? spool_create(command->spool_path, names, n, &why) : 0;
+        free(names);
+        if (r < 0)
+            return r == -EACCES || r == -EPERM ? command_fail_errno(-r, "the spool %s", command->spool_path)
+                                               : command_fail(EXIT_NOTHING, "%s", why.text);
+        if (missing > 0)
+            printf("made %zu folders%s\n", missing,
+                   geteuid() == 0 ? "; the master gives them their owners when it starts" : "");
+    }
+    int r = tree_check(command->root, command->spool_path, true, &result);
+    if (r == EXIT_DONE || r == EXIT_NOTHING)
+        printf("%zu messages, %zu damaged; %zu folders missing, %zu things that should not be there%s\n",
+               result.n_messages, result.n_damaged, result.n_missing, result.n_foreign,
+               command_offline(command));
+    return r;
+}
+
+int
+spool_make(struct command *command)
+{
+    struct why why;
+    size_t n;
+    const char *path = command->spool_path != NULL ? command->spool_path : command->root->spool;
+    const char **names = connector_names(command->root, &n);
+    int r = spool_create(path, names, n, &why);
+    free(names);
+    if (r == -EACCES || r == -EPERM)
+        return command_fail_errno(-r, "the spool %s", path);
+    if (r < 0)
+        return command_fail(EXIT_NOTHING, "%s", why.text);
+    printf("the spool %s stands, for %zu connectors\n", path, n);
+    return EXIT_DONE;
+}
+
+/* ---- the picture ---- */
+
+static const char *
+how_word(enum move_how how)
+{
+    return how == HOW_HAND ? "hand" : "rewrite";
+}
+
+static void
+graph_dot(void)
+{
+    printf("digraph spool {\n    rankdir=LR;\n    node [shape=box];\n");
+    printf("    \"system\" [shape=ellipse];\n    \"gone\" [shape=ellipse];\n");
+    for (size_t i = 0; i < move_count; i++) {
+        const struct move_row *move = &move_table[i];
+        bool operator_s = move->worker == WORKER_COMMAND;
+        printf("    \"%s\" -> \"%s\" [label=\"%s: %s\"%s];\n", folder_name(move->from), folder_name(move->to),
+               worker_table[move->worker].program, verdict_word(move->verdict),
+               operator_s                 ? ", style=dotted"
+               : move->how == HOW_REWRITE ? ", style=bold"
+                                          : "");
+    }
+    printf("}\n");
+}
+
+static void
+graph_text(void)
+{
+    enum worker_id last = WORKER_COUNT;
+    for (size_t i = 0; i < move_count; i++) {
+        const struct move_row *move = &move_table[i];
+        if (move->worker != last)
+            printf("%s%s%s%s - %s\n", i > 0 ? "\n" : "", colour_on(COLOUR_BOLD),
+                   worker_table[move->worker].program, colour_on(COLOUR_NONE),
+                   worker_table[move->worker].meaning);
+        last = move->worker;
+        printf("    %-14s --%-8s> %-14s %s\n", folder_name(move->from), verdict_word(move->verdict),
+               folder_name(move->to), how_word(move->how));
+    }
+}
+
+int
+spool_graph(struct command *command)
+{
+    if (command_has(command, OPTION_DOT))
+        graph_dot();
+    else
+        graph_text();
+    return EXIT_DONE;
+}
