@@ -19,6 +19,7 @@ enum log_framing {
 
 struct log_target {
     int fd;
+    int pid; /* for syslog's tags: asked once, not for each line */
     enum log_framing framing;
     struct sockaddr_un peer; /* of datagrams, to connect again */
     socklen_t peer_len;

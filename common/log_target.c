@@ -93,7 +93,7 @@ log_target_start(struct log_target *target, int fd)
 {
     int type = 0;
     socklen_t type_len = sizeof type;
-    *target = (struct log_target){.fd = fd};
+    *target = (struct log_target){.fd = fd, .pid = (int)getpid()};
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || type != SOCK_DGRAM)
         return;
     target->peer_len = sizeof target->peer;
@@ -128,7 +128,7 @@ log_target_begin_line(const struct log_target *target, struct buf *text, const c
     int priority = priority_of(level);
     if (target->framing == FRAMING_SYSLOG)
         buf_printf(text, "<%d>viaduct-%.*s[%d]: ", FACILITY_MAIL << 3 | priority, (int)tag.len, tag.at,
-                   (int)getpid());
+                   target->pid);
     if (target->framing != FRAMING_JOURNAL)
         return;
     buf_printf(text, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=viaduct-%.*s\n", priority,
