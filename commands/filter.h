@@ -33,6 +33,7 @@ struct field {
     enum field_cost cost;
     int width; /* of its column; 0: as it comes, last */
     const char *help;
+    bool several; /* has any number of values: an array in JSON, whatever their number */
 };
 
 struct field_value {
