@@ -82,8 +82,8 @@ struct smtp_client {
     bool pumping, draining;
     unsigned inside;
     struct event *kick;
-    struct why last_failure;
-    char *chunk; /* CLIENT_CHUNK bytes, for bodies */
+    struct why outage; /* what failed since the last session that worked: the first status, all words */
+    char *chunk;       /* CLIENT_CHUNK bytes, for bodies */
 };
 
 enum { CLIENT_CHUNK = 64 * 1024, CLIENT_WINDOW = 100 /* commands under way without answer */ };
@@ -263,11 +263,12 @@ enum hop_choice { HOP_CHOSEN, HOP_WAIT /* for a name server */, HOP_NONE };
  */
 enum hop_choice hops_choose(struct smtp_client *client, bool desperate, struct client_hop **hop,
                             struct client_target **target);
-void hops_failed(struct client_hop *hop, const struct resolve_address *address, int64_t started_ms,
-                 const struct why *why);
+void hops_failed(struct client_hop *hop, const struct resolve_address *address, int64_t started_ms);
 void hops_worked(struct client_hop *hop, const struct resolve_address *address);
 /* The address as the hop knows it; NULL where it is no longer one of the hop's. */
 struct client_target *hops_find(struct client_hop *hop, const struct resolve_address *address);
+/* Adds to client->outage what failed. */
+void hops_note(struct smtp_client *client, const char *who, const struct why *why);
 /* A local socket's address. */
 void hops_local(const struct smtp_url *url, struct resolve_address *address);
 

@@ -87,7 +87,7 @@ on_resolved(void *arg, const struct resolve_result *result, const struct why *wh
         hop->lookup.failures = 0;
     } else if (hop->n == 0) { /* else the old addresses serve on */
         target_fail(&hop->lookup, client->sweep);
-        client->last_failure = *why;
+        hops_note(client, hop->url.host, why);
         client->services->say(client->gateway, VIADUCT_LOG_INFO, NULL, "%s", why->text);
     }
     pool_pump(client);
@@ -143,14 +143,27 @@ hops_choose(struct smtp_client *client, bool desperate, struct client_hop **hop,
     return HOP_NONE;
 }
 
+/* Who waits for all hops in vain wants to know what is wrong with each, and first of all with the preferred
+ * one. */
+void
+hops_note(struct smtp_client *client, const char *who, const struct why *why)
+{
+    struct why *outage = &client->outage;
+    char part[420];
+    size_t len = strlen(outage->text);
+    snprintf(part, sizeof part, "%.150s: %.250s", who, why->text);
+    if (len == 0)
+        snprintf(outage->status, sizeof outage->status, "%s", why->status);
+    if (strstr(outage->text, part) == NULL)
+        snprintf(outage->text + len, sizeof outage->text - len, "%s%s", len ? "; " : "", part);
+}
+
 /* Sessions that were opened side by side fail side by side: that is one failure. */
 void
-hops_failed(struct client_hop *hop, const struct resolve_address *address, int64_t started_ms,
-            const struct why *why)
+hops_failed(struct client_hop *hop, const struct resolve_address *address, int64_t started_ms)
 {
     struct smtp_client *client = hop->client;
     struct client_target *target = hops_find(hop, address);
-    client->last_failure = *why;
     if (target == NULL)
         return;
     if (target->failures == 0 || target->failed_ms <= started_ms)
@@ -163,6 +176,7 @@ void
 hops_worked(struct client_hop *hop, const struct resolve_address *address)
 {
     struct client_target *target = hops_find(hop, address);
+    hop->client->outage = (struct why){"", ""};
     if (target == NULL)
         return;
     if (target->failures > 0) {

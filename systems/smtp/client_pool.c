@@ -121,10 +121,11 @@ give_up(struct smtp_client *client)
 {
     struct viaduct_reason reason;
     struct client_job *job = client->first;
-    const struct why *why = &client->last_failure;
+    const struct why *why = &client->outage;
     snprintf(reason.status, sizeof reason.status, "%s", why->status[0] ? why->status : "4.4.1");
     snprintf(reason.text, sizeof reason.text, "%s",
              why->text[0] ? why->text : "no next hop takes the connection");
+    client->outage = (struct why){"", ""};
     client->first = NULL;
     client->last = &client->first;
     client->n_waiting = 0;
@@ -163,7 +164,8 @@ open_another(struct smtp_client *client)
     if (session == NULL) {
         client->services->count_connection(client->gateway, false, 0, true);
         client->proven = false;
-        hops_failed(hop, &target->address, INT64_MAX, &why);
+        hops_note(client, hop->url.path[0] ? hop->url.path : hop->url.host, &why);
+        hops_failed(hop, &target->address, INT64_MAX);
         return true;
     }
     session_link(session);
@@ -239,7 +241,9 @@ on_failed(struct client_session *session, const struct why *why)
     session_unlink(session);
     client->n_opening--;
     client->services->count_connection(client->gateway, false, 0, true);
-    if (wants_fewer(session)) {
+    if (client->draining && client->first == NULL) {
+        /* nobody needs it any more, see pool_drain() */
+    } else if (wants_fewer(session)) {
         struct client_target *target = hops_find(session->hop, &session->address);
         client->most = alive(client);
         client->most_until_ms = monotonic_ms() + FEWER_MS;
@@ -248,7 +252,8 @@ on_failed(struct client_session *session, const struct why *why)
     } else {
         client->proven = false;
         client->services->say(client->gateway, VIADUCT_LOG_INFO, NULL, "%s: %s", session->peer, why->text);
-        hops_failed(session->hop, &session->address, session->started_ms, why);
+        hops_note(client, session->peer, why);
+        hops_failed(session->hop, &session->address, session->started_ms);
     }
     pool_pump(client);
 }
@@ -266,17 +271,28 @@ on_closed(struct client_session *session, const struct why *why)
 
 /* ---- time ---- */
 
+/* What is idle says QUIT; what is only being opened is given up where nothing waits for it. */
+static void
+close_unneeded(struct smtp_client *client)
+{
+    for (struct client_session *s = client->sessions; s != NULL; s = s->next) {
+        if (s->state == SESSION_IDLE)
+            session_quit(s);
+        else if (!s->opened && client->first == NULL)
+            session_break(s, "4.3.2", "not needed any more");
+    }
+}
+
 void
 pool_tick(struct smtp_client *client)
 {
     int64_t now = monotonic_ms();
     if (client->most_until_ms <= now)
         client->most = (size_t)client->limits->concurrency;
-    struct client_session *next;
-    for (struct client_session *s = client->sessions; s != NULL; s = next) {
-        next = s->next;
+    for (struct client_session *s = client->sessions; s != NULL; s = s->next)
         session_tick(s, now);
-    }
+    if (client->draining)
+        close_unneeded(client);
     pool_pump(client);
 }
 
@@ -284,7 +300,5 @@ void
 pool_drain(struct smtp_client *client)
 {
     client->draining = true;
-    for (struct client_session *s = client->sessions; s != NULL; s = s->next)
-        if (s->state == SESSION_IDLE)
-            session_quit(s);
+    close_unneeded(client);
 }
