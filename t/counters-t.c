@@ -86,6 +86,19 @@ damage(const char *name, off_t at, const char *bytes, size_t len)
     close(fd);
 }
 
+/* The names' checksum differs, the size does not: an event was renamed or moved in the list. */
+static void
+test_other_names(void)
+{
+    count_in_child("renamed", "branch", 5, 0);
+    damage("renamed", 19, "0", 1);
+    damage("renamed", 20, "x", 1);
+    is_int(read_counters("renamed"), -EINVAL, "a file with other counters of the same number cannot be read");
+    count_in_child("renamed", "branch", 1, 0);
+    is_int(read_counters("renamed"), 0, "and is replaced");
+    is_int(values[COUNTER_MESSAGES_IN], 1, "so that no counter continues another");
+}
+
 static void
 test_hostile(void)
 {
@@ -129,6 +142,7 @@ main(void)
     log_set_level(-1, LEVEL_NONE);
     test_life();
     test_other_version();
+    test_other_names();
     test_hostile();
     test_no_file();
     return tap_done();
