@@ -35,10 +35,7 @@ name_row(const char *file_name, const char *connector, struct metrics_row *row)
     memcpy(row->worker, file_name, len);
     row->worker[len] = '\0';
     memcpy(row->connector, connector, connector_len + 1);
-    for (size_t i = 0; i < len; i++)
-        if (shown_sequence(row->worker + i, 1) != 1 || row->worker[i] == '/')
-            return false;
-    return true;
+    return row->worker[strspn(row->worker, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
 }
 
 static bool
