@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "common/book.h"
+#include "t/book-rig.h"
 #include "t/tap.h"
 
 static struct why why;
@@ -197,15 +198,10 @@ test_sizes(void)
 int
 main(void)
 {
-    const char *top = tap_folder();
-    char path[400];
+    struct book_rig rig = book_rig_make();
     arena = arena_new(1 << 24);
-    snprintf(path, sizeof path, "%s/Temp", top);
-    mkdir(path, 0700);
-    temp_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof path, "%s/book", top);
-    mkdir(path, 0700);
-    book_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    temp_fd = rig.temp_fd;
+    book_fd = rig.book_fd;
     book = book_new(book_fd);
     test_plain();
     test_forms();
@@ -216,7 +212,6 @@ main(void)
     book_free(book);
     buf_clear(&errors);
     arena_free(arena);
-    close(temp_fd);
-    close(book_fd);
+    book_rig_clear(&rig);
     return tap_done();
 }

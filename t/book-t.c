@@ -4,23 +4,12 @@
 #include <sys/stat.h>
 
 #include "common/book.h"
-#include "spool-layout/layout.h"
+#include "t/book-rig.h"
 #include "t/tap.h"
 
 static struct arena *arena;
 static struct why why;
-static const char *top;
 static int temp_fd, book_fd;
-
-static int
-folder(const char *name)
-{
-    char path[400];
-    snprintf(path, sizeof path, "%s/%s", top, name);
-    if (mkdir(path, 0700) != 0)
-        return -1;
-    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
 
 static struct address
 address_of(const char *text)
@@ -397,9 +386,9 @@ int
 main(void)
 {
     arena = arena_new(1 << 24);
-    top = tap_folder();
-    temp_fd = folder("Temp");
-    book_fd = folder("book");
+    struct book_rig rig = book_rig_make();
+    temp_fd = rig.temp_fd;
+    book_fd = rig.book_fd;
     test_empty();
     test_find();
     test_refresh();
@@ -409,8 +398,7 @@ main(void)
     test_shrinking();
     test_many();
     test_refusals();
-    close(temp_fd);
-    close(book_fd);
+    book_rig_clear(&rig);
     arena_free(arena);
     return tap_done();
 }

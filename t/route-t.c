@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "common/translate.h"
+#include "t/book-rig.h"
 #include "t/tap.h"
 
 static struct arena *arena;
@@ -13,6 +14,7 @@ static struct conf_connector connectors[4];
 static struct conf_address_space spaces[4][3];
 static const char *domains[] = {"contoso.example", "shared.example"};
 static struct book *book;
+static struct book_rig rig;
 
 static void
 space(size_t connector, const char *type, const char *pattern, long cost)
@@ -61,24 +63,15 @@ add(struct book_builder *builder, const char *side, const char *primary, const c
 static void
 make_book(void)
 {
-    char path[400];
-    const char *top = tap_folder();
-    snprintf(path, sizeof path, "%s/Temp", top);
-    mkdir(path, 0700);
-    int temp_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof path, "%s/book", top);
-    mkdir(path, 0700);
-    int book_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct book_builder *builder = book_builder_new(temp_fd, 1, "t", &why);
+    struct book_builder *builder = book_builder_new(rig.temp_fd, 1, "t", &why);
     add(builder, "host", "SMTP:ann@contoso.example", "SMTP:ann@old.example");
     add(builder, "groupwise", "GWISE:Dom.PO.bob", "SMTP:bob@contoso.example");
     add(builder, "branch", "SMTP:bea@branch.example", "SMTP:bea@contoso.example");
     add(builder, "gone", "GWISE:Dom.PO.old", "SMTP:old@contoso.example");
-    if (book_builder_publish(builder, book_fd, &why) != 0)
+    if (book_builder_publish(builder, rig.book_fd, &why) != 0)
         printf("Bail out! %s\n", why.text);
-    book = book_new(book_fd);
+    book = book_new(rig.book_fd);
     book_refresh(book, &why);
-    close(temp_fd); /* book_fd stays with the book */
 }
 
 /* `connector` NULL: -ENOENT with status `target`. */
@@ -211,6 +204,7 @@ int
 main(void)
 {
     arena = arena_new(1 << 24);
+    rig = book_rig_make();
     make_conf();
     make_book();
     test_book();
@@ -219,6 +213,7 @@ main(void)
     test_spread();
     test_host_domains();
     book_free(book);
+    book_rig_clear(&rig);
     arena_free(arena);
     return tap_done();
 }

@@ -5,6 +5,7 @@
 
 #include "common/address_form.h"
 #include "common/translate.h"
+#include "t/book-rig.h"
 #include "t/tap.h"
 
 static struct arena *arena;
@@ -15,8 +16,7 @@ static struct conf_rule rules[3];
 static const char *domains[] = {"contoso.example", "b\xC3\xBC"
                                                    "cher.example"};
 static struct book *book;
-static const char *top;
-static int temp_fd, book_fd;
+static struct book_rig rig;
 
 static struct address
 address_of(const char *text)
@@ -41,22 +41,15 @@ add(struct book_builder *builder, const char *display, const char *side, const c
 static void
 make_book(void)
 {
-    char path[400];
-    snprintf(path, sizeof path, "%s/Temp", top);
-    mkdir(path, 0700);
-    temp_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    snprintf(path, sizeof path, "%s/book", top);
-    mkdir(path, 0700);
-    book_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct book_builder *builder = book_builder_new(temp_fd, 1, "t", &why);
+    struct book_builder *builder = book_builder_new(rig.temp_fd, 1, "t", &why);
     add(builder, "Ann Host", "host", "SMTP:ann@contoso.example", "GWISE:Exchange.HQ.ann");
     add(builder, "Nora Noproxy", "host", "SMTP:nora@contoso.example", NULL);
     add(builder, "Bob Wise", "groupwise", "GWISE:Dom.PO.bob", "SMTP:bob@contoso.example");
     add(builder, "Gus Wise", "groupwise", "GWISE:Dom.PO.gus", NULL);
     add(builder, "Bea Branch", "branch", "SMTP:bea@branch.example", "SMTP:bea@contoso.example");
-    if (book_builder_publish(builder, book_fd, &why) != 0)
+    if (book_builder_publish(builder, rig.book_fd, &why) != 0)
         printf("Bail out! %s\n", why.text);
-    book = book_new(book_fd);
+    book = book_new(rig.book_fd);
     book_refresh(book, &why);
 }
 
@@ -233,7 +226,7 @@ static const char *
 write_file(const char *name, const char *text)
 {
     static char path[400];
-    snprintf(path, sizeof path, "%s/%s", top, name);
+    snprintf(path, sizeof path, "%s/%s", rig.top, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
         printf("Bail out! cannot write %s\n", path);
@@ -461,7 +454,7 @@ int
 main(void)
 {
     arena = arena_new(1 << 24);
-    top = tap_folder();
+    rig = book_rig_make();
     make_conf();
     make_book();
     test_gwise_out();
@@ -474,8 +467,7 @@ main(void)
     test_header_size();
     test_registered();
     book_free(book);
-    close(temp_fd);
-    close(book_fd);
+    book_rig_clear(&rig);
     arena_free(arena);
     return tap_done();
 }
