@@ -123,9 +123,10 @@ int oneoff_parse(struct span text, struct arena *arena, struct span *display, st
                  struct why *why);
 
 /* ---- patterns of address spaces ----
- * SMTP patterns: "*", "domain", "*.domain" (below the domain, not itself), "*@domain", "*@*.domain", and a whole mailbox,
- * which is the most exact of all; other types: '*' any run, '?' and '%' one
- * character; an empty pattern matches as a prefix does (anything), last of all. ASCII case ignored. */
+ * SMTP: "*", "domain", "*.domain" (below the domain, not itself), "*@domain", "*@*.domain", and a whole mailbox, which is
+ * the most exact of all. Other types: '*' any run, '?' and '%' one character. X400: each field of the pattern, key=value
+ * with such wildcards, must be among the address's; fields not given match anything. An empty pattern matches
+ * anything, last of all. ASCII case ignored. */
 
 /* Returns a rank of the match: 0 none; higher is more specific. An exact match ranks above every wildcard, a wildcard
  * above an empty pattern; among wildcards the number of literal characters decides. Linear in the input's length

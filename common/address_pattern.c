@@ -78,6 +78,74 @@ foreign_rank(struct span pattern, struct span value)
     return literals == pattern.len ? RANK_EXACT : RANK_WILDCARD + literals;
 }
 
+/* ---- X.400: a pattern gives only the fields that must match (c=US;a=Fabrikam;p=Contoso) ---- */
+
+/* The next field of "c=US;a= ;" or "/c=US/a= /", key and value; false at the end. Empty ones are passed over.
+ */
+static bool
+next_field(struct span *rest, char separator, struct span *key, struct span *value)
+{
+    while (rest->len > 0) {
+        const char *end = memchr(rest->at, separator, rest->len);
+        struct span field = {rest->at, end != NULL ? (size_t)(end - rest->at) : rest->len};
+        size_t taken = field.len + (end != NULL);
+        rest->at += taken;
+        rest->len -= taken;
+        const char *sign = field.len > 0 ? memchr(field.at, '=', field.len) : NULL;
+        if (sign == NULL && span_trim(field).len == 0)
+            continue;
+        size_t key_len = sign != NULL ? (size_t)(sign - field.at) : field.len;
+        *key = span_trim((struct span){field.at, key_len});
+        *value = sign != NULL ? span_trim((struct span){sign + 1, field.len - key_len - 1}) : SPAN("");
+        return true;
+    }
+    return false;
+}
+
+static char
+separator_of(struct span text)
+{
+    return text.len > 0 && text.at[0] == '/' ? '/' : ';';
+}
+
+static size_t
+count_fields(struct span text)
+{
+    struct span key, value;
+    size_t n = 0;
+    for (char separator = separator_of(text); next_field(&text, separator, &key, &value);)
+        n++;
+    return n;
+}
+
+static bool
+has_field(struct span address, struct span want_key, struct span want_value)
+{
+    struct span key, value;
+    for (char separator = separator_of(address); next_field(&address, separator, &key, &value);)
+        if (span_equal_nocase(key, want_key) && wildcard_match(want_value, value))
+            return true;
+    return false;
+}
+
+/* A value's length is at most ADDRESS_VALUE_MAX, which bounds the product of fields. */
+static unsigned
+x400_rank(struct span pattern, struct span address)
+{
+    struct span rest = pattern, key, value;
+    unsigned literals = 0, fields = 0;
+    bool wild = false;
+    for (char separator = separator_of(pattern); next_field(&rest, separator, &key, &value); fields++) {
+        if (!has_field(address, key, value))
+            return 0;
+        wild |= literal_count(value) != value.len;
+        literals += (unsigned)key.len + literal_count(value) + 1;
+    }
+    return !wild && fields == count_fields(address) ? RANK_EXACT : RANK_WILDCARD + literals;
+}
+
+/* ---- SMTP ---- */
+
 static bool
 is_subdomain(struct span domain, struct span parent)
 {
@@ -136,8 +204,10 @@ pattern_match(struct span type, struct span pattern, const struct address *addre
         return 0;
     if (pattern.len == 0)
         return RANK_EMPTY;
-    return address_is_smtp(address) ? smtp_rank(pattern, address->value)
-                                    : foreign_rank(pattern, address->value);
+    if (address_is_smtp(address))
+        return smtp_rank(pattern, address->value);
+    bool fields = span_equal(address->type, SPAN("X400")) && memchr(pattern.at, '=', pattern.len) != NULL;
+    return fields ? x400_rank(pattern, address->value) : foreign_rank(pattern, address->value);
 }
 
 static int

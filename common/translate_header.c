@@ -160,10 +160,10 @@ write_field(struct translator *translator, bool outwards, struct span text, stru
         buf_add_span(out, text);
         return 0;
     }
-    struct span rest = {field.body.at + field.done, field.body.len - field.done};
-    while (rest.len > 0 && is_blank(rest.at[rest.len - 1]))
-        rest.len--;
-    buf_add_span(out, rest);
+    buf_add_span(out, (struct span){field.body.at + field.done, field.body.len - field.done});
+    /* A comment without an end holds the line end too; two of them would end the header here. */
+    while (out->len > start && is_blank(out->at[out->len - 1]))
+        out->len--;
     buf_add_byte(out, '\n');
     return field.changed;
 }

@@ -80,6 +80,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BUG_UNLESS(header_addresses(text, check_element, &count) == count);
     address = (struct address){SPAN("EX"), text};
     pattern_match(SPAN("EX"), text, &address);
+    address.type = SPAN("X400");
+    pattern_match(SPAN("X400"), (struct span){text.at, size / 2}, &address);
     address.type = SPAN("SMTP");
     pattern_match(SPAN("SMTP"), (struct span){text.at, size / 2}, &address);
     pattern_valid(SPAN("SMTP"), text, &why);

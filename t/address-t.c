@@ -517,7 +517,16 @@ test_patterns(void)
     ok(rank("GWISE", "Dom.PO.b?b?", gw) == 0, "which must be there");
     ok(rank("GWISE", "J?rg", "GWISE:J\xC3\xB6rg") > 0, "one character may be two octets");
     ok(rank("NOTES", "*@Acme", "NOTES:Ted/x@acme") > 0, "a tail decides");
-    ok(rank("X400", "c=us;a= ;p=ms*", "X400:c=US;a= ;p=MS;o=x;") > 0, "X.400 as text");
+    const char *bob400 = "X400:c=US;a= ;p=MS;o=Paris;s=Bob;";
+    ok(rank("X400", "p=ms;c=us", bob400) > 0, "X.400 fields that are not given match anything, in any order");
+    ok(rank("X400", "p=ms;c=us;o=P*s", bob400) > rank("X400", "p=ms;c=us", bob400), "more fields are better");
+    ok(rank("X400", "c=us;a= ;p=ms;o=paris;s=bob", bob400) > rank("X400", "c=us;a= ;p=ms;o=paris;s=b*", bob400),
+       "all of them are exact");
+    ok(rank("X400", "/c=US/p=MS", bob400) > 0, "the form with slashes is the same");
+    is_int(rank("X400", "c=us;p=other", bob400), 0, "a field that differs");
+    is_int(rank("X400", "c=us;ou1=x", bob400), 0, "a field that is not there");
+    ok(rank("X400", "*", bob400) > 0 && rank("X400", "*", bob400) < rank("X400", "c=us", bob400),
+       "a lone * is least");
     struct address null = {SPAN("SMTP"), SPAN("")};
     is_int(pattern_match(SPAN("SMTP"), SPAN("*"), &null), 0, "the null address is nobody's");
 }

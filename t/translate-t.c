@@ -366,6 +366,9 @@ test_headers(void)
                  "Resent-Cc: bea@contoso.example\nDisposition-Notification-To: <bea@contoso.example>\n",
                  "Resent-Cc: bea@branch.example\nDisposition-Notification-To: <bea@branch.example>\n", 2,
                  "all fields with addresses are seen");
+    check_header(t, true, "To: bea@contoso.example (no end\n\tof it\nX: y\n",
+                 "To: bea@branch.example (no end\n\tof it\nX: y\n", 1,
+                 "a comment without an end ends no header");
     check_header(t, false, "From: bea@branch.example\nReply-To: new@branch.example",
                  "From: bea@contoso.example\nReply-To: new@branch.example", 1,
                  "inwards too, without a last line end");
