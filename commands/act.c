@@ -148,6 +148,14 @@ append_journal(struct act_item *item, const struct act_goal *goal)
     return r;
 }
 
+/* The connector it is given to; where it leaves for a folder of all, the one it was with. */
+static const char *
+track_connector(const struct act_item *item, const struct act_goal *goal)
+{
+    bool given = goal->to != NULL && goal->to->connector[0] != '\0';
+    return given ? goal->to->connector : item->place->connector;
+}
+
 static void
 track_item(const struct act_item *item, const struct act_goal *goal)
 {
@@ -162,8 +170,7 @@ track_item(const struct act_item *item, const struct act_goal *goal)
         address_print(&envelope->recipients[i].address, &rcpt);
         struct track_record record = {.event = goal->track,
                                       .id = item->parts.stem,
-                                      .connector =
-                                          goal->to != NULL ? goal->to->connector : item->place->connector,
+                                      .connector = track_connector(item, goal),
                                       .sender = buf_span(&sender),
                                       .rcpt = buf_span(&rcpt),
                                       .msgid = envelope->msgid,

@@ -5,15 +5,15 @@
 #include "commands/filter.h"
 #include "commands/spool_walk.h"
 
-#ifndef VIADUCT_VERSION
-#define VIADUCT_VERSION "0"
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
 #endif
 
 int
 version_show(struct command *command)
 {
     (void)command;
-    printf("viaduct %s\n", VIADUCT_VERSION);
+    printf("viaduct %s\n", PACKAGE_VERSION);
     return EXIT_DONE;
 }
 

@@ -178,7 +178,7 @@ master_reload(struct command *command)
     for (int i = 0; r == 0 && i < 600; i++) {
         state_text(command, "generation", &after);
         state_text(command, "config-error", &error);
-        if (!span_equal(buf_span(&before), buf_span(&after)))
+        if (after.len > 0 && !span_equal(buf_span(&before), buf_span(&after))) /* empty: being written */
             break;
         if (error.len > 0) {
             r = command_fail(EXIT_CONFIG, "the old configuration stays: %s", error.at);

@@ -11,9 +11,11 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/conf_option.h"
 #include "systems/registry.h"
 
 /* What modules know as the process they run in. */
@@ -21,6 +23,10 @@ struct viaduct_gateway {
     const struct conf_root *root;
     const struct conf_connector *connector;
     struct event_base *base;
+    struct option_text {
+        struct option_text *next;
+        struct buf value;
+    } * options;
 };
 
 /* ---- services ---- */
@@ -40,16 +46,26 @@ service_connector(struct viaduct_gateway *gateway)
 static const char *
 service_option(struct viaduct_gateway *gateway, const char *name)
 {
-    if (gateway->connector == NULL)
+    struct option_text *text = xcalloc(1, sizeof *text);
+    if (!conf_option_text(gateway->root, gateway->connector, name, &text->value)) {
+        buf_clear(&text->value);
+        free(text);
         return NULL;
-    const struct conf_peer *peer = &gateway->connector->peer;
-    if (strcmp(name, "peer.root") == 0)
-        return peer->root;
-    if (strcmp(name, "peer.pickup") == 0)
-        return peer->pickup;
-    if (strcmp(name, "peer.drop") == 0)
-        return peer->drop;
-    return strcmp(name, "peer.domain") == 0 ? peer->domain : NULL;
+    }
+    text->next = gateway->options; /* valid as long as the gateway */
+    gateway->options = text;
+    return text->value.at != NULL ? text->value.at : "";
+}
+
+static void
+options_free(struct viaduct_gateway *gateway)
+{
+    while (gateway->options != NULL) {
+        struct option_text *text = gateway->options;
+        gateway->options = text->next;
+        buf_clear(&text->value);
+        free(text);
+    }
 }
 
 static const void *
@@ -208,6 +224,7 @@ probe_connector(const struct command *command, const struct conf_connector *conn
         r = run_test(ops, &gateway);
     else if (r == EXIT_DONE)
         printf("  the system \"%s\" has no test of its own\n", system->name);
+    options_free(&gateway);
     return r;
 }
 

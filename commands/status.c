@@ -15,8 +15,8 @@
 #include "commands/master.h"
 #include "common/spool_census.h"
 
-#ifndef VIADUCT_VERSION
-#define VIADUCT_VERSION "0"
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
 #endif
 
 struct status {
@@ -68,7 +68,7 @@ show_master(const struct status *status)
 {
     struct span value, text = buf_span(&status->master);
     char age[24];
-    printf("viaduct %s, ", VIADUCT_VERSION);
+    printf("viaduct %s, ", PACKAGE_VERSION);
     if (status->command->offline)
         printf("%sstopped%s (offline)\n", colour_on(COLOUR_YELLOW), colour_on(COLOUR_NONE));
     else
@@ -279,7 +279,7 @@ show_json(const struct status *status)
     struct span value;
     json_start(&json, &out);
     json_begin_object(&json, NULL);
-    json_add_text(&json, "version", VIADUCT_VERSION);
+    json_add_text(&json, "version", PACKAGE_VERSION);
     json_add_bool(&json, "running", !status->command->offline);
     if (!status->command->offline)
         json_add_number(&json, "pid", status->pid);

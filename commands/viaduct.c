@@ -16,7 +16,7 @@
 #include "conf/conf_schema.h"
 
 #ifndef VIADUCT_SYSCONFDIR
-#define VIADUCT_SYSCONFDIR "/etc/viaduct"
+#define VIADUCT_SYSCONFDIR "/etc"
 #endif
 
 const struct option_row option_table[OPTION_COUNT] = {
@@ -250,7 +250,7 @@ load_conf(struct command *command)
     const char *path = command->values[OPTION_CONFIG];
     if (path == NULL)
         path = getenv("VIADUCT_CONF");
-    command->conf_path = path != NULL && path[0] != '\0' ? path : VIADUCT_SYSCONFDIR "/viaduct.conf";
+    command->conf_path = path != NULL && path[0] != '\0' ? path : VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf";
     if (command->verb->needs == NEEDS_NOTHING)
         return 0;
     bool needed = command->verb->needs == NEEDS_CONFIG || command->values[OPTION_SPOOL] == NULL;
