@@ -36,6 +36,7 @@ static struct conn *pool;
 static unsigned pool_n;
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
+static void on_later(evutil_socket_t fd, short what, void *arg);
 
 int64_t
 conn_clock_ms(void)
@@ -82,6 +83,7 @@ conn_new(struct event_base *base, int fd, bool connecting, const struct conn_ops
     event_assign(&conn->read_event, base, fd, EV_READ | EV_PERSIST, conn_on_read, conn);
     event_assign(&conn->write_event, base, fd, EV_WRITE | EV_PERSIST, conn_on_write, conn);
     event_assign(&conn->timer, base, -1, 0, on_timer, conn);
+    event_assign(&conn->later, base, -1, 0, on_later, conn);
     if (connecting) {
         conn->writing = true;
         event_add(&conn->write_event, NULL);
@@ -100,9 +102,10 @@ conn_free(struct conn *conn)
     event_del(&conn->read_event);
     event_del(&conn->write_event);
     event_del(&conn->timer);
+    event_del(&conn->later);
     SSL_free(conn->ssl);
     close(conn->fd);
-    if (pool_n < POOL_MAX && conn->memory_size <= IN_LIMIT && conn->out.size <= OUT_KEEP) {
+    if (pool_n + 1 <= POOL_MAX && conn->memory_size <= IN_LIMIT && conn->out.size <= OUT_KEEP) {
         conn->next = pool;
         pool = conn;
         pool_n++;
@@ -168,7 +171,7 @@ conn_end(struct conn *conn)
     conn->end = ENDED;
     conn_read_stop(conn);
     conn_write_stop(conn);
-    event_active(&conn->timer, EV_TIMEOUT, 0);
+    conn_later(conn);
 }
 
 void
@@ -284,6 +287,31 @@ conn_time_out(struct conn *conn)
     conn_fail(conn, status, "timed out waiting for", conn->what);
 }
 
+/* What is owed to the owner. */
+static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *conn = arg;
+    (void)fd;
+    (void)what;
+    if (conn->state != CLOSED && conn->wake_read) {
+        conn->wake_read = false;
+        conn_on_read(conn->fd, EV_READ, conn);
+    }
+    if (conn->state != CLOSED)
+        conn_tell_drained(conn);
+    if (conn->state == CLOSED && !conn->told) {
+        conn->told = true;
+        conn->ops->closed(conn, conn->arg, &conn->why); /* may free the conn */
+    }
+}
+
+void
+conn_later(struct conn *conn)
+{
+    event_active(&conn->later, EV_TIMEOUT, 0);
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -291,14 +319,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     conn->timed = false;
-    if (conn->state == CLOSED) {
-        if (!conn->told) {
-            conn->told = true;
-            conn->ops->closed(conn, conn->arg, &conn->why); /* may free the conn */
-        }
-        return;
-    }
-    if (conn->timeout_ms == 0)
+    if (conn->timeout_ms == 0 || conn->state == CLOSED)
         return;
     int64_t now = conn_clock_ms();
     if (conn->paused && conn->end == OPEN)

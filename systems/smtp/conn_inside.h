@@ -28,6 +28,7 @@ struct conn {
     bool writing;      /* the write event is */
     bool tell_drained; /* ops->drained is owed */
     bool timed;        /* the timer is in the loop */
+    bool wake_read;    /* a read is owed: TLS holds bytes that no event will tell of */
     bool told;         /* ops->closed was called */
     const struct conn_ops *ops;
     void *arg;
@@ -42,7 +43,9 @@ struct conn {
     int64_t timeout_ms, active_ms, timer_ms; /* length; last activity; when the timer goes off (monotonic) */
     const char *what;
     struct why why;
-    struct event read_event, write_event, timer;
+    /* `later` is made active for what the owner is to be told from the loop. None of the others is ever made
+     * active by hand: libevent does not insert an event that is active already. */
+    struct event read_event, write_event, timer, later;
     struct conn *next; /* in the pool */
 };
 
@@ -63,6 +66,10 @@ void conn_read_stop(struct conn *conn);
 void conn_write_start(struct conn *conn);
 void conn_write_stop(struct conn *conn);
 
+/* Runs conn_on_later() from the loop. */
+void conn_later(struct conn *conn);
+
+void conn_tell_drained(struct conn *conn);
 void conn_on_read(evutil_socket_t fd, short what, void *arg);
 void conn_on_write(evutil_socket_t fd, short what, void *arg);
 

@@ -23,6 +23,13 @@ conn_in(struct conn *conn)
     return &conn->in;
 }
 
+static void
+read_again(struct conn *conn)
+{
+    conn->wake_read = true;
+    conn_later(conn);
+}
+
 /* TLS may hold bytes that no event will tell of. */
 static void
 read_wake(struct conn *conn)
@@ -31,7 +38,7 @@ read_wake(struct conn *conn)
         return;
     conn_read_start(conn);
     if (conn->state == SECURE && SSL_pending(conn->ssl) > 0)
-        event_active(&conn->read_event, EV_READ, 0);
+        read_again(conn);
 }
 
 void
@@ -184,7 +191,7 @@ conn_on_read(evutil_socket_t fd, short what, void *arg)
         read_input(conn);
     if (conn->state == SECURE && conn->end == OPEN && !conn->paused) {
         if (SSL_pending(conn->ssl) > 0 && conn->in.len < conn->limit)
-            event_active(&conn->read_event, EV_READ, 0);
+            read_again(conn);
         if (conn_pending(conn) > 0 && conn->writing)
             conn_flush(conn); /* TLS may have waited for input to write on */
     }
@@ -281,7 +288,7 @@ conn_flush(struct conn *conn)
         conn_drained_end(conn);
     } else if (had && conn->ops->drained != NULL) {
         conn->tell_drained = true;
-        event_active(&conn->write_event, EV_WRITE, 0);
+        conn_later(conn);
     }
 }
 
@@ -301,6 +308,7 @@ connected(struct conn *conn)
     conn_write_stop(conn);
     conn_read_start(conn);
     conn->tell_drained = true;
+    conn_later(conn);
 }
 
 void
@@ -313,13 +321,18 @@ conn_on_write(evutil_socket_t fd, short what, void *arg)
         connected(conn);
     else if (conn->state == HANDSHAKE)
         handshake(conn);
-    else if (conn_pending(conn) > 0)
+    else
         conn_flush(conn);
-    if (conn->tell_drained && conn->end == OPEN && conn_pending(conn) == 0) {
-        conn->tell_drained = false;
-        if (conn->ops->drained != NULL)
-            conn->ops->drained(conn, conn->arg);
-    }
+}
+
+void
+conn_tell_drained(struct conn *conn)
+{
+    if (!conn->tell_drained || conn->end != OPEN || conn_pending(conn) > 0)
+        return;
+    conn->tell_drained = false;
+    if (conn->ops->drained != NULL)
+        conn->ops->drained(conn, conn->arg);
 }
 
 /* ---- TLS ---- */
@@ -341,7 +354,7 @@ conn_secure(struct conn *conn, SSL *ssl)
     conn->state = HANDSHAKE;
     conn->active_ms = conn_clock_ms();
     conn_read_start(conn);
-    event_active(&conn->read_event, EV_READ, 0);
+    read_again(conn);
 }
 
 SSL *
