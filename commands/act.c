@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <unistd.h>
 
@@ -54,45 +53,29 @@ snapshot_free(struct snapshot *snapshot)
 
 /* ---- opening one message ---- */
 
-/* Root becomes the folder's owner while it opens: a worker that was taken over can only lay what it could open
+/* Locked and still under that name: 0; -ENOENT gone; -EBUSY in a worker's hand; other -errno.
+ *
+ * Root becomes the folder's owner while it opens: a worker that was taken over can only lay what it could open
  * itself. The group is the file's own, since queue files belong to whoever wrote them and are shared by group.
  */
 static int
-open_as_owner(const struct place *place, const char *name)
+claim(struct act_item *item)
 {
     struct stat folder, file;
     bool root = geteuid() == 0;
-    if (fstat(place->fd, &folder) < 0 || fstatat(place->fd, name, &file, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstat(item->place->fd, &folder) < 0 ||
+        fstatat(item->place->fd, item->name, &file, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    if (!S_ISREG(file.st_mode))
-        return -EINVAL;
     if (root) {
         setfsgid(file.st_gid);
         setfsuid(folder.st_uid);
     }
-    int fd = openat(place->fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int r = fd < 0 ? -errno : fd;
+    item->fd = spool_claim(item->place->fd, item->name);
     if (root) {
-        setfsuid(0);
+        setfsuid(geteuid());
         setfsgid(getegid());
     }
-    return r;
-}
-
-/* 0: locked and still under that name; -ENOENT gone; -EBUSY in a worker's hand; other -errno. */
-static int
-claim(struct act_item *item)
-{
-    struct stat opened, named;
-    item->fd = open_as_owner(item->place, item->name);
-    if (item->fd < 0)
-        return item->fd;
-    if (flock(item->fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    if (fstat(item->fd, &opened) < 0 || fstatat(item->place->fd, item->name, &named, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    bool same = S_ISREG(opened.st_mode) && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
-    return same ? 0 : -ENOENT;
+    return item->fd < 0 ? item->fd : 0;
 }
 
 static void

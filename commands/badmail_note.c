@@ -31,6 +31,8 @@ read_pairs(struct message *message, struct span line)
             message->stage = arena_span(message->arena, buf_span(&value));
         else if (key_is(key, "why", "reason"))
             message->bad_reason = arena_span(message->arena, buf_span(&value));
+        else if (span_equal(key, SPAN("signature")))
+            message->signature = arena_span(message->arena, buf_span(&value));
     }
     buf_clear(&value);
 }
@@ -92,6 +94,8 @@ badmail_explain(struct message *message)
         read_journal(message);
     if (message->bad_reason.len == 0 && message->damaged)
         message->bad_reason = arena_span(message->arena, span_of(message->why.text));
+    if (message->signature.len > 0) /* the worker's own */
+        return;
     badmail_signature(message->bad_reason, &signature);
     message->signature = arena_span(message->arena, buf_span(&signature));
     buf_clear(&signature);

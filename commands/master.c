@@ -11,13 +11,15 @@
 #include <unistd.h>
 
 #include "commands/command.h"
+#include "commands/instance.h"
 
 #ifndef VIADUCT_LIBEXECDIR
 #define VIADUCT_LIBEXECDIR "/usr/local/libexec/viaduct"
 #endif
 
-/* What the master understands: TERM ends it, HUP reads the configuration anew, USR1 drains and ends it. */
-enum { SIGNAL_STOP = SIGTERM, SIGNAL_RELOAD = SIGHUP, SIGNAL_DRAIN = SIGUSR1 };
+/* What the master understands. A drain is asked for by an order (control/master/drain: seconds) before the
+ * signal. */
+enum { SIGNAL_STOP = SIGTERM, SIGNAL_RELOAD = SIGHUP };
 
 static void
 pause_ms(long ms)
@@ -36,45 +38,46 @@ not_running(const struct command *command)
 /* ---- start ---- */
 
 static void
-exec_master(const struct command *command)
+exec_master(const struct command *command, bool foreground)
 {
     const char *folder = getenv("VIADUCT_LIBEXECDIR");
     char *program =
         xasprintf("%s/viaduct-master", folder != NULL && folder[0] != '\0' ? folder : VIADUCT_LIBEXECDIR);
     char *conf = xstrdup(command->conf_path);
-    char name[] = "viaduct-master", option[] = "-c";
-    char *argv[] = {name, option, conf, NULL};
+    char name[] = "viaduct-master", option[] = "-c", stay[] = "--foreground";
+    char *argv[] = {name, option, conf, foreground ? stay : NULL, NULL};
     execv(program, argv);
     command_fail(EXIT_NOT_RUNNING, "cannot run %s: %s", program, strerror(errno));
     free(program);
     free(conf);
 }
 
-/* The master is up when it holds its lock; it has failed when it exits before. */
+/* The master detaches itself and ends its first process when it runs, or has failed: that exit status tells
+ * which. */
 static int
 wait_for_start(const struct command *command, pid_t child)
 {
-    pid_t pid;
     int status = 0;
-    for (int i = 0; i < 300; i++) {
-        int fd = open(command->spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        bool up = fd >= 0 && master_runs(fd, &pid) && pid > 0;
-        if (fd >= 0)
-            close(fd);
-        if (up) {
-            printf("the master runs (pid %d)\n", (int)pid);
-            return EXIT_DONE;
-        }
-        if (waitpid(child, &status, WNOHANG) == child)
-            return command_fail(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG
-                                                                                        : EXIT_NOT_RUNNING,
-                                "the master ended at once (%s %d); what it said stands above or in the log",
-                                WIFSIGNALED(status) ? "signal" : "status",
-                                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        pause_ms(100);
-    }
-    return command_fail(EXIT_NOT_RUNNING, "the master (pid %d) has not said in 30 seconds that it runs",
-                        (int)child);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return command_fail_errno(errno, "the master");
+    if (WIFSIGNALED(status))
+        return command_fail(EXIT_NOT_RUNNING, "the master was ended by signal %d", WTERMSIG(status));
+    int code = WEXITSTATUS(status);
+    if (code == EXIT_CONFIG || code == EXIT_PERMISSION || code == EXIT_REFUSED || code == EXIT_NOT_RUNNING)
+        return code;
+    if (code != 0)
+        return command_fail(EXIT_NOT_RUNNING,
+                            "the master ended at once (status %d); what it said stands above or in "
+                            "the log",
+                            code);
+    pid_t pid = 0;
+    int fd = open(command->spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && master_runs(fd, &pid))
+        printf("the master runs (pid %d)\n", (int)pid);
+    if (fd >= 0)
+        close(fd);
+    return EXIT_DONE;
 }
 
 int
@@ -83,25 +86,18 @@ master_start(struct command *command)
     pid_t pid;
     if (command->spool_fd >= 0 && master_runs(command->spool_fd, &pid))
         return command_fail(EXIT_REFUSED, "a master runs already (pid %d)", (int)pid);
+    fflush(NULL);
     if (command_has(command, OPTION_FOREGROUND)) {
-        exec_master(command);
+        exec_master(command, true);
         return EXIT_NOT_RUNNING;
     }
-    fflush(NULL);
     pid_t child = fork();
     if (child < 0)
         return command_fail_errno(errno, "cannot start the master");
-    if (child == 0) {
-        int null = open("/dev/null", O_RDWR);
-        setsid();
-        if (null >= 0) {
-            dup2(null, STDIN_FILENO);
-            dup2(null, STDOUT_FILENO);
-        }
-        exec_master(command);
-        _exit(EXIT_NOT_RUNNING);
-    }
-    return wait_for_start(command, child);
+    if (child > 0)
+        return wait_for_start(command, child);
+    exec_master(command, false);
+    _exit(EXIT_NOT_RUNNING);
 }
 
 /* ---- stop and reload ---- */
@@ -119,48 +115,50 @@ send_signal(const struct command *command, int number, pid_t *pid)
     return 0;
 }
 
+static int
+ask_for_drain(const struct command *command, int64_t limit_s)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld\n", (long long)limit_s);
+    int r = instance_order(command->spool_fd, "master", "drain", text);
+    return r < 0 ? command_fail_errno(-r, "the order for the master") : 0;
+}
+
+/* The master gives its workers half a minute to end; a drain has its own time before that. */
 int
 master_stop(struct command *command)
 {
     const char *drain = command->values[OPTION_DRAIN];
-    int64_t limit_s = 300;
+    int64_t drain_s = drain != NULL ? 300 : 0;
     pid_t pid;
-    if (drain != NULL && drain[0] != '\0' && !parse_duration(drain, &limit_s))
-        return command_usage(command, "--drain wants a time like 5m, not \"%s\"", drain);
-    int r = send_signal(command, drain != NULL ? SIGNAL_DRAIN : SIGNAL_STOP, &pid);
+    if (drain != NULL && drain[0] != '\0' &&
+        (!parse_duration(drain, &drain_s) || drain_s < 1 || drain_s > 86400))
+        return command_usage(command, "--drain wants a time from 1s to 1d, not \"%s\"", drain);
+    if (!master_runs(command->spool_fd, &pid))
+        return not_running(command);
+    int r = drain != NULL ? ask_for_drain(command, drain_s) : 0;
+    if (r == 0)
+        r = send_signal(command, SIGNAL_STOP, &pid);
     if (r != 0)
         return r;
-    if (drain == NULL)
-        limit_s = 60;
-    int64_t end = monotonic_ms() + limit_s * 1000;
-    bool told = drain == NULL;
+    int64_t end = monotonic_ms() + (drain_s + 60) * 1000;
     while (master_runs(command->spool_fd, NULL)) {
-        if (monotonic_ms() >= end && told)
+        if (monotonic_ms() >= end)
             return command_fail(EXIT_NOTHING, "the master (pid %d) has not ended within the time", (int)pid);
-        if (monotonic_ms() >= end) { /* drained long enough: what is left stays in the spool */
-            r = send_signal(command, SIGNAL_STOP, &pid);
-            if (r != 0)
-                break;
-            told = true;
-            end = monotonic_ms() + 60000;
-        }
         pause_ms(50);
     }
     printf("stopped\n");
     return EXIT_DONE;
 }
 
-static int
-state_text(const struct command *command, const char *key, struct buf *value)
+static void
+state_value(const struct command *command, const char *key, struct buf *value)
 {
     struct buf text = {0};
-    struct span span;
-    int r = master_state(command->spool_fd, &text);
     buf_reset(value);
-    if (r == 0 && master_value(buf_span(&text), key, &span))
-        buf_add_span(value, span);
+    if (master_state(command->spool_fd, &text) == 0)
+        master_value(buf_span(&text), key, value);
     buf_clear(&text);
-    return r;
 }
 
 /* The configuration was checked before this is called (NEEDS_CONFIG). A new generation, or an error, is the
@@ -173,11 +171,11 @@ master_reload(struct command *command)
     int r = EXIT_DONE;
     if (command->spool_fd < 0)
         return not_running(command);
-    state_text(command, "generation", &before);
+    state_value(command, "generation", &before);
     r = send_signal(command, SIGNAL_RELOAD, &pid);
     for (int i = 0; r == 0 && i < 600; i++) {
-        state_text(command, "generation", &after);
-        state_text(command, "config-error", &error);
+        state_value(command, "generation", &after);
+        state_value(command, "config-error", &error);
         if (after.len > 0 && !span_equal(buf_span(&before), buf_span(&after))) /* empty: being written */
             break;
         if (error.len > 0) {

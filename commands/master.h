@@ -17,8 +17,8 @@ bool master_runs(int spool_fd, pid_t *pid);
 /* Reads the state file, at most 256 KiB, into `text`. Returns 0 or -errno. */
 int master_state(int spool_fd, struct buf *text);
 
-/* The value of the first line `key=` in it, up to the line's end; false where there is none. */
-bool master_value(struct span text, const char *key, struct span *value);
+/* The master's own value of `key`, unescaped (reset first); false where there is none. */
+bool master_value(struct span text, const char *key, struct buf *value);
 
 /* Walks over the lines `worker=...`: sets `line` to the next one and moves `text` on. */
 bool master_next_worker(struct span *text, struct span *line);

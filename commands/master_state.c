@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "commands/master.h"
@@ -53,24 +55,56 @@ master_state(int spool_fd, struct buf *text)
     return r;
 }
 
+/* Whether the kernel knows of a lock on the file; asking so takes none, and cannot get in the way of a master
+ * that starts. */
+static bool
+is_locked(const struct stat *st)
+{
+    char line[256];
+    bool found = false;
+    FILE *locks = fopen("/proc/locks", "re");
+    while (locks != NULL && !found && fgets(line, sizeof line, locks) != NULL) {
+        unsigned maj, min;
+        unsigned long long inode;
+        found = sscanf(line, "%*s FLOCK %*s %*s %*d %x:%x:%llu", &maj, &min, &inode) == 3 &&
+                inode == st->st_ino && maj == major(st->st_dev) && min == minor(st->st_dev);
+    }
+    if (locks != NULL)
+        fclose(locks);
+    return found;
+}
+
+/* A master in another process namespace is not seen there; then a shared lock that is refused proves it. */
+static bool
+refuses_lock(int spool_fd, const char *path)
+{
+    int fd = openat(spool_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool refused = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
 bool
 master_runs(int spool_fd, pid_t *pid)
 {
-    struct buf text = {0};
-    struct span value;
+    char folder[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 10];
+    struct buf text = {0}, value = {0};
+    struct stat st;
     uint64_t number = 0;
-    int fd = open_state(spool_fd);
+    folder_path(FOLDER_STATE, NULL, folder);
+    snprintf(path, sizeof path, "%s/lock", folder);
     if (pid != NULL)
         *pid = 0;
-    if (fd < 0)
+    if (fstatat(spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
-    /* A shared lock that is refused proves a master; one that is granted is given back at once by close(). */
-    bool runs = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-    if (runs && pid != NULL && read_all(fd, &text) == 0 && master_value(buf_span(&text), "pid", &value) &&
-        span_to_u64(value, INT32_MAX, &number))
+    if (master_state(spool_fd, &text) == 0 && master_value(buf_span(&text), "pid", &value))
+        span_to_u64(buf_span(&value), INT32_MAX, &number);
+    bool runs = is_locked(&st) || (number > 0 && refuses_lock(spool_fd, path));
+    if (runs && pid != NULL)
         *pid = (pid_t)number;
-    close(fd);
     buf_clear(&text);
+    buf_clear(&value);
     return runs;
 }
 
@@ -89,36 +123,7 @@ next_line(struct span *text, struct span *line)
 }
 
 static bool
-line_value(struct span line, const char *key, struct span *value)
-{
-    size_t len = strlen(key);
-    if (line.len <= len || line.at[len] != '=' || memcmp(line.at, key, len) != 0)
-        return false;
-    *value = (struct span){line.at + len + 1, line.len - len - 1};
-    return true;
-}
-
-bool
-master_value(struct span text, const char *key, struct span *value)
-{
-    for (struct span line; next_line(&text, &line);)
-        if (line_value(line, key, value))
-            return true;
-    return false;
-}
-
-bool
-master_next_worker(struct span *text, struct span *line)
-{
-    struct span value;
-    while (next_line(text, line))
-        if (line_value(*line, "worker", &value))
-            return true;
-    return false;
-}
-
-bool
-master_worker_value(struct span line, const char *key, struct buf *value)
+pair_value(struct span line, const char *key, struct buf *value)
 {
     struct span name;
     while (log_next_pair(&line, &name, value))
@@ -126,4 +131,26 @@ master_worker_value(struct span line, const char *key, struct buf *value)
             return true;
     buf_reset(value);
     return false;
+}
+
+bool
+master_value(struct span text, const char *key, struct buf *value)
+{
+    struct span line;
+    return next_line(&text, &line) && pair_value(line, key, value);
+}
+
+bool
+master_next_worker(struct span *text, struct span *line)
+{
+    while (next_line(text, line))
+        if (line->len > 7 && memcmp(line->at, "worker=", 7) == 0)
+            return true;
+    return false;
+}
+
+bool
+master_worker_value(struct span line, const char *key, struct buf *value)
+{
+    return pair_value(line, key, value);
 }

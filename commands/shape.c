@@ -23,6 +23,7 @@ struct shape_row {
 struct shape {
     size_t field; /* of message_fields; counted by its values */
     bool domain_of_sender;
+    bool folds; /* names differ in case only by accident */
     int n_buckets;
     int64_t first_minutes;
     struct shape_row *rows;
@@ -94,11 +95,11 @@ bucket_of(const struct shape *shape, int64_t age_s)
 
 /* Domains count as one whatever their case; a name holds no byte that a table could not show. */
 static struct span
-row_name(struct buf *name, struct span value)
+row_name(const struct shape *shape, struct buf *name, struct span value)
 {
     buf_reset(name);
     text_add_clean(name, value.len > 0 ? value : SPAN("(none)"));
-    for (size_t i = 0; i < name->len; i++)
+    for (size_t i = 0; shape->folds && i < name->len; i++)
         if (name->at[i] >= 'A' && name->at[i] <= 'Z')
             name->at[i] = (char)(name->at[i] + 32);
     return buf_span(name);
@@ -123,7 +124,7 @@ count_message(struct message *message, void *arg)
         struct span text = value.unknown ? SPAN("") : value.text;
         if (shape->domain_of_sender)
             text = domain_of(text);
-        struct shape_row *row = find_row(shape, row_name(&name, text));
+        struct shape_row *row = find_row(shape, row_name(shape, &name, text));
         row->total++;
         row->bucket[bucket]++;
         shape->all.total++;
@@ -233,6 +234,7 @@ shape_run(struct command *command, struct shape *shape, const char *by)
     struct spool_map map;
     size_t limit;
     shape->field = field_find(message_fields, message_field_count, span_of(by));
+    shape->folds = strcmp(by, "domain") == 0 || strcmp(by, "sender") == 0;
     if (getrandom(&shape->seed, sizeof shape->seed, 0) != (ssize_t)sizeof shape->seed)
         shape->seed = (uint64_t)time_ms();
     int r = message_filter(command, 0, &filter);
@@ -319,5 +321,9 @@ qshape_main(struct command *command, int argc, char **argv)
     }
     if (r == 0)
         r = command_prepare(command, "shape");
-    return r != 0 ? r : shape_run(command, &shape, by);
+    if (r == 0)
+        r = shape_run(command, &shape, by);
+    while (command->n_operands > 0)
+        free(command->operands[--command->n_operands]);
+    return r;
 }

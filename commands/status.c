@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands/connector.h"
@@ -66,28 +67,47 @@ print_value(const char *before, struct span value, const char *after)
 static void
 show_master(const struct status *status)
 {
-    struct span value, text = buf_span(&status->master);
+    struct span text = buf_span(&status->master);
+    struct buf value = {0};
     char age[24];
     printf("viaduct %s, ", PACKAGE_VERSION);
     if (status->command->offline)
         printf("%sstopped%s (offline)\n", colour_on(COLOUR_YELLOW), colour_on(COLOUR_NONE));
     else
-        printf("%sruns%s, pid %d\n", colour_on(COLOUR_GREEN), colour_on(COLOUR_NONE), (int)status->pid);
-    if (!status->command->offline && master_value(text, "started", &value) && age_of(value, age))
-        printf("  up %s\n", age);
+        printf("%sruns%s, pid %d", colour_on(COLOUR_GREEN), colour_on(COLOUR_NONE), (int)status->pid);
+    if (!status->command->offline && master_value(text, "started", &value) && age_of(buf_span(&value), age))
+        printf(", up %s", age);
+    if (!status->command->offline && master_value(text, "stopping", &value) && value.len > 0 &&
+        value.at[0] == '1')
+        printf(", stopping");
+    printf(status->command->offline ? "" : "\n");
     if (master_value(text, "config", &value) && value.len > 0)
-        print_value("  configuration ", value, "");
+        print_value("  configuration ", buf_span(&value), "");
     if (master_value(text, "generation", &value))
-        print_value(", generation ", value, "");
-    if (master_value(text, "loaded", &value) && age_of(value, age))
+        print_value(", generation ", buf_span(&value), "");
+    if (master_value(text, "loaded", &value) && age_of(buf_span(&value), age))
         printf(", %s old", age);
     if (text.len > 0)
         putchar('\n');
     if (master_value(text, "config-error", &value) && value.len > 0)
-        print_value("  the configuration on disk is not in force: ", value, "\n");
+        print_value("  the configuration on disk is not in force: ", buf_span(&value), "\n");
+    buf_clear(&value);
 }
 
 /* ---- workers ---- */
+
+/* How it ended last, from its wait status. */
+static void
+print_ending(struct span last)
+{
+    uint64_t status;
+    if (!span_to_u64(last, INT32_MAX, &status))
+        return;
+    if (WIFSIGNALED((int)status))
+        printf("; last ended by signal %d", WTERMSIG((int)status));
+    else if (status != 0)
+        printf("; last ended with status %d", WEXITSTATUS((int)status));
+}
 
 static void
 show_workers(const struct status *status)
@@ -111,8 +131,7 @@ show_workers(const struct status *status)
         print_value("  ", buf_span(&name), ": ");
         print_value("", buf_span(&state), "");
         print_value(", restarted ", restarts.len > 0 ? buf_span(&restarts) : SPAN("0"), " times");
-        if (last.len > 0)
-            print_value("; last: ", buf_span(&last), "");
+        print_ending(buf_span(&last));
         putchar('\n');
     }
     buf_clear(&name);
@@ -276,7 +295,7 @@ show_json(const struct status *status)
 {
     struct buf out = {0};
     struct json json;
-    struct span value;
+    struct buf value = {0};
     json_start(&json, &out);
     json_begin_object(&json, NULL);
     json_add_text(&json, "version", PACKAGE_VERSION);
@@ -284,14 +303,15 @@ show_json(const struct status *status)
     if (!status->command->offline)
         json_add_number(&json, "pid", status->pid);
     if (master_value(buf_span(&status->master), "generation", &value))
-        json_add_span(&json, "generation", value);
+        json_add_span(&json, "generation", buf_span(&value));
     if (master_value(buf_span(&status->master), "config-error", &value) && value.len > 0)
-        json_add_span(&json, "config_error", value);
+        json_add_span(&json, "config_error", buf_span(&value));
     json_connectors(status, &json);
     json_queues(status, &json);
     json_end_object(&json);
     puts(out.at);
     buf_clear(&out);
+    buf_clear(&value);
 }
 
 int

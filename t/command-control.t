@@ -82,18 +82,20 @@ code, out, _ = viaduct("status")
 is_((code, "(offline)" in out), (4, True), "status says offline, and exits 4")
 state = os.path.join(spool.folder("STATE"), "master")
 with open(state, "w") as f:
-    f.write("pid=%d\nstarted=%d\nconfig=%s\ngeneration=1\nconfig-error=\n" % (os.getpid(), time.time(), spool.conf))
+    f.write("pid=%d started=%d generation=1 config=%s config-error=\n" % (os.getpid(), time.time(), spool.conf))
+open(os.path.join(spool.folder("STATE"), "lock"), "w").close()
 is_(viaduct("stop")[0], 4, "a stale state file is no master")
 # A stand-in that holds the lock: HUP counts the generation up, TERM ends it.
 fake = r"""
 import fcntl, os, signal, sys, time
 f = open(sys.argv[1], "r+")
-fcntl.flock(f, fcntl.LOCK_EX)
+lock = open(os.path.join(os.path.dirname(sys.argv[1]), "lock"), "r+")
+fcntl.flock(lock, fcntl.LOCK_EX)
 n = 1
 def write(error=""):
     f.seek(0); f.truncate()
-    f.write("pid=%d\nstarted=%d\nconfig=x\ngeneration=%d\nconfig-error=%s\n" % (os.getpid(), time.time(), n, error))
-    f.write('worker=router pid=1 state=backoff since=1 restarts=7 last="signal 11"\n'); f.flush()
+    f.write("pid=%d started=%d loaded=%d generation=%d config=x config-error=%s\n" % (os.getpid(), time.time(), time.time(), n, error))
+    f.write('worker=router pid=1 state=waiting since=1 restarts=7 last=11\nend=1\n'); f.flush()
 def hup(*_):
     global n
     n += 1
@@ -108,7 +110,7 @@ master = subprocess.Popen([sys.executable, "-c", fake, state], stdout=subprocess
 master.stdout.readline()
 code, out, _ = viaduct("status")
 is_((code, "(offline)" in out), (0, False), "with a master status exits 0 and is not offline")
-ok("router: backoff" in out and "restarted 7 times" in out, "a worker that is not well is named")
+ok("router: waiting" in out and "signal 11" in out and "restarted 7 times" in out, "a worker that is not well is named")
 code, found = rows("status")
 is_((found[0]["running"], found[0]["pid"]), (True, master.pid), "status --json tells the same")
 is_(viaduct("start")[0], 6, "a second start is refused")
@@ -122,7 +124,9 @@ with open(spool.conf) as f:
     text = f.read()
 with open(spool.conf, "w") as f:
     f.write(text.replace("nonsense = yes\n", ""))
-is_(viaduct("stop")[0], 0, "stop waits for its end")
+is_(viaduct("stop", "--drain=soon")[0], 2, "a drain without a time is refused")
+is_(viaduct("stop", "--drain=2m")[0], 0, "stop waits for its end")
+is_(order("master", "drain"), "120\n", "and leaves the order to drain, in seconds")
 is_(master.wait(), 0, "which was asked for by a signal")
 
 # ---- configuration and tree ----
