@@ -1,0 +1,147 @@
+/* api_value.c - looking up and understanding what api_read() found (see api_read.h) */
+#include <time.h>
+
+#include "systems/gwise/api_read.h"
+
+const struct api_item *
+api_find(const struct api_item *parent, const char *key)
+{
+    struct span name = span_of(key);
+    if (parent == NULL)
+        return NULL;
+    for (const struct api_item *item = parent->children; item != NULL; item = item->next)
+        if (item->kind != API_ELEMENT && span_equal_nocase(item->key, name))
+            return item;
+    return NULL;
+}
+
+const struct api_item *
+api_find_next(const struct api_item *item)
+{
+    for (const struct api_item *next = item->next; next != NULL; next = next->next)
+        if (next->kind == item->kind && span_equal_nocase(next->key, item->key))
+            return next;
+    return NULL;
+}
+
+struct span
+api_text(const struct api_item *parent, const char *key)
+{
+    const struct api_item *item = api_find(parent, key);
+    if (item == NULL || item->kind != API_SCALAR || span_equal(item->text, SPAN("\\")))
+        return (struct span){"", 0};
+    return item->text;
+}
+
+static struct span
+unquote(struct span text)
+{
+    text = span_trim(text);
+    if (text.len >= 2 && text.at[0] == '"' && text.at[text.len - 1] == '"')
+        return (struct span){text.at + 1, text.len - 2};
+    return text;
+}
+
+bool
+api_split_address(struct span text, struct api_address *address)
+{
+    text = span_trim(text);
+    const char *end = text.at + text.len;
+    const char *one = text.len > 0 ? memchr(text.at, '.', text.len) : NULL;
+    const char *two = one != NULL ? memchr(one + 1, '.', (size_t)(end - one - 1)) : NULL;
+    if (two == NULL)
+        return false;
+    address->domain = span_trim((struct span){text.at, (size_t)(one - text.at)});
+    address->office = span_trim((struct span){one + 1, (size_t)(two - one - 1)});
+    address->user = unquote((struct span){two + 1, (size_t)(end - two - 1)});
+    return address->domain.len > 0 && address->office.len > 0 && address->user.len > 0;
+}
+
+bool
+api_address(const struct api_item *element, struct api_address *address)
+{
+    if (element == NULL || element->kind != API_ELEMENT || element->children == NULL)
+        return false;
+    const struct api_item *first = element->children;
+    if (first->kind == API_SCALAR && first->key.len == 0)
+        return api_split_address(first->text, address);
+    address->domain = api_text(element, "WPD");
+    address->office = api_text(element, "WPPO");
+    address->user = unquote(api_text(element, "WPU"));
+    if (address->domain.len == 0 && address->user.len == 0) {
+        struct span token = api_text(element, "CDBA");
+        return token.len > 0 && token.at[0] != '^' && api_split_address(token, address);
+    }
+    return address->domain.len > 0 && address->user.len > 0;
+}
+
+static bool
+take_number(struct span *text, uint64_t max, int *value)
+{
+    size_t n = 0;
+    uint64_t number;
+    *text = span_trim(*text);
+    while (n < text->len && text->at[n] >= '0' && text->at[n] <= '9')
+        n++;
+    if (!span_to_u64((struct span){text->at, n}, max, &number))
+        return false;
+    *value = (int)number;
+    *text = span_trim((struct span){text->at + n, text->len - n});
+    return true;
+}
+
+static bool
+take_sign(struct span *text, char sign)
+{
+    if (text->len == 0 || text->at[0] != sign)
+        return false;
+    text->at++;
+    text->len--;
+    return true;
+}
+
+/* The zone in seconds east of UTC. */
+static bool
+take_zone(struct span text, int *zone_s)
+{
+    int sign = take_sign(&text, '-') ? -1 : 1, hours, minutes = 0;
+    if (sign > 0 && !take_sign(&text, '+'))
+        return false;
+    if (!take_number(&text, 1400, &hours))
+        return false;
+    if (hours > 14) {
+        minutes = hours % 100;
+        hours /= 100;
+    }
+    if (take_sign(&text, ':') && !take_number(&text, 59, &minutes))
+        return false;
+    *zone_s = sign * (hours * 3600 + minutes * 60);
+    return text.len == 0;
+}
+
+bool
+api_read_date(struct span text, int64_t *time_s)
+{
+    struct tm tm = {.tm_isdst = -1};
+    int year;
+    if (!take_number(&text, 31, &tm.tm_mday) || !take_sign(&text, '/') || !take_number(&text, 12, &tm.tm_mon) ||
+        !take_sign(&text, '/') || !take_number(&text, 9999, &year))
+        return false;
+    if (year < 100)
+        year += year < 70 ? 2000 : 1900;
+    if (tm.tm_mday < 1 || tm.tm_mon < 1 || year < 1970)
+        return false;
+    tm.tm_mon -= 1;
+    tm.tm_year = year - 1900;
+    if (text.len > 0 &&
+        (!take_number(&text, 23, &tm.tm_hour) || !take_sign(&text, ':') || !take_number(&text, 59, &tm.tm_min)))
+        return false;
+    if (take_sign(&text, ':') && !take_number(&text, 60, &tm.tm_sec))
+        return false;
+    int zone_s = 0;
+    bool zoned = text.len > 0;
+    if (zoned && !take_zone(text, &zone_s))
+        return false;
+    *time_s = zoned ? timegm(&tm) - zone_s : mktime(&tm);
+    return true;
+}

@@ -1,0 +1,702 @@
+/* carrier_out.c - brings items into an API gateway's folders and waits until it has really taken them
+ *
+ * An item's files share a base name of eight hexadecimal digits, made from the queue id (its CRC-32C), so that
+ * a message that is tried again after a crash meets what was left of the first attempt. A base in use by
+ * another message is passed over: the next is the CRC of the id with "#1" behind it, and so on. The order of
+ * writing is what makes every crash safe:
+ *
+ *     1  API_IN/BASE.tmp   made exclusively, holds the id: the base is ours, nothing was sent
+ *     2  ATT_IN/BASE.via   our marker, holds the id
+ *     3  ATT_IN/BASE.bdy, BASE.001 ...   body and files; then the header into BASE.tmp; all of it fsynced
+ *     4  BASE.tmp is renamed to BASE.api, never over anything
+ *
+ *     found after a crash          means
+ *     .tmp                         not sent: written again
+ *     .via, .api                   sent, not yet taken: watched
+ *     .via, neither .tmp nor .api  sent and taken (or refused: GWPROB tells): watched, not sent again
+ *
+ * The marker goes a minute after the message is settled (its result is durable then); when an attempt is given
+ * up, before .tmp goes. The gateway opens files by name only, so it never sees markers. On a share without
+ * exclusive rename and links the name is looked for first.
+ *
+ *     deliver() --> WRITING --(step 4)--> WAITING --(.api is gone)--> GONE --(3 polls, not in GWPROB)-->
+ * RELAYED |                     |                          +---(in GWPROB)--> REFUSED, its lines as reason
+ *                      +--> LATER            +--(longer than peer.confirm)--> a warning, once; waiting goes on
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/crc32c.h"
+#include "systems/gwise/api_read.h"
+#include "systems/gwise/carrier.h"
+#include "systems/gwise/carrier_out.h"
+#include "systems/gwise/convert.h"
+
+enum { STEP_BYTES = 1 << 20, SETTLE_POLLS = 3, MARKER_MS = 60000, PROBES = 16 };
+enum { MARKER_KEEP_S = 14 * 86400, SWEEP_MS = 3600000, SWEEP_MAX = 20000 };
+
+static void on_timer(evutil_socket_t fd, short what, void *arg);
+
+static void
+arm(struct carrier_out *carrier, int64_t ms)
+{
+    struct timeval wait = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+    event_add(carrier->timer, &wait);
+}
+
+/* ---- names ---- */
+
+static void
+name_base(const char *id, unsigned probe, char base[9])
+{
+    uint32_t crc = crc32c(0, id, strlen(id));
+    char more[12];
+    if (probe > 0) {
+        int len = snprintf(more, sizeof more, "#%u", probe);
+        crc = crc32c(crc, more, (size_t)len);
+    }
+    snprintf(base, 9, "%08x", crc);
+}
+
+static const char *
+file_name(const char *base, const char *extension, char name[32])
+{
+    snprintf(name, 32, "%s.%s", base, extension);
+    return name;
+}
+
+static bool
+is_there(int folder_fd, const char *base, const char *extension)
+{
+    char name[32], found[256];
+    struct stat status;
+    return gateway_find(folder_fd, span_of(file_name(base, extension, name)), found, &status);
+}
+
+/* True where the file holds our id: in its Msg-Id, or as the only thing in a marker or an unfinished header. */
+static bool
+holds_id(int folder_fd, const char *base, const char *extension, const char *id, struct buf *text)
+{
+    char name[32], found[256], want[300];
+    struct stat status;
+    buf_reset(text);
+    if (!gateway_find(folder_fd, span_of(file_name(base, extension, name)), found, &status) ||
+        gateway_read_file(folder_fd, found, API_TEXT_MAX, text) < 0)
+        return false;
+    int len = snprintf(want, sizeof want, GWISE_ID_PREFIX "%s", id);
+    const char *at = text->len > 0 ? memmem(text->at, text->len, want, (size_t)len) : NULL;
+    return at != NULL && strchr(";\r\n", at[len]) != NULL; /* the text ends in NUL, which is an end as well */
+}
+
+/* ---- finding the base ---- */
+
+enum spot { SPOT_FREE, SPOT_UNFINISHED, SPOT_SENT, SPOT_OTHERS };
+
+static enum spot
+look_at(struct carrier_out *carrier, const char *base, const char *id)
+{
+    struct gateway_tree *tree = &carrier->tree;
+    struct buf text = {0};
+    enum spot spot;
+    bool marker = is_there(tree->fd[ATT_IN], base, "via"), tmp = is_there(tree->fd[API_IN], base, "tmp");
+    if (marker && !holds_id(tree->fd[ATT_IN], base, "via", id, &text))
+        spot = SPOT_OTHERS;
+    else if (marker && is_there(tree->fd[API_IN], base, "api"))
+        spot = holds_id(tree->fd[API_IN], base, "api", id, &text) ? SPOT_SENT : SPOT_OTHERS;
+    else if (tmp)
+        spot = marker || holds_id(tree->fd[API_IN], base, "tmp", id, &text) ? SPOT_UNFINISHED : SPOT_OTHERS;
+    else if (marker)
+        spot = SPOT_SENT;
+    else if (is_there(tree->fd[API_IN], base, "api") || is_there(tree->fd[ATT_IN], base, "bdy") ||
+             is_there(gateway_optional(tree, GWPROB), base, "api") ||
+             is_there(gateway_optional(tree, GWHOLD), base, "api"))
+        spot = SPOT_OTHERS; /* a refusal of earlier days is no refusal of this attempt: another name */
+    else
+        spot = SPOT_FREE;
+    buf_clear(&text);
+    return spot;
+}
+
+/* Makes a file that holds the id. 0, or -errno. */
+static int
+make_id_file(int folder_fd, const char *base, const char *extension, const char *id, int flags, int *kept_fd)
+{
+    char name[32], line[300];
+    int fd = openat(folder_fd, file_name(base, extension, name),
+                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0660);
+    if (fd < 0)
+        return -errno;
+    int len = snprintf(line, sizeof line, GWISE_ID_PREFIX "%s\r\n", id);
+    ssize_t put = write(fd, line, (size_t)len);
+    int error = put < 0 ? -errno : put < len ? -ENOSPC : fsync(fd) < 0 ? -errno : 0;
+    if (kept_fd != NULL && error == 0)
+        *kept_fd = fd;
+    else
+        close(fd);
+    return error;
+}
+
+static int
+sync_folder(int fd)
+{
+    return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -errno; /* some shares cannot */
+}
+
+/* Steps 1 and 2. */
+static int
+claim(struct carrier_out *carrier, struct transfer *transfer, bool again)
+{
+    const struct gateway_tree *tree = &carrier->tree;
+    int error = make_id_file(tree->fd[API_IN], transfer->base, "tmp", transfer->delivery->id,
+                             again ? O_TRUNC : O_EXCL, &transfer->header_fd);
+    if (error == 0)
+        error = sync_folder(tree->fd[API_IN]);
+    if (error == 0)
+        error = make_id_file(tree->fd[ATT_IN], transfer->base, "via", transfer->delivery->id, O_TRUNC, NULL);
+    if (error == 0)
+        error = sync_folder(tree->fd[ATT_IN]);
+    return error;
+}
+
+/* ---- ending ---- */
+
+static void
+close_files(struct transfer *transfer)
+{
+    if (transfer->fd >= 0)
+        close(transfer->fd);
+    if (transfer->header_fd >= 0)
+        close(transfer->header_fd);
+    transfer->fd = transfer->header_fd = -1;
+}
+
+static void
+unlink_file(int folder_fd, const char *base, const char *extension)
+{
+    char name[32];
+    unlinkat(folder_fd, file_name(base, extension, name), 0);
+}
+
+/* Takes an attempt back that was not sent: the marker before the unfinished header (see above). */
+static void
+take_back(struct carrier_out *carrier, struct transfer *transfer)
+{
+    close_files(transfer);
+    if (transfer->state != TRANSFER_WRITING)
+        return;
+    unlink_file(carrier->tree.fd[ATT_IN], transfer->base, "bdy");
+    for (unsigned i = 1; i <= transfer->n_files; i++) {
+        char extension[8];
+        snprintf(extension, sizeof extension, "%03u", i % 1000);
+        unlink_file(carrier->tree.fd[ATT_IN], transfer->base, extension);
+    }
+    unlink_file(carrier->tree.fd[ATT_IN], transfer->base, "via");
+    sync_folder(carrier->tree.fd[ATT_IN]);
+    unlink_file(carrier->tree.fd[API_IN], transfer->base, "tmp");
+}
+
+static void
+end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
+             bool unreachable, const struct viaduct_reason *reason)
+{
+    struct viaduct_delivery *delivery = transfer->delivery;
+    for (struct transfer **at = &carrier->transfers; *at != NULL; at = &(*at)->next)
+        if (*at == transfer) {
+            *at = transfer->next;
+            break;
+        }
+    close_files(transfer);
+    if (outcome == VIADUCT_RELAYED || outcome == VIADUCT_REFUSED) {
+        struct old_marker *old = xcalloc(1, sizeof *old);
+        memcpy(old->base, transfer->base, sizeof old->base);
+        old->due_ms = monotonic_ms() + MARKER_MS;
+        *carrier->markers_end = old;
+        carrier->markers_end = &old->next;
+    }
+    free(transfer);
+    for (size_t i = 0; i < delivery->n_recipients; i++)
+        carrier->services->recipient_result(
+            delivery, i, delivery->recipients[i].responsible ? outcome : VIADUCT_TAKEN, reason, NULL);
+    carrier->services->delivery_end(delivery, unreachable, reason);
+}
+
+static void
+fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what)
+{
+    struct viaduct_reason reason;
+    bool full = error == -ENOSPC || error == -EDQUOT;
+    bool lost = !gateway_tree_alive(&carrier->tree, API_IN) || !gateway_tree_alive(&carrier->tree, ATT_IN);
+    take_back(carrier, transfer);
+    gateway_reason(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root,
+                   strerror(-error));
+    end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
+}
+
+/* ---- writing ---- */
+
+static ssize_t
+read_body(void *arg, uint64_t offset, void *bytes, size_t size)
+{
+    struct transfer *transfer = arg;
+    return transfer->carrier->services->body_read(transfer->delivery, offset, bytes, size);
+}
+
+static int
+write_all(int fd, const char *at, size_t len)
+{
+    while (len > 0) {
+        ssize_t put = write(fd, at, len);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return put < 0 ? -errno : -ENOSPC;
+        at += put;
+        len -= (size_t)put;
+    }
+    return 0;
+}
+
+/* The header with the base's digits in place of their mark. */
+static int
+write_header(struct transfer *transfer, struct span data)
+{
+    while (data.len > 0) {
+        const char *mark = memchr(data.at, CONTAINER_BASE_MARK, data.len);
+        size_t len = mark != NULL ? (size_t)(mark - data.at) : data.len;
+        int error = write_all(transfer->header_fd, data.at, len);
+        if (error == 0 && mark != NULL)
+            error = write_all(transfer->header_fd, transfer->base, 8);
+        if (error != 0)
+            return error;
+        len += mark != NULL;
+        data.at += len;
+        data.len -= len;
+    }
+    return 0;
+}
+
+static int
+begin_part(struct transfer *transfer, const struct container_item *item)
+{
+    char name[32], extension[8] = "bdy";
+    transfer->kind = item->kind;
+    if (item->kind == PART_HEADER) {
+        transfer->has_header = true;
+        return ftruncate(transfer->header_fd, 0) < 0 || lseek(transfer->header_fd, 0, SEEK_SET) < 0 ? -errno
+                                                                                                    : 0;
+    }
+    if (item->kind == PART_META)
+        return 0;
+    if (item->kind == PART_FILE)
+        snprintf(extension, sizeof extension, "%03u", ++transfer->n_files % 1000);
+    transfer->fd = openat(transfer->carrier->tree.fd[ATT_IN], file_name(transfer->base, extension, name),
+                          O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0660);
+    return transfer->fd < 0 ? -errno : 0;
+}
+
+static int
+end_part(struct transfer *transfer)
+{
+    int error = 0;
+    if (transfer->fd >= 0) {
+        error = fsync(transfer->fd) < 0 ? -errno : 0;
+        if (close(transfer->fd) < 0 && error == 0)
+            error = -errno;
+        transfer->fd = -1;
+    }
+    return error;
+}
+
+/* BASE.tmp becomes BASE.api, never over another file. */
+static int
+publish(struct carrier_out *carrier, const struct transfer *transfer)
+{
+    char from[32], to[32];
+    struct stat status;
+    int fd = carrier->tree.fd[API_IN];
+    file_name(transfer->base, "tmp", from);
+    file_name(transfer->base, "api", to);
+    if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+        return -errno;
+    if (linkat(fd, from, fd, to, 0) == 0)
+        return unlinkat(fd, from, 0) < 0 ? -errno : 0;
+    if (errno == EEXIST)
+        return -EEXIST;
+    if (fstatat(fd, to, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    return renameat(fd, from, fd, to) < 0 ? -errno : 0;
+}
+
+static void
+finish_writing(struct carrier_out *carrier, struct transfer *transfer)
+{
+    int error = transfer->has_header ? 0 : -EBADMSG;
+    if (error == 0 && fsync(transfer->header_fd) < 0)
+        error = -errno;
+    if (error == 0)
+        error = sync_folder(carrier->tree.fd[ATT_IN]);
+    if (error == 0)
+        error = publish(carrier, transfer);
+    if (error != 0) {
+        fail_transfer(carrier, transfer, error, "the header cannot be handed over");
+        return;
+    }
+    transfer->state = TRANSFER_WAITING; /* from here on it counts as sent */
+    transfer->since_ms = monotonic_ms();
+    close_files(transfer);
+    sync_folder(carrier->tree.fd[API_IN]);
+    carrier->services->reachable(carrier->gateway);
+    carrier->services->say(carrier->gateway, VIADUCT_LOG_DETAIL, transfer->delivery->id,
+                           "written to API_IN as %s.api", transfer->base);
+}
+
+static void
+write_step(struct carrier_out *carrier, struct transfer *transfer)
+{
+    struct container_item *item = &carrier->item;
+    struct why why = {"", ""};
+    int error = 0;
+    for (size_t done = 0; done < STEP_BYTES && error == 0; done += item->data.len) {
+        enum container_event event = container_next(&transfer->reader, item, &why);
+        if (event != CONTAINER_DATA)
+            item->data.len = 0;
+        if (event == CONTAINER_END) {
+            finish_writing(carrier, transfer);
+            return;
+        }
+        if (event == CONTAINER_BROKEN) {
+            struct viaduct_reason reason;
+            take_back(carrier, transfer);
+            gateway_reason(&reason, "4.3.0", "%s", why.text);
+            end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+            return;
+        }
+        if (event == CONTAINER_PART)
+            error = begin_part(transfer, item);
+        else if (event == CONTAINER_PART_END)
+            error = end_part(transfer);
+        else if (transfer->kind == PART_HEADER)
+            error = write_header(transfer, item->data);
+        else if (transfer->fd >= 0)
+            error = write_all(transfer->fd, item->data.at, item->data.len);
+    }
+    if (error != 0)
+        fail_transfer(carrier, transfer, error, "the item cannot be written");
+}
+
+/* ---- watching ---- */
+
+static void
+refuse(struct carrier_out *carrier, struct transfer *transfer, const struct buf *text)
+{
+    struct arena *arena = arena_new(API_ARENA_MAX);
+    struct api_file file;
+    struct viaduct_reason reason;
+    struct buf lines = {0};
+    if (api_read(buf_span(text), arena, &file, NULL) == 0 && file.trailer.len > 0) {
+        struct span trailer = span_trim(file.trailer);
+        for (size_t i = 0; i < trailer.len && i < 400; i++)
+            if (trailer.at[i] == '\n')
+                buf_add_text(&lines, "; ");
+            else if (trailer.at[i] != '\r')
+                buf_add_byte(&lines, (unsigned char)trailer.at[i] < 0x80 ? trailer.at[i] : '?');
+    }
+    gateway_reason(&reason,
+                   lines.len > 0 && memmem(lines.at, lines.len, "Unknown destination", 19) != NULL ? "5.1.1"
+                                                                                                   : "5.6.0",
+                   "the GroupWise gateway refused it: %s", lines.len > 0 ? lines.at : "it gave no reason");
+    carrier->services->say(carrier->gateway, VIADUCT_LOG_ERROR, transfer->delivery->id,
+                           "refused by the gateway, evidence in GWPROB as %s.api: %s", transfer->base,
+                           reason.text);
+    buf_clear(&lines);
+    arena_free(arena);
+    end_transfer(carrier, transfer, VIADUCT_REFUSED, false, &reason);
+}
+
+static void
+watch_step(struct carrier_out *carrier, struct transfer *transfer)
+{
+    struct buf text = {0};
+    int64_t now_ms = monotonic_ms();
+    bool there = is_there(carrier->tree.fd[API_IN], transfer->base, "api");
+    if (there) {
+        transfer->state = TRANSFER_WAITING;
+        if (!transfer->warned && now_ms - transfer->since_ms >= carrier->confirm_ms) {
+            transfer->warned = true;
+            carrier->services->say(carrier->gateway, VIADUCT_LOG_ERROR, transfer->delivery->id,
+                                   "%s.api has been in API_IN for %lld s: the GroupWise gateway takes nothing",
+                                   transfer->base, (long long)((now_ms - transfer->since_ms) / 1000));
+        }
+    } else if (!gateway_tree_alive(&carrier->tree, API_IN)) {
+        return; /* the share is gone, not the file */
+    } else if (holds_id(gateway_optional(&carrier->tree, GWPROB), transfer->base, "api", transfer->delivery->id,
+                        &text)) {
+        refuse(carrier, transfer, &text);
+    } else if (transfer->state == TRANSFER_WAITING) {
+        transfer->state = TRANSFER_GONE;
+        transfer->gone_ms = now_ms;
+    } else if (now_ms - transfer->gone_ms >= SETTLE_POLLS * carrier->poll_ms) {
+        struct viaduct_reason reason;
+        gateway_reason(&reason, "2.0.0", "the GroupWise gateway took it as %s.api", transfer->base);
+        end_transfer(carrier, transfer, VIADUCT_RELAYED, false, &reason);
+    }
+    buf_clear(&text);
+}
+
+/* ---- markers that have done their duty ---- */
+
+static void
+drop_markers(struct carrier_out *carrier, bool all)
+{
+    while (carrier->markers != NULL && (all || carrier->markers->due_ms <= monotonic_ms())) {
+        struct old_marker *old = carrier->markers;
+        if (!all)
+            unlink_file(carrier->tree.fd[ATT_IN], old->base, "via");
+        carrier->markers = old->next;
+        if (carrier->markers == NULL)
+            carrier->markers_end = &carrier->markers;
+        free(old);
+    }
+}
+
+/* Markers that outlived the process that made them. */
+static void
+sweep_markers(struct carrier_out *carrier)
+{
+    int fd = openat(carrier->tree.fd[ATT_IN], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *entry;
+    if (folder == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (int n = 0; n < SWEEP_MAX && (entry = readdir(folder)) != NULL; n++) {
+        struct stat status;
+        char base[9];
+        if (strlen(entry->d_name) != 12 || strcmp(entry->d_name + 8, ".via") != 0)
+            continue;
+        memcpy(base, entry->d_name, 8);
+        base[8] = '\0';
+        if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            time_ms() / 1000 - status.st_mtime > MARKER_KEEP_S &&
+            !is_there(carrier->tree.fd[API_IN], base, "tmp"))
+            unlinkat(fd, entry->d_name, 0);
+    }
+    closedir(folder);
+}
+
+/* ---- the loop ---- */
+
+static bool
+tree_ready(struct carrier_out *carrier, struct viaduct_reason *reason)
+{
+    if (gateway_tree_alive(&carrier->tree, API_IN) && gateway_tree_alive(&carrier->tree, ATT_IN))
+        return true;
+    gateway_tree_close(&carrier->tree);
+    return gateway_tree_open(&carrier->tree, carrier->tree.root, reason) == 0;
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct carrier_out *carrier = arg;
+    struct viaduct_reason reason;
+    bool writing = false;
+    (void)fd;
+    (void)what;
+    bool ready = tree_ready(carrier, &reason);
+    for (struct transfer *transfer = carrier->transfers, *next; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (transfer->state == TRANSFER_WRITING && ready)
+            write_step(carrier, transfer);
+        else if (transfer->state == TRANSFER_WRITING)
+            fail_transfer(carrier, transfer, -ENOENT, "the gateway's folders are gone");
+        else if (ready)
+            watch_step(carrier, transfer);
+    }
+    if (ready)
+        drop_markers(carrier, false);
+    for (const struct transfer *t = carrier->transfers; t != NULL; t = t->next)
+        writing = writing || t->state == TRANSFER_WRITING;
+    if (carrier->transfers != NULL)
+        arm(carrier, writing ? 0 : carrier->poll_ms);
+}
+
+static void
+out_deliver(void *state, struct viaduct_delivery *delivery)
+{
+    struct carrier_out *carrier = state;
+    struct viaduct_reason reason;
+    if (!delivery->converted) {
+        carrier->services->delivery_convert(delivery, "item");
+        return;
+    }
+    if (!tree_ready(carrier, &reason)) {
+        carrier->services->delivery_end(delivery, true, &reason);
+        return;
+    }
+    struct transfer *transfer = xcalloc(1, sizeof *transfer);
+    transfer->carrier = carrier;
+    transfer->delivery = delivery;
+    transfer->fd = transfer->header_fd = -1;
+    transfer->next = carrier->transfers;
+    carrier->transfers = transfer;
+    enum spot spot = SPOT_OTHERS;
+    for (unsigned probe = 0; probe < PROBES && spot == SPOT_OTHERS; probe++) {
+        name_base(delivery->id, probe, transfer->base);
+        spot = look_at(carrier, transfer->base, delivery->id);
+    }
+    int error = 0;
+    if (spot == SPOT_SENT) {
+        transfer->state = TRANSFER_WAITING;
+        transfer->since_ms = monotonic_ms();
+        carrier->services->say(carrier->gateway, VIADUCT_LOG_INFO, delivery->id,
+                               "was handed over before as %s.api, and is not sent again", transfer->base);
+    } else {
+        container_open(&transfer->reader, read_body, transfer);
+        error = spot == SPOT_OTHERS ? -EEXIST : claim(carrier, transfer, spot == SPOT_UNFINISHED);
+    }
+    if (error != 0 && spot != SPOT_OTHERS)
+        fail_transfer(carrier, transfer, error, "a name cannot be claimed");
+    else if (error != 0) {
+        gateway_reason(&reason, "4.3.0", "every name for this item is in use in the gateway's folders");
+        end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+    }
+    if (carrier->transfers != NULL)
+        arm(carrier, 0);
+}
+
+/* ---- life ---- */
+
+static int
+out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gateway, void **state,
+            struct viaduct_reason *reason)
+{
+    const char *root = services->option(gateway, "peer.root");
+    if (root == NULL) {
+        gateway_reason(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
+        return -1;
+    }
+    struct carrier_out *carrier = xcalloc(1, sizeof *carrier);
+    carrier->services = services;
+    carrier->gateway = gateway;
+    carrier->markers_end = &carrier->markers;
+    carrier->poll_ms = gateway_option_ms(services, gateway, "peer.poll", 2);
+    carrier->poll_ms = carrier->poll_ms < 20 ? 20 : carrier->poll_ms;
+    carrier->confirm_ms = gateway_option_ms(services, gateway, "peer.confirm", 600);
+    if (gateway_tree_open(&carrier->tree, root, reason) < 0) {
+        free(carrier);
+        return -1;
+    }
+    *state = carrier;
+    return 0;
+}
+
+static int
+out_begin(void *state, struct viaduct_reason *reason)
+{
+    struct carrier_out *carrier = state;
+    carrier->timer = event_new(carrier->services->loop(carrier->gateway), -1, 0, on_timer, carrier);
+    if (carrier->timer == NULL) {
+        gateway_reason(reason, "4.3.0", "no timer");
+        return -1;
+    }
+    sweep_markers(carrier);
+    carrier->swept_ms = monotonic_ms();
+    return 0;
+}
+
+static void
+out_tick(void *state)
+{
+    struct carrier_out *carrier = state;
+    struct viaduct_reason reason;
+    if (carrier->markers != NULL && tree_ready(carrier, &reason))
+        drop_markers(carrier, false);
+    if (monotonic_ms() - carrier->swept_ms > SWEEP_MS && tree_ready(carrier, &reason)) {
+        carrier->swept_ms = monotonic_ms();
+        sweep_markers(carrier);
+    }
+}
+
+/* What only waits for the gateway need not hold up the end: its marker makes the next process wait on. */
+static void
+out_drain(void *state)
+{
+    struct carrier_out *carrier = state;
+    struct viaduct_reason reason;
+    gateway_reason(&reason, "4.4.7",
+                   "the GroupWise gateway has not confirmed it yet; it is watched again later");
+    for (struct transfer *transfer = carrier->transfers, *next; transfer != NULL; transfer = next) {
+        next = transfer->next;
+        if (transfer->state != TRANSFER_WRITING)
+            end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+    }
+}
+
+static bool
+out_busy(void *state)
+{
+    return ((struct carrier_out *)state)->transfers != NULL;
+}
+
+static void
+out_finish(void *state)
+{
+    struct carrier_out *carrier = state;
+    while (carrier->transfers !=
+           NULL) { /* deliveries that nobody ended die with the process; so does their memory */
+        struct transfer *transfer = carrier->transfers;
+        carrier->transfers = transfer->next;
+        close_files(transfer);
+        free(transfer);
+    }
+    drop_markers(carrier, true);
+    if (carrier->timer != NULL)
+        event_free(carrier->timer);
+    gateway_tree_close(&carrier->tree);
+    free(carrier);
+}
+
+static int
+out_test(void *state, void (*line)(void *arg, const char *text), void *arg)
+{
+    struct carrier_out *carrier = state;
+    struct viaduct_reason reason;
+    char text[600];
+    if (!tree_ready(carrier, &reason)) {
+        line(arg, reason.text);
+        return -1;
+    }
+    for (int i = API_IN; i <= ATT_IN; i++)
+        if (faccessat(carrier->tree.fd[i], ".", W_OK | X_OK, 0) < 0) {
+            snprintf(text, sizeof text, "%s below %s cannot be written: %s", i == API_IN ? "API_IN" : "ATT_IN",
+                     carrier->tree.root, strerror(errno));
+            line(arg, text);
+            return -1;
+        }
+    snprintf(text, sizeof text, "the API gateway's folders at %s are there and can be written",
+             carrier->tree.root);
+    line(arg, text);
+    if (gateway_optional(&carrier->tree, GWPROB) < 0)
+        line(arg, "GWPROB is not there: what the gateway refuses cannot be noticed");
+    return 0;
+}
+
+const struct viaduct_outbound_ops gwise_outbound_ops = {.size = sizeof gwise_outbound_ops,
+                                                        .prepare = out_prepare,
+                                                        .begin = out_begin,
+                                                        .deliver = out_deliver,
+                                                        .tick = out_tick,
+                                                        .drain = out_drain,
+                                                        .busy = out_busy,
+                                                        .finish = out_finish,
+                                                        .test = out_test};

@@ -1,0 +1,370 @@
+/* convert_out.c - an Internet message becomes an item for a GroupWise API gateway (see convert.h)
+ *
+ * The message is walked once to learn its structure (mime_walk.h), then the body and each file are decoded from
+ * their ranges straight into the container; the header file comes last, since it tells the files' sizes. A part
+ * that the plan leaves out is named in the report; nothing else is.
+ *
+ * What is hostile here: the message. Memory is bounded by the walker's limits and pieces of 64 KiB.
+ */
+#include "systems/gwise/convert_out.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "systems/gwise/html_text.h"
+
+enum { PIECE = 64 << 10 };
+
+static enum viaduct_converted
+convert(struct out_item *item, struct viaduct_reason *reason)
+{
+    struct buf header = {0}, encoded = {0};
+    int result = mime_walk(item->in->read, item->in->arg, &item->tree);
+    if (result < 0)
+        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the message cannot be read: %s",
+                          strerror(-result));
+    out_plan(item);
+    /* A first try without sizes: what cannot be expressed is to be known before anything is written. */
+    if (!out_header(item, &header, reason)) {
+        buf_clear(&header);
+        return VIADUCT_CONVERT_REFUSED;
+    }
+    result = container_begin(&item->writer, item->out->write, item->out->arg);
+    if (result == 0)
+        result = out_write_body(item);
+    if (result == 0)
+        result = out_write_files(item);
+    buf_reset(&header);
+    if (result == 0 && out_header(item, &header, reason)) {
+        item->changed += codepage_encode(item->codepage, buf_span(&header), item->how, &encoded);
+        container_part(&item->writer, PART_HEADER, SPAN("api"));
+        for (size_t at = 0; at < encoded.len; at += PIECE)
+            container_add(&item->writer, encoded.at + at, encoded.len - at < PIECE ? encoded.len - at : PIECE);
+        container_part_end(&item->writer);
+        result = container_end(&item->writer);
+    }
+    buf_clear(&header);
+    buf_clear(&encoded);
+    if (item->changed > 0)
+        gwise_report(item->out, "%llu characters are not in the gateway's code page and were replaced",
+                     (unsigned long long)item->changed);
+    if (result != 0)
+        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the item cannot be written: %s",
+                          strerror(abs(result)));
+    return VIADUCT_CONVERTED;
+}
+
+enum viaduct_converted
+gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_convert_out *out,
+                 struct viaduct_reason *reason)
+{
+    struct out_item item = {.in = in, .out = out};
+    item.codepage = gwise_codepage(in, &item.how, reason);
+    if (item.codepage == NULL)
+        return VIADUCT_CONVERT_BAD;
+    enum viaduct_converted result = convert(&item, reason);
+    for (size_t i = 0; i < item.n_files; i++)
+        free(item.files[i].name);
+    free(item.files);
+    free(item.roles);
+    mime_tree_clear(&item.tree);
+    buf_clear(&item.before);
+    buf_clear(&item.after);
+    buf_clear(&item.piece);
+    codepage_free(item.codepage);
+    return result;
+}
+
+/* ---- the plan ---- */
+
+/* Marks the alternatives around a plain text: their HTML need not be read. */
+static void
+mark_plain(const struct mime_tree *tree, size_t leaf, bool *has_plain)
+{
+    for (int i = tree->parts[leaf].parent; i >= 0; i = tree->parts[i].parent)
+        if (strcmp(tree->parts[i].type, "multipart/alternative") == 0)
+            has_plain[i] = true;
+}
+
+static bool
+has_plain_beside(const struct mime_tree *tree, size_t leaf, const bool *has_plain)
+{
+    for (int i = tree->parts[leaf].parent; i >= 0; i = tree->parts[i].parent)
+        if (has_plain[i])
+            return true;
+    return false;
+}
+
+static bool
+is_body(const struct mime_part *part, const char *type)
+{
+    return !part->multipart && !part->raw && !part->attachment && strcmp(part->type, type) == 0;
+}
+
+void
+out_plan(struct out_item *item)
+{
+    const struct mime_tree *tree = &item->tree;
+    bool *has_plain = xcalloc(tree->n, sizeof *has_plain);
+    item->roles = xcalloc(tree->n, sizeof *item->roles);
+    for (size_t i = 0; i < tree->n; i++) /* a plain part of one empty line says nothing */
+        if (is_body(&tree->parts[i], "text/plain") && tree->parts[i].end - tree->parts[i].start > 2)
+            mark_plain(tree, i, has_plain);
+    for (size_t i = 0; i < tree->n; i++) {
+        const struct mime_part *part = &tree->parts[i];
+        if (part->multipart)
+            continue;
+        item->roles[i] = ROLE_FILE;
+        if (is_body(part, "text/plain"))
+            item->roles[i] = ROLE_BODY;
+        if (is_body(part, "text/html"))
+            item->roles[i] = has_plain_beside(tree, i, has_plain) ? ROLE_LEFT_OUT : ROLE_BODY;
+        if (item->roles[i] == ROLE_LEFT_OUT)
+            gwise_report(item->out, "the HTML form of the body is left out, its plain text is sent");
+    }
+    free(has_plain);
+    if (tree->too_deep)
+        gwise_report(item->out, "parts nested deeper than %d are sent as one file", MIME_DEPTH_MAX);
+    if (tree->too_many)
+        gwise_report(item->out, "what follows part %d is sent as one file", MIME_PARTS_MAX);
+    if (tree->header_cut)
+        gwise_report(item->out, "the header is longer than can be read, its end is left out");
+}
+
+/* ---- decoding a part's range ---- */
+
+/* Reads a part's octets, undoes its transfer encoding and hands over pieces. `take` returns false to stop. */
+static void
+decode_part(struct out_item *item, const struct mime_part *part, bool (*take)(void *, struct span), void *arg)
+{
+    struct mime_decoder decoder;
+    struct buf decoded = {0};
+    char *bytes = xmalloc(PIECE);
+    bool going = true;
+    mime_decoder_start(&decoder, part->encoding);
+    for (uint64_t at = part->start; at < part->end && going;) {
+        size_t want = part->end - at < PIECE ? (size_t)(part->end - at) : PIECE;
+        ssize_t got = item->in->read(item->in->arg, at, bytes, want);
+        if (got <= 0) {
+            item->read_error = got < 0 ? (int)got : -EIO;
+            break;
+        }
+        at += (uint64_t)got;
+        buf_reset(&decoded);
+        mime_decode(&decoder, bytes, (size_t)got, &decoded);
+        if (at >= part->end)
+            mime_decode_end(&decoder, &decoded);
+        going = decoded.len == 0 || take(arg, buf_span(&decoded));
+    }
+    free(bytes);
+    buf_clear(&decoded);
+}
+
+static void
+flush_piece(struct out_item *item)
+{
+    if (item->piece.len > 0)
+        container_add(&item->writer, item->piece.at, item->piece.len);
+    buf_reset(&item->piece);
+}
+
+/* ---- the body ---- */
+
+struct body {
+    struct out_item *item;
+    struct charset *charset;
+    bool is_html;
+    struct html_text html;
+    struct buf utf8, text;
+};
+
+/* Adds UTF-8 with LF to the body: CRLF, code page, no control characters (0x1a ends a text file in DOS). */
+static void
+add_body_text(struct out_item *item, struct span text)
+{
+    struct buf clean = {0};
+    buf_reserve(&clean, text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        if (c == '\n')
+            buf_add_byte(&clean, '\r');
+        if (c != '\r')
+            buf_add_byte(&clean, ((unsigned char)c < ' ' && c != '\t' && c != '\n') || c == 0x7f ? ' ' : c);
+    }
+    item->changed += codepage_encode(item->codepage, buf_span(&clean), item->how, &item->piece);
+    item->body_begun = item->body_begun || clean.len > 0;
+    item->mid_line = clean.len > 0 ? clean.at[clean.len - 1] != '\n' : item->mid_line;
+    buf_clear(&clean);
+    if (item->piece.len >= PIECE)
+        flush_piece(item);
+}
+
+static void
+pass_text(struct body *body)
+{
+    if (body->is_html) {
+        html_text_feed(&body->html, body->utf8.at, body->utf8.len, &body->text);
+        add_body_text(body->item, buf_span(&body->text));
+        buf_reset(&body->text);
+    } else {
+        add_body_text(body->item, buf_span(&body->utf8));
+    }
+    buf_reset(&body->utf8);
+}
+
+static bool
+take_body(void *arg, struct span bytes)
+{
+    struct body *body = arg;
+    charset_feed(body->charset, bytes.at, bytes.len, &body->utf8);
+    pass_text(body);
+    return body->item->writer.error == 0;
+}
+
+static void
+write_body_part(struct out_item *item, const struct mime_part *part)
+{
+    struct body body = {.item = item, .charset = charset_new(span_of(part->charset))};
+    body.is_html = strcmp(part->type, "text/html") == 0;
+    html_text_start(&body.html);
+    if (body.is_html)
+        gwise_report(item->out, "the HTML body is sent as plain text");
+    if (!charset_known(body.charset))
+        gwise_report(item->out, "the character set %s is unknown, its text was guessed", part->charset);
+    if (item->body_begun)
+        add_body_text(item, SPAN("\n"));
+    decode_part(item, part, take_body, &body);
+    charset_end(body.charset, &body.utf8);
+    pass_text(&body);
+    if (body.is_html) {
+        html_text_end(&body.html, &body.text);
+        add_body_text(item, buf_span(&body.text));
+    }
+    if (item->mid_line)
+        add_body_text(item, SPAN("\n")); /* the last one was the boundary's */
+    if (charset_faults(body.charset) > 0)
+        gwise_report(item->out, "%llu octets of the body are not in the character set it names",
+                     (unsigned long long)charset_faults(body.charset));
+    charset_free(body.charset);
+    buf_clear(&body.utf8);
+    buf_clear(&body.text);
+}
+
+static bool
+note_octet(void *arg, struct span bytes)
+{
+    *(bool *)arg = bytes.len == 0;
+    return false;
+}
+
+/* The gateway drops a message with an empty file without a word: such files are not sent. */
+static bool
+is_empty_file(struct out_item *item, const struct mime_part *part)
+{
+    bool empty = true;
+    decode_part(item, part, note_octet, &empty);
+    return empty;
+}
+
+static void
+file_name(const struct out_item *item, size_t index, struct buf *name)
+{
+    const struct mime_part *part = &item->tree.parts[index];
+    if (part->name != NULL)
+        gwise_file_name(span_of(part->name), name);
+    else
+        buf_printf(name, "part-%zu%s", index, part->raw ? ".eml" : gwise_extension_of_type(part->type));
+}
+
+static void
+leave_out_empty(struct out_item *item)
+{
+    for (size_t i = 0; i < item->tree.n; i++) {
+        struct buf name = {0};
+        if (item->roles[i] != ROLE_FILE || !is_empty_file(item, &item->tree.parts[i]))
+            continue;
+        item->roles[i] = ROLE_LEFT_OUT;
+        file_name(item, i, &name);
+        gwise_report(item->out, "the file %s is empty and not sent", name.at);
+        buf_printf(&item->after, "[The attached file %s was empty.]\n", name.at);
+        buf_clear(&name);
+    }
+}
+
+int
+out_write_body(struct out_item *item)
+{
+    leave_out_empty(item);
+    container_part(&item->writer, PART_BODY, SPAN("bdy"));
+    add_body_text(item, buf_span(&item->before));
+    for (size_t i = 0; i < item->tree.n; i++)
+        if (item->roles[i] == ROLE_BODY)
+            write_body_part(item, &item->tree.parts[i]);
+    add_body_text(item, buf_span(&item->after));
+    if (!item->body_begun)
+        add_body_text(item, SPAN("\n")); /* a body of no octets makes the gateway drop the message */
+    flush_piece(item);
+    container_part_end(&item->writer);
+    return item->read_error != 0 ? item->read_error : item->writer.error;
+}
+
+/* ---- files ---- */
+
+struct file {
+    struct out_item *item;
+    bool lines; /* text in transport form: its lines end in CRLF */
+    uint64_t bytes;
+};
+
+static bool
+take_file(void *arg, struct span bytes)
+{
+    struct file *file = arg;
+    struct buf *piece = &file->item->piece;
+    size_t before = piece->len;
+    if (file->lines) {
+        for (size_t i = 0; i < bytes.len; i++) {
+            if (bytes.at[i] == '\n')
+                buf_add_byte(piece, '\r');
+            if (bytes.at[i] != '\r')
+                buf_add_byte(piece, bytes.at[i]);
+        }
+    } else {
+        buf_add_span(piece, bytes);
+    }
+    file->bytes += piece->len - before;
+    if (piece->len >= PIECE)
+        flush_piece(file->item);
+    return file->item->writer.error == 0;
+}
+
+static void
+write_file(struct out_item *item, size_t index)
+{
+    const struct mime_part *part = &item->tree.parts[index];
+    struct file file = {.item = item};
+    struct buf name = {0};
+    char extension[8];
+    file.lines = part->raw || (part->encoding != MIME_BASE64 && (strncmp(part->type, "text/", 5) == 0 ||
+                                                                 strncmp(part->type, "message/", 8) == 0));
+    snprintf(extension, sizeof extension, "%03zu", item->n_files + 1);
+    container_part(&item->writer, PART_FILE, span_of(extension));
+    decode_part(item, part, take_file, &file);
+    if (file.bytes == 0)
+        take_file(&file, SPAN("\n")); /* nothing but what a CRLF swallowed: never no octets at all */
+    flush_piece(item);
+    container_part_end(&item->writer);
+    file_name(item, index, &name);
+    item->files = xrealloc(item->files, (item->n_files + 1) * sizeof *item->files);
+    item->files[item->n_files++] = (struct out_file){name.at, file.bytes};
+}
+
+int
+out_write_files(struct out_item *item)
+{
+    for (size_t i = 0; i < item->tree.n && item->read_error == 0 && item->writer.error == 0; i++)
+        if (item->roles[i] == ROLE_FILE)
+            write_file(item, i);
+    return item->read_error != 0 ? item->read_error : item->writer.error;
+}

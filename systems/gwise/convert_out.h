@@ -1,0 +1,47 @@
+/* convert_out.h - within the conversion towards GroupWise: the item in hand */
+#ifndef VIADUCT_GWISE_CONVERT_OUT_H
+#define VIADUCT_GWISE_CONVERT_OUT_H
+
+#include "systems/gwise/container.h"
+#include "systems/gwise/convert.h"
+#include "systems/gwise/mime_walk.h"
+
+enum role { ROLE_NONE, ROLE_BODY, ROLE_FILE, ROLE_LEFT_OUT };
+
+struct out_file {
+    char *name; /* UTF-8 */
+    uint64_t bytes;
+};
+
+struct out_item {
+    const struct viaduct_convert_in *in;
+    const struct viaduct_convert_out *out;
+    struct codepage *codepage;
+    enum unmappable how;
+    uint64_t changed; /* characters that the code page lacks */
+    struct mime_tree tree;
+    enum role *roles;
+    struct container_writer writer;
+    struct buf before, after; /* lines of ours round the body, UTF-8 */
+    struct out_file *files;
+    size_t n_files;
+    int read_error;
+    struct buf piece; /* collects octets for the container */
+    bool body_begun, mid_line;
+};
+
+/* Decides what becomes of each part. */
+void out_plan(struct out_item *item);
+
+/* Write the body and the files into the container. 0, or -errno. */
+int out_write_body(struct out_item *item);
+int out_write_files(struct out_item *item);
+
+/* The text of the header file, UTF-8, for the parts written. False with the reason where the item cannot be
+ * expressed. */
+bool out_header(struct out_item *item, struct buf *header, struct viaduct_reason *reason);
+
+/* The subject, cut to what is sent; the whole is left in `item->before` then. */
+void out_subject(struct out_item *item, struct buf *subject);
+
+#endif

@@ -1,0 +1,562 @@
+/* gwise-convert-t.c - messages become items for the gateway and items become messages, and nothing gets lost
+ * between */
+#include "systems/gwise/container.h"
+#include "systems/gwise/gwise.h"
+#include "systems/gwise/mime_header.h"
+#include "t/kit_fake.h"
+
+/* ---- a converter's surroundings ---- */
+
+static struct viaduct_gateway gateway;
+
+struct world {
+    struct buf input, output, report, recipients;
+    struct buf originator, foreign_id, answer;
+    struct viaduct_reason reason;
+};
+
+static ssize_t
+read_input(void *arg, uint64_t offset, void *bytes, size_t size)
+{
+    const struct buf *input = &((struct world *)arg)->input;
+    size_t left = offset < input->len ? input->len - (size_t)offset : 0, n = left < size ? left : size;
+    if (n > 0)
+        memcpy(bytes, input->at + offset, n);
+    return (ssize_t)n;
+}
+
+static int
+write_output(void *arg, const void *bytes, size_t len)
+{
+    buf_add(&((struct world *)arg)->output, bytes, len);
+    return 0;
+}
+
+static int
+take_envelope(void *arg, const struct viaduct_envelope_in *envelope,
+              const struct viaduct_recipient_in *recipients, size_t n)
+{
+    struct world *world = arg;
+    buf_add(&world->originator, envelope->originator.at, envelope->originator.len);
+    buf_add(&world->foreign_id, envelope->foreign_id.at, envelope->foreign_id.len);
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&world->recipients, "%d:%.*s\n", recipients[i].kind, (int)recipients[i].address.len,
+                   recipients[i].address.at);
+    }
+    return 0;
+}
+
+static void
+take_report(void *arg, const char *line)
+{
+    buf_printf(&((struct world *)arg)->report, "%s\n", line);
+}
+
+/* user@exchange.example <-> Exchange.HQ.user; user@gw.example <-> HARBOUR.Quay.user; others have no other form.
+ */
+static struct viaduct_text
+translate(void *arg, struct viaduct_text address, bool outwards, struct viaduct_text *display)
+{
+    struct world *world = arg;
+    static const char *const forms[][2] = {{"@exchange.example", "Exchange.HQ."},
+                                           {"@gw.example", "HARBOUR.Quay."}};
+    buf_reset(&world->answer);
+    *display = (struct viaduct_text){NULL, 0};
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        size_t mail = strlen(forms[i][0]), gw = strlen(forms[i][1]);
+        if (outwards && address.len > mail && memcmp(address.at + address.len - mail, forms[i][0], mail) == 0) {
+            buf_add_text(&world->answer, forms[i][1]);
+            buf_add(&world->answer, address.at, address.len - mail);
+        } else if (!outwards && address.len > gw && memcmp(address.at, forms[i][1], gw) == 0) {
+            buf_add(&world->answer, address.at + gw, address.len - gw);
+            buf_add_text(&world->answer, forms[i][0]);
+        }
+    }
+    return (struct viaduct_text){world->answer.at, world->answer.len};
+}
+
+static void
+clear_world(struct world *world)
+{
+    buf_clear(&world->input);
+    buf_clear(&world->output);
+    buf_clear(&world->report);
+    buf_clear(&world->recipients);
+    buf_clear(&world->originator);
+    buf_clear(&world->foreign_id);
+    buf_clear(&world->answer);
+    memset(world, 0, sizeof *world);
+}
+
+#define TEXT(literal)                                                                                          \
+    {                                                                                                          \
+        ("" literal), sizeof(literal) - 1                                                                      \
+    }
+
+static const struct viaduct_recipient_out recipients[] = {
+    {.address = TEXT("HARBOUR.Quay.crew"), .original = TEXT("crew@gw.example"), .kind = 1, .responsible = true},
+    {.address = TEXT("HARBOUR.Quay.jo.hn"),
+     .original = TEXT("jo.hn@gw.example"),
+     .kind = 2,
+     .responsible = true},
+};
+
+static enum viaduct_converted
+outwards(struct world *world, const char *message, size_t len)
+{
+    struct viaduct_delivery delivery = {.size = sizeof delivery,
+                                        .id = "0123456789ABCDEFGHJKMNPQRS",
+                                        .originator = TEXT("Exchange.HQ.anna"),
+                                        .recipients = recipients,
+                                        .n_recipients = 2,
+                                        .arrival_ms = 1000};
+    buf_add(&world->input, message, len);
+    struct viaduct_convert_in in = {.size = sizeof in,
+                                    .gateway = &gateway,
+                                    .services = &fake_services,
+                                    .id = delivery.id,
+                                    .need = "",
+                                    .message = &delivery,
+                                    .read = read_input,
+                                    .arg = world,
+                                    .bytes = len,
+                                    .translate = translate};
+    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, world};
+    return gwise_system.convert->to_foreign(&in, &out, &world->reason);
+}
+
+static enum viaduct_converted
+inwards(struct world *world, const struct buf *container)
+{
+    buf_add(&world->input, container->at, container->len);
+    struct viaduct_convert_in in = {.size = sizeof in,
+                                    .gateway = &gateway,
+                                    .services = &fake_services,
+                                    .id = "x",
+                                    .need = "",
+                                    .read = read_input,
+                                    .arg = world,
+                                    .bytes = container->len,
+                                    .translate = translate};
+    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, world};
+    return gwise_system.convert->from_foreign(&in, &out, &world->reason);
+}
+
+/* The octets of a part of a container, by its place among those of its kind. */
+static struct buf
+part_of(const struct buf *container, enum part_kind kind, int which)
+{
+    struct world world = {.input = *container};
+    struct container_reader *reader = xcalloc(1, sizeof *reader);
+    struct container_item *item = xcalloc(1, sizeof *item);
+    struct buf out = {0};
+    enum container_event event;
+    int n = -1;
+    enum part_kind now = PART_META;
+    struct why why = {"", ""};
+    container_open(reader, read_input, &world);
+    while ((event = container_next(reader, item, &why)) != CONTAINER_END && event != CONTAINER_BROKEN) {
+        if (event == CONTAINER_PART) {
+            now = item->kind;
+            n += now == kind;
+        }
+        if (event == CONTAINER_DATA && now == kind && n == which)
+            buf_add_span(&out, item->data);
+    }
+    if (event == CONTAINER_BROKEN)
+        printf("# %s\n", why.text);
+    free(reader);
+    free(item);
+    buf_add(&out, "", 0);
+    return out;
+}
+
+static bool
+holds(const struct buf *text, const char *what)
+{
+    return text->len > 0 && memmem(text->at, text->len, what, strlen(what)) != NULL;
+}
+
+/* What the carriers do in between: the base's name comes in, and parts get the names of files. */
+static struct buf
+carry(const struct buf *container)
+{
+    struct world world = {.input = *container};
+    struct container_reader *reader = xcalloc(1, sizeof *reader);
+    struct container_item *item = xcalloc(1, sizeof *item);
+    struct container_writer writer;
+    enum container_event event;
+    struct why why;
+    bool header = false;
+    container_begin(&writer, write_output, &world);
+    container_open(reader, read_input, &world);
+    while ((event = container_next(reader, item, &why)) != CONTAINER_END && event != CONTAINER_BROKEN) {
+        char name[40];
+        snprintf(name, sizeof name, "0badcafe.%.20s", item->name);
+        if (event == CONTAINER_PART) {
+            header = item->kind == PART_HEADER;
+            container_part(&writer, item->kind, span_of(name));
+        } else if (event == CONTAINER_PART_END) {
+            container_part_end(&writer);
+        } else if (!header) {
+            container_add(&writer, item->data.at, item->data.len);
+        } else {
+            for (size_t i = 0; i < item->data.len; i++)
+                if (item->data.at[i] == CONTAINER_BASE_MARK)
+                    container_add(&writer, "0badcafe", 8);
+                else
+                    container_add(&writer, item->data.at + i, 1);
+        }
+    }
+    container_end(&writer);
+    free(reader);
+    free(item);
+    return world.output;
+}
+
+/* ---- tests ---- */
+
+static const char mixed[] =
+    "From: =?iso-8859-1?Q?Anna_M=FCller?= (HQ) <anna@exchange.example>\n"
+    "To: Crew (night) <crew@gw.example>, \"Out, Side\" <out@elsewhere.example>\n"
+    "Cc: jo.hn@gw.example\n"
+    "Subject: =?utf-8?B?R3LDvMOfZTsg?=\n =?utf-8?Q?caf=C3=A9_=E2=82=AC?=\n"
+    "Date: Wed, 22 Aug 2007 15:23:19 +0000\n"
+    "Importance: High\nSensitivity: private\n"
+    "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"out er\"\n\npreamble\n"
+    "--out er\nContent-Type: multipart/alternative; boundary=in\n\n"
+    "--in\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+    "H=C3=A4llo =E2=80=9Cquoted=E2=80=9D=\n soft\nsecond = line\n\n"
+    "--in\nContent-Type: text/html\n\n<p>not this</p>\n--in--\n\n"
+    "--out er\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n"
+    "Content-Disposition: attachment; filename*0*=utf-8''Kran%20%C3%9C; "
+    "filename*1=\"bersicht.doc\"\n\nAAEC\nAwT/\n\n"
+    "--out er\nContent-Type: text/plain; name=\"../../etc/notes.txt\"\n\nline one\nline two\n"
+    "--out er\nContent-Disposition: attachment; filename=empty.bin\nContent-Transfer-Encoding: base64\n\n\n"
+    "--out er\nContent-Type: message/rfc822\n\nSubject: inner\n\nwithin\n"
+    "--out er--\nepilogue\n";
+
+static void
+test_outwards(void)
+{
+    struct world world = {0};
+    is_int(outwards(&world, mixed, sizeof mixed - 1), VIADUCT_CONVERTED,
+           "a message with everything is converted");
+    struct buf header = part_of(&world.output, PART_HEADER, 0), body = part_of(&world.output, PART_BODY, 0);
+    ok(strncmp(header.at, "Wpc-Api= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= MAIL; \r\nFrom= \r\n", 60) == 0,
+       "the header begins as Exchange's connector wrote it");
+    ok(holds(&header, "    WPD= Exchange; \r\n    WPPO= HQ; \r\n    WPU= anna; \r\n    CDBA= ^\xad"
+                      "addrExchange.HQ.anna^\xad"),
+       "the sender carries his token, in the code page");
+    ok(holds(&header, "From-Text= Anna M\x81ller; "), "his name is decoded into code page 437");
+    ok(holds(&header, "\nTo= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= crew; \r\n    CDBA= "
+                      "HARBOUR.Quay.crew;  ; \r\n"),
+       "To is who the gateway delivers to");
+    ok(holds(&header, "To-CC= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= jo.hn; "),
+       "copies stand in To-CC");
+    ok(holds(&header, "    WPD= Exchange; \r\n    WPPO= SMTP; \r\n    WPU= \"out@elsewhere.example\"; "),
+       "an address of another system is shown in All-To under our domain");
+    ok(holds(&header, "To-Text= Crew, Out, Side; ") || holds(&header, "To-Text= Crew [night], Out, Side; "),
+       "To-Text names them, without parentheses");
+    ok(holds(&header, "Subject= Gr\x81\xe1"
+                      "e\\; caf\x82 EUR; \r\n"),
+       "the subject is decoded, escaped and fitted to the page");
+    ok(holds(&header, "Date-Sent= 22/8/2007 15:23:19; "), "the date is local time, unpadded");
+    ok(holds(&header, "Msg-Priority= High; ") && holds(&header, "Security= Confidential; "),
+       "importance and sensitivity go over");
+    ok(holds(&header, "Msg-Id= VIADUCT-0123456789ABCDEFGHJKMNPQRS; "), "the id tells whose it is");
+    ok(holds(&header, "Current-File= \x01.001; \r\n    Original-File= Kran \x9a"
+                      "bersicht.doc; \r\n    Size= 6;  , "),
+       "a file has its name, mended from its sections, and its size");
+    ok(holds(&header, "Original-File= notes.txt; "), "a name with a path loses it");
+    is_text(body.at,
+            "H\x84llo \"quoted\" soft\r\nsecond = line\r\n[The attached file empty.bin was empty.]\r\n",
+            "the body is the plain text, in the code page, with CRLF, and says what is missing");
+    struct buf file = part_of(&world.output, PART_FILE, 0);
+    ok(file.len == 6 && memcmp(file.at, "\0\1\2\3\4\xff", 6) == 0, "a file's octets are exact");
+    buf_clear(&file);
+    file = part_of(&world.output, PART_FILE, 1);
+    is_text(file.at, "line one\r\nline two", "a text file gets CRLF");
+    buf_clear(&file);
+    file = part_of(&world.output, PART_FILE, 2);
+    is_text(file.at, "Subject: inner\r\n\r\nwithin", "a mail within is a file");
+    ok(holds(&world.report, "HTML form") && holds(&world.report, "empty.bin"),
+       "the report names what was left out");
+    buf_clear(&file);
+    buf_clear(&header);
+    buf_clear(&body);
+    clear_world(&world);
+}
+
+static void
+is_body(const char *message, const char *want, const char *name)
+{
+    struct world world = {0};
+    if (outwards(&world, message, strlen(message)) != VIADUCT_CONVERTED)
+        printf("# %s\n", world.reason.text);
+    struct buf body = part_of(&world.output, PART_BODY, 0);
+    is_text(body.at, want, "%s", name);
+    buf_clear(&body);
+    clear_world(&world);
+}
+
+static void
+test_bodies(void)
+{
+    is_body("Subject: x\n\nplain\n", "plain\r\n", "a message without MIME is text");
+    is_body("Subject: x\n", "\r\n", "a message without body has one line end: the gateway drops empty bodies");
+    is_body(
+        "Content-Type: "
+        "text/html\n\n<html><head><title>T</title><style>p{}</style></head><body><p>One&nbsp;&amp; "
+        "<b>two</b><br>three</p><ul><li>a<li>b</ul><a href=\"http://x.example/\">here</a><!-- no --></body>",
+        "One & two\r\nthree\r\n\r\n* a\r\n* b\r\n\r\nhere <http://x.example/>\r\n",
+        "HTML alone is reduced to its text");
+    is_body("Content-Type: text/plain; charset=us-ascii\n\nM\xfcller \xe2\x82\xac\n", "M\x81ller EUR\r\n",
+            "octets that ASCII cannot be are read as what they are");
+    is_body("Content-Type: text/plain; charset=utf-8\n\nna\xefve\n", "na\x8bve\r\n",
+            "Windows-1252 that says UTF-8 is still text");
+    is_body("Content-Type: text/plain; charset=\"no/such//TRANSLIT\"\n\nabc\n", "abc\r\n",
+            "an unknown character set is guessed");
+    is_body("Content-Type: text/plain; charset=iso-8859-2\n\n\xb1\n", "a\r\n",
+            "letters that the page lacks lose their marks");
+    is_body("Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\naGVsbG8K\n", "hello\r\n",
+            "a body in base 64 is decoded");
+    is_body("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nfirst\n--b\n\nsecond\n--b--\n",
+            "first\r\n\r\nsecond\r\n", "two texts are both in the body");
+    is_body("Content-Type: multipart/mixed\n\nno boundary\n", "\r\n",
+            "a multipart without boundary has no body");
+    is_body("Subject: x\n\n.\x1a\x00", ". \r\n", "DOS's end of file is none");
+}
+
+static void
+test_refused(void)
+{
+    struct world world = {0};
+    struct viaduct_recipient_out bad = {.address = TEXT("nobody"), .kind = 1, .responsible = true};
+    struct viaduct_delivery delivery = {
+        .size = sizeof delivery, .id = "X", .recipients = &bad, .n_recipients = 1};
+    struct viaduct_convert_in in = {.size = sizeof in,
+                                    .gateway = &gateway,
+                                    .services = &fake_services,
+                                    .id = "X",
+                                    .message = &delivery,
+                                    .read = read_input,
+                                    .arg = &world,
+                                    .translate = translate};
+    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, &world};
+    buf_add_text(&world.input, "Subject: x\n\n");
+    is_int(gwise_system.convert->to_foreign(&in, &out, &world.reason), VIADUCT_CONVERT_REFUSED,
+           "a recipient without GroupWise address is refused");
+    is_text(world.reason.status, "5.1.3", "with its status");
+    ok(world.output.len == 0, "before anything is written");
+    bad.responsible = false;
+    is_int(gwise_system.convert->to_foreign(&in, &out, &world.reason), VIADUCT_CONVERT_REFUSED,
+           "so is a message for nobody");
+    clear_world(&world);
+}
+
+static void
+test_nested(void)
+{
+    struct world world = {0};
+    struct buf message = {0};
+    buf_add_text(&message, "Subject: deep\n");
+    for (int i = 0; i < 1000; i++)
+        buf_printf(&message, "Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n", i, i);
+    buf_add_text(&message, "Content-Type: text/plain\n\nat the bottom\n");
+    for (int i = 999; i >= 0; i--)
+        buf_printf(&message, "--b%d--\n", i);
+    is_int(outwards(&world, message.at, message.len), VIADUCT_CONVERTED,
+           "parts nested a thousand deep are converted");
+    struct buf file = part_of(&world.output, PART_FILE, 0);
+    ok(holds(&file, "at the bottom"), "what lies too deep is carried as a file");
+    buf_clear(&file);
+    clear_world(&world);
+
+    buf_reset(&message);
+    buf_add_text(&message, "Content-Type: multipart/mixed; boundary=b\n\n");
+    for (int i = 0; i < 5000; i++)
+        buf_printf(&message, "--b\nContent-Type: application/x\n\npart %d\n", i);
+    is_int(outwards(&world, message.at, message.len), VIADUCT_CONVERTED, "five thousand parts are converted");
+    bool all = holds(&world.output, "part 0\r\n") || holds(&world.output, "part 0");
+    ok(all && holds(&world.output, "part 4999"), "and the last of them is there");
+    clear_world(&world);
+
+    buf_reset(&message);
+    buf_add_text(&message, "Subject: ");
+    for (int i = 0; i < 20000; i++)
+        buf_add_text(&message, "=?utf-8?Q?=C3=A9?= ");
+    buf_add_text(&message, "\n\nx\n");
+    is_int(outwards(&world, message.at, message.len), VIADUCT_CONVERTED, "a subject of 400 KB is converted");
+    struct buf body = part_of(&world.output, PART_BODY, 0);
+    ok(body.len > 1000 && strncmp(body.at, "Subject: \x82\x82", 11) == 0,
+       "it is cut, and stands whole in the body");
+    buf_clear(&body);
+    clear_world(&world);
+    buf_clear(&message);
+}
+
+static void
+test_round_trip(void)
+{
+    struct world out = {0}, back = {0};
+    outwards(&out, mixed, sizeof mixed - 1);
+    struct buf carried = carry(&out.output);
+    gateway.options[0][1] = "HARBOUR"; /* now seen from the other side */
+    is_int(inwards(&back, &carried), VIADUCT_CONVERTED, "what was sent can be read back");
+    gateway.options[0][1] = "Exchange";
+    is_text(back.originator.at, "Exchange.HQ.anna", "the originator is the same");
+    is_text(back.recipients.at, "1:HARBOUR.Quay.crew\n2:HARBOUR.Quay.jo.hn\n",
+            "the recipients are the same, by kind");
+    struct buf subject = {0};
+    const char *field = back.output.len > 0 ? strstr(back.output.at, "\nSubject: ") : NULL;
+    if (field != NULL)
+        mime_decode_text((struct span){field + 10, strcspn(field + 10, "\n")}, &subject);
+    is_text(subject.at, "Grüße; café EUR", "the subject is the same, but for what the page lacks");
+    ok(holds(&back.output, "Date: Wed, 22 Aug 2007 15:23:19 +0000\n"), "the date is the same");
+    ok(holds(&back.output, "Importance: high\n"), "so is the importance");
+    ok(holds(&back.output, "H=C3=A4llo \"quoted\" soft\nsecond =3D line\n"), "the text is the same");
+    ok(holds(&back.output, "AAECAwT/\n"), "a file's octets are the same");
+    ok(holds(&back.output, "filename*=utf-8''Kran%20%C3%9Cbersicht.doc"), "its name is the same (RFC 2231)");
+    ok(holds(&back.output, "<crew@gw.example>") && holds(&back.output, "<anna@exchange.example>"),
+       "header addresses are in host form");
+    buf_clear(&subject);
+    buf_clear(&carried);
+    clear_world(&out);
+    clear_world(&back);
+}
+
+/* A container as the inbound carrier makes it. */
+static struct buf
+make_item(const char *header, size_t len, const char *body, const char *file_name)
+{
+    struct world world = {0};
+    struct container_writer writer;
+    container_begin(&writer, write_output, &world);
+    container_part(&writer, PART_HEADER, SPAN("4003A1B2.API"));
+    container_add(&writer, header, len);
+    container_part_end(&writer);
+    if (body != NULL) {
+        container_part(&writer, PART_BODY, SPAN("4003a1b2.bdy"));
+        container_add(&writer, body, strlen(body));
+        container_part_end(&writer);
+    }
+    if (file_name != NULL) {
+        container_part(&writer, PART_FILE, span_of(file_name));
+        container_add(&writer, "12345", 5);
+        container_part_end(&writer);
+    }
+    container_end(&writer);
+    return world.output;
+}
+
+static void
+is_inward(const char *header, enum viaduct_converted want, const char *holding, const char *name)
+{
+    struct world world = {0};
+    struct buf item = make_item(header, strlen(header), "body\r\n", NULL);
+    enum viaduct_converted got = inwards(&world, &item);
+    is_int(got, want, "%s", name);
+    ok(holds(&world.output, holding) || strstr(world.reason.text, holding) != NULL, "%s, in words that tell",
+       name);
+    buf_clear(&item);
+    clear_world(&world);
+}
+
+#define FROM "From= \r\n WPD= HARBOUR; WPPO= Quay; WPU= crew; ; \r\n"
+#define TO   "To= \r\n WPD= Exchange; WPPO= HQ; WPU= anna; ; \r\n"
+
+static void
+test_inwards(void)
+{
+    const char *top = getenv("srcdir");
+    char folder[400];
+    struct world world = {0};
+    snprintf(folder, sizeof folder, "%s/t/fixtures/gwise", top != NULL ? top : ".");
+    struct buf header = fake_read(folder, "mail-from-gateway.api");
+    struct buf item = make_item(header.at, header.len,
+                                "Gr\x81\xe1"
+                                "e\r\n",
+                                "kran.doc");
+    is_int(inwards(&world, &item), VIADUCT_CONVERTED, "a gateway's mail becomes a message");
+    is_text(
+        world.recipients.at,
+        "1:Exchange.HQ.anna.berg\n1:exchange.HQ.odd@host.example\n2:Exchange.HQ.carl\n3:Exchange.HQ.secret\n",
+        "envelope recipients are To, To-CC and To-BC of our domain");
+    is_text(world.foreign_id.at, "4003A1B2.7C1D.000B.000", "its id is kept");
+    ok(holds(&world.output, "To: Anna Berg <anna.berg@exchange.example>,\n <unknown@gwise.invalid>\n") ||
+           holds(&world.output, "To: Anna Berg <anna.berg@exchange.example>,\n \"HARBOUR.Quay Nine.crew\" "
+                                "<unknown@gwise.invalid>\n"),
+       "the header shows All-To");
+    ok(!holds(&world.output, "secret"), "blind copies are never shown");
+    ok(holds(&world.output, "Date: Mon, 07 Mar 2005 08:05:01 +0000\n") ||
+           holds(&world.output, "Date: Mon, 7 Mar 2005 08:05:01 +0000\n"),
+       "the zone of the date counts");
+    ok(holds(&world.output, "Message-ID: <4003A1B2.7C1D.000B.000@HARBOUR.gwise.invalid>\n"),
+       "the Message-ID is made from the id");
+    ok(holds(&world.output, "Importance: high\n") &&
+           holds(&world.output, "Sensitivity: Company-Confidential\n"),
+       "priority and security go over");
+    ok(holds(&world.output, "Gr=C3=BC=C3=9Fe\n"), "the text is UTF-8");
+    ok(holds(&world.output, "MTIzNDU=\n") && holds(&world.output, "Kran%20%C3%9Cbersicht.doc"),
+       "a file is found whatever the case of its name, and shown by its own");
+    ok(holds(&world.report, "u.txt did not come"), "a file that did not come is reported");
+    clear_world(&world);
+    buf_clear(&item);
+
+    buf_reset(&header);
+    struct buf admin = fake_read(folder, "directory-answer.api");
+    item = make_item(admin.at, admin.len, NULL, NULL);
+    is_int(inwards(&world, &item), VIADUCT_CONVERT_DIRECTORY, "a directory answer is handed on");
+    clear_world(&world);
+    item.at[item.len / 2] ^= 1;
+    is_int(inwards(&world, &item), VIADUCT_CONVERT_BAD, "one wrong bit in a container is noticed");
+    clear_world(&world);
+    buf_clear(&item);
+    buf_clear(&admin);
+    buf_clear(&header);
+
+    is_inward("Msg-Type= Search; \r\n" FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "busy search",
+              "a busy search is refused with its reason");
+    is_inward("Msg-Type= PassThrough; \r\n" FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "PassThrough",
+              "an unknown type is kept for a person");
+    is_inward(FROM TO "Subject= s; \r\n-END-\r\n", VIADUCT_CONVERTED, "Subject: s\n",
+              "a mail without type is a mail");
+    is_inward(FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "no Msg-Type", "without type and subject it is none");
+    is_inward("Msg-Type= Mail; \r\n" FROM "Subject= s; \r\n-END-\r\n", VIADUCT_CONVERT_BAD,
+              "no active recipients", "a mail to nobody is kept for a person");
+    is_inward("Msg-Type= Mail; \r\n" FROM "To= WPD= Other; WPPO= x; WPU= y; ; \r\n-END-\r\n",
+              VIADUCT_CONVERT_BAD, "peer.domain", "so is one to another domain");
+    is_inward("Msg-Type= Mail; \r\n" TO "Subject= s; \r\n-END-\r\n", VIADUCT_CONVERT_BAD, "sender",
+              "and one from nobody");
+    is_inward("Msg-Type= Appt; \r\n" FROM TO
+              "Subject= meet; \r\nBegin-Time= 1/2/2026 9:0; \r\nLocation= Room; \r\n-END-\r\n",
+              VIADUCT_CONVERTED, "[Appointment]\nBegin: 1/2/2026 9:0\nPlace: Room\n\nbody\n",
+              "an appointment is readable mail");
+    is_inward("Msg-Type= Phone; \r\n" FROM TO "Caller-Name= Bo\xd8; \r\n-END-\r\n", VIADUCT_CONVERTED,
+              "Caller: Bo=E2=95=AA", "a phone message too");
+    is_inward("Msg-Type= Mail; \r\n" FROM "To= \r\n CDBA= ^\xad"
+              "addrExchange.HQ.anna^\xad"
+              "sbjtHello; ; \r\nOrig-Msg-ID= VIADUCT-1; \r\n"
+              "Status-Report= \r\n Action= Delivered; Time= 1/2/2026 9:0; ; \r\n-END-\r\n",
+              VIADUCT_CONVERTED, "[Status of a message]\nRecipient: HARBOUR.Quay.crew\nAction: Delivered\n",
+              "a status is readable mail");
+    is_inward("Msg-Type= Mail; \r\nFROM=HARBOUR.Quay.crew;\r\nTO=Exchange.HQ.anna;\r\nSUBJECT=a\r\n "
+              "b\\;\r\n\tBcc: x@y;\r\n-END-\r\n",
+              VIADUCT_CONVERTED, "Subject: ab;Bcc: x@y\n", "no value can begin a header line of its own");
+}
+
+int
+main(void)
+{
+    setenv("TZ", "UTC", 1);
+    gateway.options[0][0] = "peer.domain";
+    gateway.options[0][1] = "Exchange";
+    test_outwards();
+    test_bodies();
+    test_refused();
+    test_nested();
+    test_round_trip();
+    test_inwards();
+    return tap_done();
+}
