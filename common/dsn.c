@@ -201,8 +201,7 @@ add_header(const struct dsn *dsn, struct span header, struct span subject, struc
     header_date(dsn->now_s, date);
     buf_printf(out, "Received: %s\n\twith local id %s;\n\t%s\n", mark, dsn->id, date);
     buf_printf(out, "Date: %s\n", date);
-    buf_printf(out, strchr(dsn->from, '<') != NULL ? "From: %s\n" : "From: Mail Delivery System <%s>\n",
-               dsn->from);
+    buf_printf(out, "From: Mail Delivery System <%s>\n", dsn->from);
     add_originator(dsn, out);
     dsn_text_subject(dsn, subject, &line);
     buf_add_text(out, "Subject:");
