@@ -258,6 +258,9 @@ ends(void)
          "4.3.2", false);
     lost("250 to DATA", SCRIPT("@0", GREET, "<MAIL", "<RCPT", "<DATA", "+250 1\r\n250 2\r\n250 3\r\n", "."),
          "4.5.0", false);
+    lost("answers that come too early",
+         SCRIPT("@0", GREET, "<MAIL", "<RCPT", "<DATA", "+250 1\r\n250 2\r\n354 3\r\n250 4\r\n", "."), "4.5.0",
+         false);
     lost("354 to MAIL", SCRIPT("@0", GREET, "1DATA", ">354 what", "."), "4.5.0", false);
     lost("no number", SCRIPT("@0", GREET, "1DATA", ">hello", "."), "4.5.0", false);
     lost("code changes", SCRIPT("@0", GREET, "1DATA", ">250-ok", ">550 no", "."), "4.5.0", false);

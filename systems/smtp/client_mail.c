@@ -221,6 +221,9 @@ data_answered(struct client_session *session)
     session->data_open = false;
     if (session->reply.code == 354 && session->accepted == 0) {
         send_nothing(session);
+    } else if (session->reply.code == 354 && conn_in(session->conn)->len > 0) {
+        nonsense(session,
+                 "before the message was sent, DATA"); /* the surplus would pass for the dot's answer */
     } else if (session->reply.code == 354) {
         session_await(session, SESSION_BODY);
         body_send(session);

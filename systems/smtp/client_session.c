@@ -162,7 +162,7 @@ name_peer(struct client_session *session)
     if (session->hop->url.literal)
         snprintf(session->peer, sizeof session->peer, "%s", at);
     else if (at[0] == '[') /* IPv6 brings its brackets */
-        snprintf(session->peer, sizeof session->peer, "%s%s", name, at);
+        snprintf(session->peer, sizeof session->peer, "%.190s%s", name, at);
     else
         snprintf(session->peer, sizeof session->peer, "%s[%.*s]%s", name, len, at, port ? port : "");
     if (session->hop->url.literal)
