@@ -1,0 +1,227 @@
+# tests-list.mk - written by list-tests.sh: do not edit
+
+UNIT_TESTS = \
+	t/address-t \
+	t/book-csv-t \
+	t/book-shard-t \
+	t/book-t \
+	t/conf-file-t \
+	t/conf-mistakes-t \
+	t/conf-t \
+	t/counters-t \
+	t/dsn-t \
+	t/filter-t \
+	t/gwise-api-t \
+	t/gwise-convert-t \
+	t/header-address-t \
+	t/header-scan-t \
+	t/json-out-t \
+	t/log-t \
+	t/metrics-t \
+	t/route-t \
+	t/smtp-client-hops-t \
+	t/smtp-client-t \
+	t/smtp-client-tls-t \
+	t/smtp-data-t \
+	t/smtp-dotstuff-t \
+	t/smtp-resolve-t \
+	t/smtp-server-limits-t \
+	t/smtp-server-t \
+	t/smtp-server-tls-t \
+	t/smtp-url-t \
+	t/track-read-t \
+	t/track-t \
+	t/translate-t
+
+TEST_TOOLS = \
+	t/mkmsg
+
+SCENARIO_TESTS = \
+	t/bouncer.t \
+	t/command-badmail.t \
+	t/command-control.t \
+	t/command-queue.t \
+	t/corpora.t \
+	t/dsn.t \
+	t/observer.t \
+	t/pickup.t \
+	t/sendmail.t
+
+FUZZ_TARGETS = \
+	fuzz/address-fuzz \
+	fuzz/book-fuzz \
+	fuzz/conf-fuzz \
+	fuzz/drop-envelope-fuzz \
+	fuzz/dsn-value-fuzz \
+	fuzz/header-scan-fuzz \
+	fuzz/log-pair-fuzz \
+	fuzz/smtp-reply-fuzz \
+	fuzz/smtp-server-fuzz \
+	fuzz/translate-header-fuzz
+
+CORPUS_RUNNERS = \
+	fuzz/address-corpus \
+	fuzz/book-corpus \
+	fuzz/conf-corpus \
+	fuzz/drop-envelope-corpus \
+	fuzz/dsn-value-corpus \
+	fuzz/header-scan-corpus \
+	fuzz/log-pair-corpus \
+	fuzz/smtp-reply-corpus \
+	fuzz/smtp-server-corpus \
+	fuzz/translate-header-corpus
+
+fuzz_address_corpus_SOURCES = fuzz/address-fuzz.c fuzz/run-corpus.c
+fuzz_address_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_book_corpus_SOURCES = fuzz/book-fuzz.c fuzz/run-corpus.c
+fuzz_book_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_conf_corpus_SOURCES = fuzz/conf-fuzz.c fuzz/run-corpus.c
+fuzz_conf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
+fuzz_drop_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_dsn_value_corpus_SOURCES = fuzz/dsn-value-fuzz.c fuzz/run-corpus.c
+fuzz_dsn_value_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_header_scan_corpus_SOURCES = fuzz/header-scan-fuzz.c fuzz/run-corpus.c
+fuzz_header_scan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
+fuzz_log_pair_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
+fuzz_smtp_reply_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_smtp_server_corpus_SOURCES = fuzz/smtp-server-fuzz.c fuzz/run-corpus.c
+fuzz_smtp_server_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_translate_header_corpus_SOURCES = fuzz/translate-header-fuzz.c fuzz/run-corpus.c
+fuzz_translate_header_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+
+TRACKED_FILES = \
+	.ci/run \
+	.clang-format \
+	build-aux/fuzz-all.sh \
+	build-aux/list-tests.sh \
+	build-aux/packages.txt \
+	build-aux/run-test.sh \
+	build-aux/setup.sh \
+	check \
+	conf/conf-doc.c \
+	conf/conf.h \
+	conf/conf_check.c \
+	conf/conf_check_net.c \
+	conf/conf_check_times.c \
+	conf/conf_doc.c \
+	conf/conf_file.c \
+	conf/conf_option.c \
+	conf/conf_option.h \
+	conf/conf_print.c \
+	conf/conf_read.c \
+	conf/conf_scan.c \
+	conf/conf_scan.h \
+	conf/conf_schedule.c \
+	conf/conf_schema.c \
+	conf/conf_schema.h \
+	conf/conf_token.c \
+	conf/conf_token.h \
+	conf/conf_value.c \
+	conf/config.def \
+	conf/templates/delayed.txt \
+	conf/templates/delivered.txt \
+	conf/templates/failed.txt \
+	fuzz/address-fuzz.c \
+	fuzz/book-fuzz.c \
+	fuzz/conf-fuzz.c \
+	fuzz/corpus/address/header \
+	fuzz/corpus/address/idna \
+	fuzz/corpus/address/imcea \
+	fuzz/corpus/address/mailbox \
+	fuzz/corpus/address/oneoff \
+	fuzz/corpus/address/path \
+	fuzz/corpus/address/pattern \
+	fuzz/corpus/address/x400 \
+	fuzz/corpus/book/csv \
+	fuzz/corpus/book/entry \
+	fuzz/corpus/book/manifest \
+	fuzz/corpus/book/shard \
+	fuzz/corpus/conf/sample.conf \
+	fuzz/corpus/conf/whole.conf \
+	fuzz/corpus/conf/wrong.conf \
+	fuzz/corpus/drop-envelope/header \
+	fuzz/corpus/drop-envelope/lines \
+	fuzz/corpus/dsn-value/mixed \
+	fuzz/corpus/dsn-value/status \
+	fuzz/corpus/header-scan/folded \
+	fuzz/corpus/header-scan/none \
+	fuzz/corpus/header-scan/plain \
+	fuzz/corpus/log-pair/line \
+	fuzz/corpus/log-pair/record \
+	fuzz/corpus/log-pair/torn \
+	fuzz/corpus/smtp-reply/code-changes \
+	fuzz/corpus/smtp-reply/ehlo \
+	fuzz/corpus/smtp-reply/pipelined \
+	fuzz/corpus/smtp-reply/refused \
+	fuzz/corpus/smtp-reply/short \
+	fuzz/corpus/smtp-server/bare \
+	fuzz/corpus/smtp-server/lmtp \
+	fuzz/corpus/smtp-server/proxy1 \
+	fuzz/corpus/smtp-server/proxy2 \
+	fuzz/corpus/smtp-server/session \
+	fuzz/corpus/smtp-server/xclient \
+	fuzz/corpus/translate-header/fields \
+	fuzz/corpus/translate-header/odd \
+	fuzz/drop-envelope-fuzz.c \
+	fuzz/dsn-value-fuzz.c \
+	fuzz/header-scan-fuzz.c \
+	fuzz/log-pair-fuzz.c \
+	fuzz/run-corpus.c \
+	fuzz/smtp-reply-fuzz.c \
+	fuzz/smtp-server-fuzz.c \
+	fuzz/translate-header-fuzz.c \
+	t/address-t.c \
+	t/book-csv-t.c \
+	t/book-rig.h \
+	t/book-shard-t.c \
+	t/book-t.c \
+	t/bouncer.t \
+	t/command-badmail.t \
+	t/command-control.t \
+	t/command-queue.t \
+	t/conf-file-t.c \
+	t/conf-mistakes-t.c \
+	t/conf-t.c \
+	t/corpora.t \
+	t/counters-t.c \
+	t/dsn-t.c \
+	t/dsn.t \
+	t/filter-t.c \
+	t/fixtures/gwise/busy-answer.api \
+	t/fixtures/gwise/directory-answer.api \
+	t/fixtures/gwise/mail-from-gateway.api \
+	t/fixtures/gwise/refused.api \
+	t/gwise-api-t.c \
+	t/gwise-convert-t.c \
+	t/header-address-t.c \
+	t/header-scan-t.c \
+	t/json-out-t.c \
+	t/kit_fake.h \
+	t/log-t.c \
+	t/metrics-t.c \
+	t/mkmsg.c \
+	t/observer.t \
+	t/pickup.t \
+	t/route-t.c \
+	t/sendmail.t \
+	t/smtp-client-hops-t.c \
+	t/smtp-client-t.c \
+	t/smtp-client-tls-t.c \
+	t/smtp-data-t.c \
+	t/smtp-dotstuff-t.c \
+	t/smtp-resolve-t.c \
+	t/smtp-server-limits-t.c \
+	t/smtp-server-rig.h \
+	t/smtp-server-t.c \
+	t/smtp-server-tls-t.c \
+	t/smtp-url-t.c \
+	t/smtp_fake.h \
+	t/spooltest.py \
+	t/tap.h \
+	t/track-read-t.c \
+	t/track-t.c \
+	t/translate-t.c
+

@@ -1,0 +1,56 @@
+# tests.mk - unit tests, scenarios, corpora, fuzzing, static checks; included by Makefile.am
+#
+# `make check` runs everything under t/ by prove: the unit tests t/*-t.c, and the scenarios t/*.t, which use the programs of
+# the build folder. tests-list.mk names them; list-tests.sh writes it. `make check CHECK='t/log-t ../t/dsn.t'` runs some.
+
+include build-aux/tests-list.mk
+
+EXTRA_DIST += $(TRACKED_FILES) build-aux/tests-list.mk
+LIBFUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+
+# What unit tests, tools and fuzz targets are linked with; each takes of it what it needs.
+LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+t_filter_t_SOURCES = t/filter-t.c commands/filter.c commands/text.c
+
+check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(CORPUS_RUNNERS)
+EXTRA_PROGRAMS = $(FUZZ_TARGETS)
+
+PROVE = prove
+TEST_JOBS = 2
+CHECK_TESTS = $(UNIT_TESTS) $(addprefix $(srcdir)/,$(SCENARIO_TESTS))
+
+check-programs: $(check_PROGRAMS)
+
+check-local:
+	@VIADUCT_BUILD='$(abs_builddir)' VIADUCT_SRC="`cd '$(srcdir)' && pwd`" \
+	$(PROVE) -j$(TEST_JOBS) --timer -e '$(srcdir)/build-aux/run-test.sh' $(PROVEFLAGS) $(or $(CHECK),$(CHECK_TESTS))
+
+# ---- the same under AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of its own ----
+
+check-sanitize:
+	$(MKDIR_P) _sanitize
+	test -f _sanitize/Makefile || (cd _sanitize && '$(abs_srcdir)/configure' -q --enable-dev --enable-sanitizers CFLAGS='-g -O1')
+	cd _sanitize && $(MAKE) check PROVEFLAGS='$(PROVEFLAGS)'
+
+# ---- fuzzing: every parser of outside bytes for FUZZ_SECONDS, with clang's libFuzzer ----
+
+FUZZ_SECONDS = 60
+
+check-fuzz:
+	$(MKDIR_P) _fuzz
+	test -f _fuzz/Makefile || (cd _fuzz && '$(abs_srcdir)/configure' -q --enable-sanitizers CC=clang CFLAGS='-g -O1 -fsanitize=fuzzer-no-link')
+	cd _fuzz && $(MAKE) $(FUZZ_TARGETS)
+	cd _fuzz && FUZZ_SECONDS='$(FUZZ_SECONDS)' '$(abs_srcdir)/build-aux/fuzz-all.sh' '$(abs_srcdir)/fuzz/corpus' $(FUZZ_TARGETS)
+
+# ---- what can be seen without running it ----
+
+check-static: all
+	'$(abs_srcdir)/build-aux/check-static.sh' '$(abs_srcdir)' '$(abs_builddir)'
+
+check-style:
+	'$(abs_srcdir)/build-aux/check-style.sh'
+
+clean-local:
+	rm -rf t/log _sanitize _fuzz
+
+.PHONY: check-programs check-sanitize check-fuzz check-static check-style
