@@ -3,70 +3,142 @@
 # ---- the map, the words, the skeleton: what everything stands on ----
 
 noinst_LIBRARIES += libviaduct.a
-libviaduct_a_SOURCES = \
-	spool-layout/flow.def spool-layout/layout.h spool-layout/layout.c \
-	common/base.h common/base.c common/arena.h common/arena.c common/buf.h common/buf.c \
-	common/crc32c.h common/crc32c.c common/id.h common/id.c common/utc.h common/utc.c common/utf8.h common/utf8.c \
-	common/shown.h common/shown.c common/json_out.h common/json_out.c \
-	common/events.def common/log.h common/log_inside.h common/log.c common/log_pair.c common/log_target.c \
-	common/track.c common/counters.c \
-	common/address.h common/address.c common/address_form.h common/address_form.c common/address_imcea.c \
-	common/address_pattern.c common/address_smtp.c common/header_address.c \
-	common/header_scan.h common/header_scan.c \
-	common/mte.def common/envelope.h common/envelope.c common/queue_file.h common/queue_file.c \
-	common/commit.h common/commit.c common/listen.h common/listen.c \
-	conf/config.def conf/conf.h conf/conf_schema.h conf/conf_schema.c conf/conf_token.h conf/conf_token.c \
-	conf/conf_scan.h conf/conf_scan.c conf/conf_file.c conf/conf_value.c conf/conf_read.c conf/conf_check.c \
-	conf/conf_check_times.c conf/conf_check_net.c conf/conf_print.c conf/conf_doc.c conf/conf_schedule.c \
-	conf/conf_option.h conf/conf_option.c
+libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/layout.c \
+	common/events.def common/mte.def conf/config.def \
+	common/address.c common/address.h common/address_form.c common/address_form.h common/address_imcea.c \
+	common/address_pattern.c common/address_smtp.c common/arena.c common/arena.h common/base.c common/base.h \
+	common/buf.c common/buf.h common/commit.c common/commit.h common/counters.c common/crc32c.c \
+	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
+	common/dsn_value.c common/envelope.c common/envelope.h common/header_address.c common/header_scan.c \
+	common/header_scan.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
+	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c \
+	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/queue_file.c \
+	common/queue_file.h common/shown.c common/shown.h common/spool_census.c common/spool_census.h \
+	common/track.c common/track_files.c common/track_line.c common/track_read.c common/track_read.h \
+	common/track_seen.c common/track_seen.h common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h \
+	conf/conf_check.c conf/conf_check_net.c conf/conf_check_times.c conf/conf_doc.c conf/conf_file.c \
+	conf/conf_option.c conf/conf_option.h conf/conf_print.c conf/conf_read.c conf/conf_scan.c conf/conf_scan.h \
+	conf/conf_schedule.c conf/conf_schema.c conf/conf_schema.h conf/conf_token.c conf/conf_token.h \
+	conf/conf_value.c
 VIADUCT_LIBS = libviaduct.a $(CONFUSE_LIBS) $(IDN2_LIBS) $(CDB_LIBS) $(EVENT_LIBS)
 
 noinst_LIBRARIES += libbook.a
 libbook_a_SOURCES = \
-	common/book.h common/translate.h common/translate_internal.h common/translate.c common/translate_header.c \
-	common/mapping.h common/mapping.c common/mapping_table.c common/route.c \
-	common/book_internal.h common/book.c common/book_build.c common/book_csv.c common/book_entry.c \
-	common/book_manifest.c common/book_shard.c
+	common/book.c common/book.h common/book_build.c common/book_builder.h common/book_csv.c \
+	common/book_entry.c common/book_internal.h common/book_manifest.c common/book_publish.c \
+	common/book_shard.c common/mapping.c common/mapping.h common/mapping_table.c common/mapping_table.h \
+	common/route.c common/translate.c common/translate.h common/translate_header.c common/translate_internal.h
 
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
-	common/worker.h common/worker_inside.h common/worker_state.h \
-	common/worker.c common/worker_names.c common/worker_jobs.c common/worker_state.c common/worker_recover.c \
-	common/worker_control.c common/worker_folders.c common/maker.c common/parts.c common/sandbox.c
+	common/maker.c common/parts.c common/sandbox.c common/worker.c common/worker.h common/worker_control.c \
+	common/worker_folders.c common/worker_inside.h common/worker_jobs.c common/worker_names.c \
+	common/worker_recover.c common/worker_state.c common/worker_state.h
 WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)
 
 # ---- systems: one module for each ----
 
 noinst_LIBRARIES += libsystems.a
-libsystems_a_SOURCES = \
-	systems/viaduct/system.h systems/registry.h systems/registry.c \
+libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/registry.c \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
-	systems/smtp/client_data.h systems/smtp/client_hops.c systems/smtp/client_mail.c systems/smtp/client_outcome.c \
-	systems/smtp/client_pool.c systems/smtp/client_session.c systems/smtp/client_test.c systems/smtp/conn.c \
-	systems/smtp/conn.h systems/smtp/conn_inside.h systems/smtp/conn_io.c systems/smtp/netlist.c \
-	systems/smtp/netlist.h systems/smtp/proxy.c systems/smtp/proxy.h systems/smtp/resolve.c \
-	systems/smtp/resolve.h systems/smtp/server.c systems/smtp/server_admit.c systems/smtp/server_command.c \
-	systems/smtp/server_data.c systems/smtp/server_data.h systems/smtp/server_inside.h systems/smtp/server_mail.c \
-	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c systems/smtp/server_xclient.c \
-	systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_reply.c systems/smtp/smtp_reply.h \
-	systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c systems/smtp/smtp_url.h \
-	systems/smtp/tls.c systems/smtp/tls.h
-SYSTEMS_LIBS = libsystems.a $(SSL_LIBS) $(CARES_LIBS) -ldl
+	systems/smtp/client_data.h systems/smtp/client_hops.c systems/smtp/client_mail.c \
+	systems/smtp/client_outcome.c systems/smtp/client_pool.c systems/smtp/client_session.c \
+	systems/smtp/client_test.c systems/smtp/conn.c systems/smtp/conn.h systems/smtp/conn_inside.h \
+	systems/smtp/conn_io.c systems/smtp/netlist.c systems/smtp/netlist.h systems/smtp/proxy.c \
+	systems/smtp/proxy.h systems/smtp/resolve.c systems/smtp/resolve.h systems/smtp/server.c \
+	systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \
+	systems/smtp/server_data.h systems/smtp/server_inside.h systems/smtp/server_mail.c \
+	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c \
+	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_reply.c \
+	systems/smtp/smtp_reply.h systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c \
+	systems/smtp/smtp_url.h systems/smtp/tls.c systems/smtp/tls.h \
+	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_in.c \
+	systems/maildir/maildir_out.c \
+	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
+	systems/gwise/api_write.h systems/gwise/best_fit_table.h systems/gwise/carrier.c systems/gwise/carrier.h \
+	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
+	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/charset.c systems/gwise/charset.h \
+	systems/gwise/codepage.c systems/gwise/codepage_table.h systems/gwise/container.c \
+	systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h systems/gwise/convert_fields.c \
+	systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/convert_in.h \
+	systems/gwise/convert_message.c systems/gwise/convert_out.c systems/gwise/convert_out.h \
+	systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c systems/gwise/html_text.h \
+	systems/gwise/mime_decode.c systems/gwise/mime_decode.h systems/gwise/mime_header.c \
+	systems/gwise/mime_header.h systems/gwise/mime_parameter.c systems/gwise/mime_walk.c \
+	systems/gwise/mime_walk.h
+SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ldl
 
-# ---- the road: inbound-gateway and pickup, cleanup, router, outbound-gateway, bouncer ----
+# ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----
 
-pkglibexec_PROGRAMS += viaduct-inbound-gateway viaduct-cleanup viaduct-router viaduct-outbound-gateway
+gateway_sources = daemons/gateway.h daemons/gateway.c
+intake_sources = daemons/intake.h daemons/intake.c daemons/recipient_check.c
+converter_sources = daemons/converter.h daemons/converter.c
 
-viaduct_inbound_gateway_SOURCES = daemons/inbound-gateway.c daemons/gateway.h daemons/gateway.c daemons/intake.h \
-	daemons/intake.c daemons/recipient_check.c
+pkglibexec_PROGRAMS += viaduct-pickup
+viaduct_pickup_SOURCES = daemons/pickup.c daemons/pickup.h daemons/pickup_envelope.c daemons/pickup_message.c
+viaduct_pickup_LDADD = $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-inbound-gateway
+viaduct_inbound_gateway_SOURCES = daemons/inbound-gateway.c $(gateway_sources) $(intake_sources)
 viaduct_inbound_gateway_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
+pkglibexec_PROGRAMS += viaduct-inbound-converter
+viaduct_inbound_converter_SOURCES = daemons/inbound-converter.c $(converter_sources) $(gateway_sources) $(intake_sources)
+viaduct_inbound_converter_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-cleanup
 viaduct_cleanup_SOURCES = daemons/cleanup.c
 viaduct_cleanup_LDADD = $(WORKER_LIBS)
 
+pkglibexec_PROGRAMS += viaduct-router
 viaduct_router_SOURCES = daemons/router.c
 viaduct_router_LDADD = $(WORKER_LIBS)
 
-viaduct_outbound_gateway_SOURCES = daemons/outbound-gateway.c daemons/gateway.h daemons/gateway.c daemons/delivery.h \
-	daemons/delivery.c daemons/settle.c
+pkglibexec_PROGRAMS += viaduct-outbound-gateway
+viaduct_outbound_gateway_SOURCES = daemons/outbound-gateway.c daemons/delivery.h daemons/delivery.c daemons/settle.c \
+	$(gateway_sources)
 viaduct_outbound_gateway_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-outbound-converter
+viaduct_outbound_converter_SOURCES = daemons/outbound-converter.c $(converter_sources) $(gateway_sources)
+viaduct_outbound_converter_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-bouncer
+viaduct_bouncer_SOURCES = daemons/bouncer.c
+viaduct_bouncer_LDADD = $(WORKER_LIBS)
+
+# ---- beside the road: the book, the watcher, the supervisor ----
+
+pkglibexec_PROGRAMS += viaduct-dirsync
+viaduct_dirsync_SOURCES = daemons/dirsync.c
+viaduct_dirsync_LDADD = $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-observer
+viaduct_observer_SOURCES = daemons/observer.c daemons/observer_health.c daemons/observer_health.h daemons/observer_http.c daemons/observer_http.h
+viaduct_observer_LDADD = $(WORKER_LIBS)
+
+pkglibexec_PROGRAMS += viaduct-master
+viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_plan.c daemons/master_status.c
+viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
+
+# ---- what operators and programs call ----
+
+bin_PROGRAMS += viaduct viaduct-sendmail
+viaduct_SOURCES = \
+	commands/act.c commands/act.h commands/act_hold.c commands/badmail.c commands/badmail.h \
+	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
+	commands/connector.h commands/filter.c commands/filter.h commands/help.c commands/instance.c \
+	commands/instance.h commands/listing.c commands/listing.h commands/log_level.c commands/master.c \
+	commands/master.h commands/master_state.c commands/message_fields.c commands/message_show.c \
+	commands/message_show.h commands/probe.c commands/probe.h commands/queue.c commands/queue_change.c \
+	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \
+	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c commands/tree.c \
+	commands/tree.h commands/viaduct.c commands/commands.def
+viaduct_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
+
+viaduct_sendmail_SOURCES = commands/sendmail.c commands/sendmail.h commands/sendmail_message.c
+viaduct_sendmail_LDADD = $(VIADUCT_LIBS)
+
+noinst_PROGRAMS += conf-doc
+conf_doc_SOURCES = conf/conf-doc.c
+conf_doc_LDADD = $(VIADUCT_LIBS)

@@ -95,8 +95,8 @@ struct dsn {
  * other than IPM.Note is kept in the report's where it is short and harmless, with memory from the arena. */
 void dsn_plan(struct dsn *dsn, struct arena *arena);
 
-/* Writes the report (LF line ends). Returns 0; -errno of the sink; -EBADMSG with `why` where the message turned out damaged
- * or could not be read: the report must not be used then. `worst` must not be DSN_NONE. */
+/* Writes the report (LF line ends). `worst` must not be DSN_NONE. Returns 0, or what makes the report useless: -EBADMSG with
+ * `why`, the message turned out damaged; -errno with `why`, it could not be read; -errno of the sink (`why` untouched). */
 int dsn_write(struct dsn *dsn, const struct dsn_sink *sink, struct why *why);
 
 /* ---- chapters of the writer, for each other ---- */

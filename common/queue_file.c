@@ -469,6 +469,14 @@ queue_writer_finish(struct queue_writer *writer, const struct envelope *envelope
 }
 
 void
+queue_writer_leave(struct queue_writer *writer)
+{
+    close(writer->fd);
+    writer->finished = true;
+    queue_writer_drop(writer);
+}
+
+void
 queue_writer_drop(struct queue_writer *writer)
 {
     if (writer == NULL)

@@ -90,6 +90,9 @@ int queue_writer_finish(struct queue_writer *writer, const struct envelope *enve
 /* Bytes of body so far. */
 uint64_t queue_writer_bytes(const struct queue_writer *writer);
 
+/* Frees, closes the descriptor, and leaves the file to another process that writes it (a converter's child). */
+void queue_writer_leave(struct queue_writer *writer);
+
 /* Frees; removes the file unless finished. NULL is allowed. */
 void queue_writer_drop(struct queue_writer *writer);
 

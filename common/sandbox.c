@@ -143,6 +143,35 @@ allow_moves(struct service *service, struct ruleset *ruleset)
     }
 }
 
+/* The observer lists every folder, reads counters and states, and removes old tracking logs; it opens no message. */
+static void
+allow_observer(struct service *service, struct ruleset *ruleset)
+{
+    char path[SPOOL_PATH_MAX];
+    allow_path(ruleset, service->spool_fd, ".", LANDLOCK_ACCESS_FS_READ_DIR);
+    folder_path(FOLDER_COUNTERS, NULL, path);
+    allow_path(ruleset, service->spool_fd, path, READ_RIGHTS);
+    folder_path(FOLDER_STATE, NULL, path);
+    allow_path(ruleset, service->spool_fd, path, READ_RIGHTS);
+    folder_path(FOLDER_TRACK, NULL, path);
+    allow_path(ruleset, service->spool_fd, path, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+}
+
+/* dirsync publishes the book: it builds a folder in its Temp and renames that. */
+static void
+allow_dirsync(struct service *service, struct ruleset *ruleset)
+{
+    char folder[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 100];
+    uint64_t rights = FOREIGN_RIGHTS | LANDLOCK_ACCESS_FS_REMOVE_DIR;
+    folder_path(FOLDER_BOOK, NULL, path);
+    allow_path(ruleset, service->spool_fd, path, rights);
+    folder_path(FOLDER_TEMP, NULL, folder);
+    for (int lane = 0; lane < STATE_LANES; lane++) {
+        snprintf(path, sizeof path, "%s/%s.%d", folder, service->instance, lane);
+        allow_path(ruleset, service->spool_fd, path, rights);
+    }
+}
+
 /* Its own Temp (both lanes), control, tracking log; the book for all. */
 static void
 allow_common(struct service *service, struct ruleset *ruleset)
@@ -176,6 +205,17 @@ service_allow_path(struct service *service, const char *path, bool write)
     in->paths[in->n_paths++] = (struct allowed_path){xstrdup(path), write};
 }
 
+void
+service_allow_parent(struct service *service, const char *path)
+{
+    char *folder = xstrdup(path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    service_allow_path(service, slash == NULL ? "." : folder[0] == '\0' ? "/" : folder, false);
+    free(folder);
+}
+
 static int
 enter_landlock(struct service *service, struct ruleset *ruleset)
 {
@@ -184,6 +224,10 @@ enter_landlock(struct service *service, struct ruleset *ruleset)
         return r;
     allow_moves(service, ruleset);
     allow_common(service, ruleset);
+    if (service->worker->id == WORKER_OBSERVER)
+        allow_observer(service, ruleset);
+    if (service->worker->id == WORKER_DIRSYNC)
+        allow_dirsync(service, ruleset);
     if (syscall(SYS_landlock_restrict_self, ruleset->fd, 0) < 0)
         r = -errno;
     close(ruleset->fd);

@@ -353,8 +353,7 @@ run_loop(struct service *service)
             event_base_loop(service->base, EVLOOP_ONCE);
         jobs_take(service);
         jobs_act(service);
-        log_flush();
-        if (service->pool != NULL)
+        if (log_flush() == 0 && service->pool != NULL) /* records before the moves they tell of */
             commit_pool_flush(service->pool);
     }
 }

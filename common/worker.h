@@ -68,6 +68,7 @@ struct job {
     /* the skeleton's: */
     unsigned slot;
     struct judgement judgement;
+    bool told;
     struct job *next;
 };
 
@@ -141,6 +142,9 @@ int service_listener(struct service *service, const char *address, struct why *w
 
 /* In prepare(): a file or folder outside the spool that the sandbox shall leave to the worker. */
 void service_allow_path(struct service *service, const char *path, bool write);
+
+/* The same for the folder that a file lies in, since a file may be replaced by renaming; read only. */
+void service_allow_parent(struct service *service, const char *path);
 
 /* Names in a folder are looked at again soon (all of them). */
 void service_rescan(struct service *service, enum folder folder);

@@ -75,6 +75,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->fd = fd;
     job->data = NULL;
     job->next = NULL;
+    job->told = false;
     job->taken_ms = monotonic_ms();
     memset(&job->file, 0, sizeof job->file);
     snprintf(job->name, sizeof job->name, "%.*s", QUEUE_NAME_MAX - 1, name);
@@ -223,19 +224,8 @@ service_log_move(struct service *service, const char *id, enum folder from, cons
 static void
 count_stage(const struct job *job)
 {
-    static const struct {
-        int64_t ms;
-        enum counter counter;
-    } steps[] = {{100, COUNTER_STAGE_LE_100MS}, {1000, COUNTER_STAGE_LE_1S},    {10000, COUNTER_STAGE_LE_10S},
-                 {60000, COUNTER_STAGE_LE_1M},  {600000, COUNTER_STAGE_LE_10M}, {3600000, COUNTER_STAGE_LE_1H}};
-    int64_t ms = time_ms() - job->file.envelope.arrival_ms;
-    if (job->file.envelope.arrival_ms == 0)
-        return;
-    counter_add(COUNTER_STAGE_COUNT, 1);
-    counter_add(COUNTER_STAGE_SUM_MS, ms > 0 ? ms : 0);
-    for (size_t i = 0; i < COUNT_OF(steps); i++)
-        if (ms <= steps[i].ms)
-            counter_add(steps[i].counter, 1);
+    if (job->file.envelope.arrival_ms > 0)
+        counter_add_stage(time_ms() - job->file.envelope.arrival_ms);
 }
 
 /* Badmail settles every recipient that was not settled before; a message without any (unreadable) is one line. */
@@ -343,11 +333,22 @@ move_failed(struct service *service, const struct job *job, const struct move_ro
         source->rescan_ms = monotonic_ms() + PAUSE_MS;
 }
 
+/* The converter's item beside a message in ReadyOut goes when the message has gone; one that is left over is disposable. */
+static void
+remove_item(struct service *service, const struct job *job)
+{
+    char name[QUEUE_NAME_MAX + 8];
+    snprintf(name, sizeof name, "%s.item", job->parts.stem);
+    spool_remove(service_folder(service, job->folder, job->connector), name);
+}
+
 static void
 job_moved(struct service *service, struct job *job, const struct move_row *move, int result)
 {
     if (result < 0)
         move_failed(service, job, move, result);
+    else if (job->folder == FOLDER_READY_OUT)
+        remove_item(service, job);
     state_suspect_passed(service, job);
     free_job(service, job);
 }
@@ -408,18 +409,22 @@ act(struct service *service, struct job *job)
         job_moved(service, job, move, spool_move(from, job->name, to, name));
 }
 
+/* Where the tracking log cannot be written (disk full), nothing moves: the batch waits, told of but not acted on, and the
+ * records stay in memory for the next try. */
 void
 jobs_act(struct service *service)
 {
     struct service_inside *in = service->inside;
-    if (in->settled == NULL)
+    for (struct job *job = in->settled; job != NULL; job = job->next) {
+        if (!job->told)
+            tell(service, job);
+        job->told = true;
+    }
+    if (in->settled == NULL || log_flush() < 0)
         return;
     struct job *batch = in->settled;
     in->settled = NULL;
     in->settled_end = &in->settled;
-    for (struct job *job = batch; job != NULL; job = job->next)
-        tell(service, job);
-    log_flush();
     for (struct job *next, *job = batch; job != NULL; job = next) {
         next = job->next;
         job->next = NULL;

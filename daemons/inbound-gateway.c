@@ -8,6 +8,7 @@
  * SECURITY: holds the network or the foreign folders; reads no message but the header it passes on.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "daemons/intake.h"
 
@@ -74,6 +75,25 @@ finish(struct service *service)
         gateway->system->inbound->finish(gateway->module);
 }
 
+/* A complete file in Temp whose foreign source may still lie there: fetched once more, it would be there twice. */
+static bool
+recover(struct service *service, const char *name, struct queue_file *file)
+{
+    struct viaduct_gateway *gateway = service->data;
+    const struct viaduct_inbound_ops *ops = gateway->system->inbound;
+    struct span text = file->envelope.replaces;
+    const char *blank = text.len > 0 ? memchr(text.at, ' ', text.len) : NULL;
+    uint64_t inode;
+    if (blank == NULL || ops == NULL || ops->size <= offsetof(struct viaduct_inbound_ops, forget) || ops->forget == NULL ||
+        !span_to_u64((struct span){text.at, (size_t)(blank - text.at)}, UINT64_MAX, &inode))
+        return false;
+    char *path = strndup(blank + 1, text.len - (size_t)(blank - text.at) - 1);
+    log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: removing %s, of which it is the copy", path);
+    ops->forget(gateway->module, path, inode);
+    free(path);
+    return false;
+}
+
 static const struct worker inbound = {.id = WORKER_INBOUND,
                                       .max_in_hand = 1,
                                       .threads = 16,
@@ -83,6 +103,7 @@ static const struct worker inbound = {.id = WORKER_INBOUND,
                                       .tick = tick,
                                       .drain = drain,
                                       .busy = busy,
+                                      .recover = recover,
                                       .finish = finish};
 
 int

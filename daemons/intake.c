@@ -47,7 +47,7 @@ struct viaduct_intake {
     struct header_scan scan;
     struct buf header; /* while it is not whole */
     char id[ID_LEN + 1];
-    char replaces[400];
+    char replaces[600];
     int error;
     struct why why;
     bool item; /* fetched for the converter: no message */
@@ -450,24 +450,34 @@ end_header(struct viaduct_intake *intake)
     return r;
 }
 
+/* What recovery must remove before the copy leaves Temp: "<inode> <path>"; within the spool the path begins at the spool. */
+static void
+note_replaced(struct viaduct_intake *intake, bool in_spool, unsigned long long inode, const char *path)
+{
+    char folder[SPOOL_PATH_MAX] = "";
+    if (in_spool)
+        folder_path(FOLDER_READY_IN, intake->gateway->service->connector_name, folder);
+    snprintf(intake->replaces, sizeof intake->replaces, "%llu %s%s%s", inode, folder, in_spool ? "/" : "", path);
+    intake->envelope.replaces = span_of(intake->replaces);
+}
+
 static void
 serve_intake_commit(struct viaduct_intake *intake, int remove_fd, const char *remove_path,
                     void (*done)(void *arg, int result, const struct viaduct_reason *), void *arg)
 {
-    struct maker_goal goal = {.from = FOLDER_SYSTEM,
+    bool converter = intake->gateway->service->worker->id == WORKER_INBOUND_CONVERTER;
+    struct maker_goal goal = {.from = converter ? FOLDER_READY_IN : FOLDER_SYSTEM,
                               .verdict = intake->item ? VERDICT_FETCH : VERDICT_ACCEPT,
                               .connector = intake->door->connector,
-                              .track = TRACK_RECEIVE,
+                              .track = intake->item ? TRACK_COUNT : TRACK_RECEIVE,
                               .source_fd = remove_path != NULL ? remove_fd : -1,
                               .source_name = remove_path};
     struct stat st;
     intake->done = done;
     intake->arg = arg;
     int r = intake->error < 0 ? intake->error : end_header(intake);
-    if (remove_path != NULL && fstatat(remove_fd, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        snprintf(intake->replaces, sizeof intake->replaces, "%llu %s", (unsigned long long)st.st_ino, remove_path);
-        intake->envelope.replaces = span_of(intake->replaces);
-    }
+    if (remove_path != NULL && fstatat(remove_fd, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        note_replaced(intake, converter, (unsigned long long)st.st_ino, remove_path);
     struct maker *maker = intake->maker;
     intake->maker = NULL;
     if (r < 0) {

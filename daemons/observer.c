@@ -140,17 +140,6 @@ node_name(const struct conf_root *root)
     return name;
 }
 
-/* Folders of the spool that flow.def, which tells of moves, does not give to this worker. */
-static void
-allow(struct service *service, enum folder folder, bool write)
-{
-    char path[SPOOL_PATH_MAX];
-    folder_path(folder, NULL, path);
-    char *whole = xasprintf("%s/%s", service->root->spool, path);
-    service_allow_path(service, whole, write);
-    free(whole);
-}
-
 static int
 listen_for_requests(struct observer *observer)
 {
@@ -176,8 +165,6 @@ prepare(struct service *service)
     observer->service = service;
     observer->node = node_name(service->root);
     observer->track_fd = folder_open(service->spool_fd, FOLDER_TRACK, NULL);
-    service_allow_path(service, service->root->spool, false);
-    allow(service, FOLDER_TRACK, true);
     return listen_for_requests(observer);
 }
 

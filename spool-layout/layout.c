@@ -25,12 +25,13 @@ const struct worker_row worker_table[WORKER_COUNT] = {
 #include "spool-layout/flow.def"
 };
 
-/* The last component of a path literal: what follows the last slash of "mailbox/%s/MTS-IN". */
-#define LAST_COMPONENT(path) (__builtin_strrchr("/" path, '/') + 1)
+/* Where the last component begins: connectors' folders lie in "mailbox/%s/", the others at the top (t/flow-t.c). */
+#define NAME_AT_PER_ONE       0
+#define NAME_AT_PER_CONNECTOR (sizeof("mailbox/%s/") - 1)
 
 const struct folder_row folder_table[FOLDER_COUNT] = {
 #define FOLDER(symbol, path, per, kind, meaning)                                                               \
-    [FOLDER_##symbol] = {path, LAST_COMPONENT(path), PER_##per, KIND_##kind, meaning},
+    [FOLDER_##symbol] = {path, &path[NAME_AT_PER_##per], PER_##per, KIND_##kind, meaning},
 #include "spool-layout/flow.def"
 };
 

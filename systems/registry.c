@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "systems/gwise/gwise.h"
+#include "systems/maildir/maildir.h"
 #include "systems/smtp/smtp_system.h"
 
-const struct viaduct_system *const registry_builtin[] = {&smtp_system, NULL};
+const struct viaduct_system *const registry_builtin[] = {&smtp_system, &maildir_system, &gwise_system, NULL};
 
 static const struct viaduct_system *
 load(const char *path, const char *name, struct why *why)
@@ -56,5 +58,5 @@ registry_for(const struct conf_root *root, const struct conf_connector *connecto
 {
     if (connector != NULL)
         return registry_find(root, connector->type, why);
-    return !inbound && delivers_into_maildir(root) ? NULL : &smtp_system;
+    return !inbound && delivers_into_maildir(root) ? &maildir_system : &smtp_system;
 }

@@ -211,6 +211,9 @@ struct viaduct_inbound_ops {
     void (*drain)(void *state);
     bool (*busy)(void *state);
     void (*finish)(void *state);
+    /* Recovery, between prepare() and begin(): the foreign file that was named to intake_commit() as `remove_path` is already
+     * ours; it is removed where it is there still and has this inode. May be NULL. */
+    void (*forget)(void *state, const char *remove_path, uint64_t inode);
 };
 
 struct viaduct_outbound_ops {

@@ -1,0 +1,188 @@
+/* inbound-converter.c - brings fetched items into host form
+ *
+ *     ReadyIn --accept--> MTS-IN (a new message, the item removed)     --fetch--> DirIn (an answer of the directory)
+ *             --bad--> Badmail
+ *
+ * The child that parses an item also writes the message, with the same intake as any gateway (intake.c): copy made durable,
+ * item removed, copy moved out of Temp. So a crash anywhere leaves the item or the message, and recovery tells which.
+ *
+ * Hostile here: everything in an item. It is parsed in a child only (converter.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/worker_inside.h"
+#include "daemons/converter.h"
+#include "daemons/intake.h"
+
+struct work {
+    struct viaduct_gateway *gateway;
+    struct job *job;
+    struct conversion *conversion;
+    struct viaduct_intake *intake;
+    struct viaduct_reason reason;
+    int result;
+};
+
+static const struct conf_convert *
+limits_of(const struct service *service)
+{
+    static struct conf_convert host = {.time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
+    return service->connector != NULL ? &service->connector->convert : &host;
+}
+
+/* ---- in the child ---- */
+
+static ssize_t
+read_item(void *arg, uint64_t offset, void *bytes, size_t size)
+{
+    const struct queue_file *file = &((struct work *)arg)->job->file;
+    if (offset >= file->body_bytes)
+        return 0;
+    uint64_t left = file->body_bytes - offset;
+    ssize_t n = pread(file->fd, bytes, size < left ? size : (size_t)left, (off_t)(file->body_offset + offset));
+    return n < 0 ? -errno : n;
+}
+
+static int
+take_envelope(void *arg, const struct viaduct_envelope_in *envelope, const struct viaduct_recipient_in *recipients, size_t n)
+{
+    struct work *work = arg;
+    work->intake = work->gateway->services.intake_new(work->gateway, envelope, recipients, n, &work->reason);
+    return work->intake != NULL ? 0 : -EINVAL;
+}
+
+static int
+write_message(void *arg, const void *bytes, size_t len)
+{
+    struct work *work = arg;
+    return work->intake == NULL ? -EINVAL : work->gateway->services.intake_add(work->intake, bytes, len);
+}
+
+static void
+add_report(void *arg, const char *line)
+{
+    struct work *work = arg;
+    buf_printf(&work->conversion->report, "%s\n", line);
+}
+
+/* Addresses of the header, towards the host. */
+static struct viaduct_text
+translate(void *arg, struct viaduct_text text, bool outwards, struct viaduct_text *display)
+{
+    struct work *work = arg;
+    struct address address = {span_of(work->gateway->system->address_type), span_from(text)};
+    struct translation translation;
+    struct why why;
+    if (display != NULL)
+        *display = (struct viaduct_text){"", 0};
+    if (outwards ||
+        translate_in(work->gateway->translator, &address, ROLE_LISTED, work->job->arena, &translation, &why) < 0)
+        return text;
+    if (display != NULL)
+        *display = text_from(translation.display);
+    return text_from(translation.address.value);
+}
+
+static void
+on_committed(void *arg, int result, const struct viaduct_reason *reason)
+{
+    struct work *work = arg;
+    work->result = result;
+    if (result < 0)
+        work->reason = *reason;
+}
+
+static enum viaduct_converted
+convert(void *arg, struct conversion *conversion)
+{
+    struct work *work = arg;
+    work->conversion = conversion;
+    struct viaduct_convert_in in = {.size = sizeof in,
+                                    .gateway = work->gateway,
+                                    .services = &work->gateway->services,
+                                    .id = work->job->parts.stem,
+                                    .need = "",
+                                    .read = read_item,
+                                    .arg = work,
+                                    .bytes = work->job->file.body_bytes,
+                                    .translate = translate};
+    struct viaduct_convert_out out = {
+        .size = sizeof out, .write = write_message, .envelope = take_envelope, .report = add_report, .arg = work};
+    enum viaduct_converted answer = work->gateway->system->convert->from_foreign(&in, &out, &work->reason);
+    if (answer == VIADUCT_CONVERTED && work->intake == NULL)
+        answer = VIADUCT_CONVERT_BAD; /* it took no envelope, or the envelope was refused: `reason` says why */
+    if (answer == VIADUCT_CONVERTED) {
+        int folder = service_folder(work->gateway->service, FOLDER_READY_IN, work->job->connector);
+        work->gateway->services.intake_commit(work->intake, folder, work->job->name, on_committed, work);
+        log_flush();
+        if (work->result < 0)
+            answer = VIADUCT_CONVERT_REFUSED; /* not now: the item stays */
+    }
+    why_from(&conversion->why, &work->reason);
+    return answer;
+}
+
+/* ---- in the parent ---- */
+
+static struct judgement
+take(struct service *service, struct job *job)
+{
+    struct work work = {.gateway = service->data, .job = job};
+    struct conversion conversion;
+    char used[ID_LEN + 1];
+    struct judgement judgement = {.verdict = VERDICT_NONE};
+    if (service->full) {
+        service_rescan_in(service, FOLDER_READY_IN, 5000);
+        return judgement;
+    }
+    converter_run(limits_of(service), convert, &work, &conversion);
+    id_new(used); /* the child used this one */
+    if (conversion.report.len > 0)
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s", (int)strcspn(conversion.report.at, "\n"),
+                conversion.report.at);
+    buf_clear(&conversion.report);
+    if (!conversion.crashed && conversion.answer == VIADUCT_CONVERTED)
+        return judgement; /* the message is in MTS-IN, the item is gone */
+    if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_DIRECTORY)
+        return judge(VERDICT_FETCH, "", "an answer of the directory");
+    if (why_is_temporary(&conversion.why)) {
+        log_say(LOG_CONVERSION, LEVEL_MINIMUM, job->parts.stem, "%s; it waits in ReadyIn", conversion.why.text);
+        service_rescan_in(service, FOLDER_READY_IN, 5000);
+        return judgement;
+    }
+    judgement.verdict = VERDICT_BAD;
+    judgement.why = conversion.why;
+    return judgement;
+}
+
+static int
+prepare(struct service *service)
+{
+    int r = gateway_open(service, true);
+    return r < 0 ? r : intake_open(service->data);
+}
+
+static void
+tick(struct service *service)
+{
+    gateway_refresh_book(service->data);
+}
+
+static int
+begin(struct service *service)
+{
+    tick(service);
+    return 0;
+}
+
+static const struct worker inbound_converter = {
+    .id = WORKER_INBOUND_CONVERTER, .max_in_hand = 1, .prepare = prepare, .begin = begin, .take = take, .tick = tick};
+
+int
+main(int argc, char **argv)
+{
+    return worker_main(&inbound_converter, argc, argv);
+}

@@ -1,0 +1,85 @@
+/* master.h - what the chapters of the master share
+ *
+ *     master.c            arguments, start, signals, loop, end
+ *     master_plan.c       which workers there are by the configuration; listeners; the spool's tree
+ *     master_child.c      starting, watching and restarting workers
+ *     master_status.c     state/master, sd_notify
+ *     master_hold.c       messages in Hold whose time is over
+ */
+#ifndef VIADUCT_MASTER_H
+#define VIADUCT_MASTER_H
+
+#include <sys/types.h>
+
+#include "common/ownership.h"
+#include "common/worker_state.h"
+#include "conf/conf.h"
+
+enum { LISTENERS_MAX = 64, STOP_GRACE_MS = 30000, HANG_MS = 300000 };
+
+enum child_state { CHILD_WAITING, CHILD_RUNNING, CHILD_ENDING, CHILD_GONE };
+
+/* One worker process, or the place of one. */
+struct child {
+    enum worker_id worker;
+    char connector[CONNECTOR_NAME_MAX + 1];
+    char instance[100];
+    enum child_state state;
+    pid_t pid;
+    unsigned generation;
+    int64_t started_ms, next_start_ms; /* monotonic */
+    unsigned quick_deaths, restarts;   /* deaths soon after the start, in a row; all */
+    int last_status;                   /* of waitpid */
+    int64_t since_s, last_beat_ms, beat_seen_ms;
+    struct child *next;
+};
+
+struct master_listener {
+    char address[120];
+    int fd;
+    bool wanted;
+};
+
+struct master {
+    const char *conf_path, *program_folder, *wrapper_instance, *wrapper_command;
+    struct conf *conf;
+    const struct conf_root *root;
+    int snapshot_fd; /* what workers are given */
+    int spool_fd, lock_fd, status_fd;
+    struct ownership *ownership; /* NULL when not root */
+    struct child *children;
+    struct master_listener listeners[LISTENERS_MAX];
+    size_t n_listeners;
+    unsigned generation, next_slot;
+    int64_t started_s, loaded_s;
+    char conf_error[400]; /* of the last reload; "" for none */
+    bool foreground, once, stopping, dirty;
+    int64_t stop_deadline_ms, drain_deadline_ms; /* monotonic; 0: none */
+    int64_t idle_since_ms;
+};
+
+/* master_plan.c */
+int plan_check_removed(const struct master *master, const struct conf_root *next, struct why *why);
+int plan_spool(struct master *master, struct why *why);
+int plan_listeners(struct master *master, struct why *why);
+void plan_children(struct master *master);
+bool plan_worker_listens(const struct master *master, const struct child *child, const char *address);
+bool plan_road_is_empty(const struct master *master, bool with_drop);
+
+/* master_child.c */
+void child_start_due(struct master *master);
+void child_reap(struct master *master);
+void child_end_all(struct master *master, unsigned before_generation, bool inbound_only);
+void child_kill_all(struct master *master);
+void child_watch(struct master *master);
+bool child_any(const struct master *master);
+
+/* master_status.c */
+int status_open(struct master *master, struct why *why);
+void status_write(struct master *master);
+void status_notify(const char *text);
+
+/* master_hold.c */
+void hold_release_due(struct master *master);
+
+#endif

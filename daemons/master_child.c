@@ -1,0 +1,306 @@
+/* master_child.c - starting, watching and restarting workers (see master.h)
+ *
+ *     WAITING --time--> RUNNING --dies--> WAITING (again, at once for the first three, then after 1, 2, 4 ... 60 seconds)
+ *                          \--told to end--> ENDING --dies--> GONE
+ *
+ * A worker that does not turn its loop for five minutes hangs; it is killed and counts as dead.
+ *
+ * SECURITY: between fork and exec the child becomes its user; it gets no descriptors but stderr, the snapshot and its
+ * listeners, and an environment of three variables.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "daemons/master.h"
+
+enum { ARGUMENTS_MAX = 2 * LISTENERS_MAX + 40, QUICK_MS = 10000, QUICK_FREE = 3, BACKOFF_MAX_MS = 60000 };
+
+/* ---- the child's side ---- */
+
+static void
+become(const struct identity *identity)
+{
+    if (identity == NULL)
+        return;
+    if (setgroups(identity->n_groups, identity->groups) < 0 || setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
+        setresuid(identity->uid, identity->uid, identity->uid) < 0 || setuid(0) == 0)
+        _exit(71);
+}
+
+static void
+keep_fd(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
+        _exit(71);
+}
+
+struct command {
+    char *argv[ARGUMENTS_MAX];
+    size_t n;
+};
+
+static void
+add_argument(struct command *command, const char *text)
+{
+    BUG_UNLESS(command->n + 1 < ARGUMENTS_MAX);
+    command->argv[command->n++] = xstrdup(text);
+}
+
+static void
+add_words(struct command *command, const char *words)
+{
+    for (const char *at = words; *at != '\0';) {
+        size_t len = strcspn(at, " ");
+        char *word = strndup(at, len);
+        if (len > 0 && word != NULL)
+            add_argument(command, word);
+        free(word);
+        at += len + (at[len] == ' ');
+    }
+}
+
+static void
+build_command(struct master *master, const struct child *child, struct command *command)
+{
+    char text[4200];
+    if (master->wrapper_instance != NULL && strcmp(master->wrapper_instance, child->instance) == 0)
+        add_words(command, master->wrapper_command);
+    snprintf(text, sizeof text, "%s/viaduct-%s", master->program_folder, worker_table[child->worker].program);
+    add_argument(command, text);
+    add_argument(command, "--conf-fd");
+    snprintf(text, sizeof text, "%d", master->snapshot_fd);
+    add_argument(command, text);
+    add_argument(command, "--slot");
+    snprintf(text, sizeof text, "%u", master->next_slot);
+    add_argument(command, text);
+    if (child->connector[0] != '\0') {
+        add_argument(command, "--connector");
+        add_argument(command, child->connector);
+    }
+    for (size_t i = 0; i < master->n_listeners; i++) {
+        if (!plan_worker_listens(master, child, master->listeners[i].address))
+            continue;
+        snprintf(text, sizeof text, "%s=%d", master->listeners[i].address, master->listeners[i].fd);
+        add_argument(command, "--listen");
+        add_argument(command, text);
+    }
+}
+
+_Noreturn static void
+child_exec(struct master *master, const struct child *child, const struct identity *identity)
+{
+    static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
+    char *environment[] = {path, lang, NULL, NULL, NULL, NULL};
+    static const char *const passed[] = {"TZ", "VIADUCT_BUG", "ASAN_OPTIONS"};
+    struct command command = {.n = 0};
+    sigset_t none;
+    size_t n = 2;
+    build_command(master, child, &command);
+    keep_fd(master->snapshot_fd);
+    for (size_t i = 0; i < master->n_listeners; i++)
+        if (plan_worker_listens(master, child, master->listeners[i].address))
+            keep_fd(master->listeners[i].fd);
+    for (size_t i = 0; i < COUNT_OF(passed); i++)
+        if (getenv(passed[i]) != NULL)
+            environment[n++] = xasprintf("%s=%s", passed[i], getenv(passed[i]));
+    become(identity);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execve(command.argv[0], command.argv, environment);
+    fprintf(stderr, "by=master say=\"cannot run %s: %s\"\n", command.argv[0], strerror(errno));
+    _exit(71);
+}
+
+/* ---- the master's side ---- */
+
+static void
+child_start(struct master *master, struct child *child)
+{
+    struct identity identity;
+    struct why why;
+    bool own_user = master->ownership != NULL;
+    if (own_user && ownership_identity(master->ownership, child->worker, child->connector, &identity, &why) < 0) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s", child->instance, why.text);
+        child->next_start_ms = monotonic_ms() + BACKOFF_MAX_MS;
+        return;
+    }
+    master->next_slot = master->next_slot % 39999 + 1;
+    log_flush();
+    pid_t pid = fork();
+    if (pid == 0)
+        child_exec(master, child, own_user ? &identity : NULL);
+    if (pid < 0) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s; trying again in a second", child->instance, strerror(errno));
+        child->next_start_ms = monotonic_ms() + 1000;
+        return;
+    }
+    child->pid = pid;
+    child->state = CHILD_RUNNING;
+    child->started_ms = monotonic_ms();
+    child->since_s = time_ms() / 1000;
+    master->dirty = true;
+}
+
+void
+child_start_due(struct master *master)
+{
+    int64_t now_ms = monotonic_ms();
+    for (struct child *child = master->children; child != NULL; child = child->next)
+        if (child->state == CHILD_WAITING && now_ms >= child->next_start_ms)
+            child_start(master, child);
+}
+
+static void
+describe_death(int status, char *text, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == 71)
+        snprintf(text, size, "could not go on: the system refused what it needs (see its last lines)");
+    else
+        snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
+}
+
+static int64_t
+backoff_ms(unsigned quick_deaths)
+{
+    if (quick_deaths <= QUICK_FREE)
+        return 0;
+    int64_t wait = 1000;
+    for (unsigned i = QUICK_FREE + 1; i < quick_deaths && wait < BACKOFF_MAX_MS; i++)
+        wait *= 2;
+    return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+}
+
+static void
+child_died(struct master *master, struct child *child, int status)
+{
+    char how[160];
+    int64_t now_ms = monotonic_ms();
+    describe_death(status, how, sizeof how);
+    child->last_status = status;
+    child->pid = 0;
+    child->since_s = time_ms() / 1000;
+    master->dirty = true;
+    if (child->state == CHILD_ENDING || master->stopping) {
+        child->state = CHILD_GONE;
+        if (status != 0)
+            log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "%s %s while ending", child->instance, how);
+        return;
+    }
+    child->quick_deaths = now_ms - child->started_ms < QUICK_MS ? child->quick_deaths + 1 : 1;
+    child->restarts++;
+    int64_t wait_ms = backoff_ms(child->quick_deaths);
+    child->next_start_ms = now_ms + wait_ms;
+    child->state = CHILD_WAITING;
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s %s; starting it again%s%lld%s", child->instance, how,
+            wait_ms > 0 ? " in " : " at once (", (long long)wait_ms / 1000, wait_ms > 0 ? " seconds" : " seconds)");
+}
+
+static void
+forget_gone(struct master *master)
+{
+    for (struct child **at = &master->children; *at != NULL;) {
+        struct child *child = *at;
+        if (child->state != CHILD_GONE) {
+            at = &child->next;
+            continue;
+        }
+        *at = child->next;
+        free(child);
+        master->dirty = true;
+    }
+}
+
+void
+child_reap(struct master *master)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (struct child *child = master->children; child != NULL; child = child->next)
+            if (child->pid == pid)
+                child_died(master, child, status);
+    forget_gone(master);
+}
+
+void
+child_end_all(struct master *master, unsigned before_generation, bool inbound_only)
+{
+    for (struct child *child = master->children; child != NULL; child = child->next) {
+        if (child->generation >= before_generation)
+            continue;
+        if (inbound_only && child->worker != WORKER_INBOUND && child->worker != WORKER_PICKUP)
+            continue;
+        if (child->state == CHILD_RUNNING)
+            kill(child->pid, SIGTERM);
+        child->state = child->state == CHILD_WAITING ? CHILD_GONE : CHILD_ENDING;
+    }
+    forget_gone(master);
+}
+
+void
+child_kill_all(struct master *master)
+{
+    for (struct child *child = master->children; child != NULL; child = child->next)
+        if (child->pid > 0)
+            kill(child->pid, SIGKILL);
+}
+
+bool
+child_any(const struct master *master)
+{
+    return master->children != NULL;
+}
+
+/* Finds the lane whose page has this process, and looks at its heartbeat. */
+static int64_t
+last_beat_ms(int state_fd, const struct child *child)
+{
+    static struct state_page page;
+    for (int lane = 0; lane < STATE_LANES; lane++) {
+        char name[120];
+        snprintf(name, sizeof name, "%s.%d", child->instance, lane);
+        if (state_read(state_fd, name, &page) == 0 && page.pid == child->pid && page.ready)
+            return page.beat_ms;
+    }
+    return 0;
+}
+
+/* Called once a second; looks at one worker in turn, so that the cost does not grow with their number. */
+void
+child_watch(struct master *master)
+{
+    static unsigned turn;
+    unsigned n = 0, i = 0;
+    for (struct child *child = master->children; child != NULL; child = child->next)
+        n++;
+    unsigned wanted = n > 0 ? turn++ % n : 0;
+    for (struct child *child = master->children; child != NULL; child = child->next) {
+        if (i++ != wanted || child->state != CHILD_RUNNING)
+            continue;
+        int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
+        int64_t beat_ms = state < 0 ? 0 : last_beat_ms(state, child);
+        if (state >= 0)
+            close(state);
+        /* the wall clock may jump: only a heart that stood still over several looks counts */
+        if (beat_ms == 0 || beat_ms != child->last_beat_ms) {
+            child->last_beat_ms = beat_ms;
+            child->beat_seen_ms = monotonic_ms();
+        } else if (monotonic_ms() - child->beat_seen_ms > HANG_MS) {
+            log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s hangs: its loop has not turned for %d seconds; killing it", child->instance,
+                    HANG_MS / 1000);
+            kill(child->pid, SIGKILL);
+        }
+    }
+}

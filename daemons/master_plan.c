@@ -1,0 +1,242 @@
+/* master_plan.c - which workers there are by the configuration, their listeners, the spool's tree (see master.h) */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/listen.h"
+#include "common/log.h"
+#include "daemons/master.h"
+#include "systems/registry.h"
+
+/* ---- folders ---- */
+
+/* Whether a folder holds no name but those that begin with a dot. A folder that cannot be opened counts as empty. */
+static bool
+folder_is_empty(const struct master *master, enum folder folder, const char *connector)
+{
+    char bytes[4096];
+    bool empty = true;
+    int fd = folder_open(master->spool_fd, folder, connector);
+    for (long n; fd >= 0 && empty && (n = syscall(SYS_getdents64, fd, bytes, sizeof bytes)) > 0;)
+        for (long at = 0; at < n;) {
+            unsigned short reclen;
+            memcpy(&reclen, bytes + at + 16, sizeof reclen);
+            empty = empty && bytes[at + 19] == '.';
+            at += reclen;
+        }
+    if (fd >= 0)
+        close(fd);
+    return empty;
+}
+
+static bool
+mailbox_is_empty(const struct master *master, const char *connector, enum folder *where)
+{
+    for (unsigned folder = 0; folder < FOLDER_COUNT; folder++) {
+        *where = (enum folder)folder;
+        if (folder_table[folder].per != PER_ONE && !folder_is_empty(master, (enum folder)folder, connector))
+            return false;
+    }
+    return true;
+}
+
+/* A connector that still has mail is not removed: nobody would take from its folders any more. */
+int
+plan_check_removed(const struct master *master, const struct conf_root *next, struct why *why)
+{
+    for (size_t i = 0; i < master->root->connectors_n; i++) {
+        const char *name = master->root->connectors[i].title;
+        enum folder where;
+        if (conf_connector_find(next, name) == NULL && !mailbox_is_empty(master, name, &where))
+            return why_set(why, "5.3.5",
+                           "the connector \"%s\" is no longer in the configuration, but %s still holds mail of it; reroute, export or "
+                           "delete that first (viaduct queue list connector=%s)",
+                           name, folder_name(where), name);
+    }
+    return 0;
+}
+
+/* True where nothing is left on the road: in the folders that workers empty by themselves, and in drop where `with_drop`.
+ * What is deferred, held or Badmail never counts. */
+bool
+plan_road_is_empty(const struct master *master, bool with_drop)
+{
+    for (unsigned i = 0; i < FOLDER_COUNT; i++) {
+        enum folder folder = (enum folder)i;
+        bool road = folder_table[i].kind == KIND_QUEUE || folder_table[i].kind == KIND_READY;
+        if (folder == FOLDER_DEFERRED || folder == FOLDER_BADMAIL || folder == FOLDER_HOLD || folder == FOLDER_DIR_IN ||
+            folder == FOLDER_DIR_OUT || !(road || (with_drop && folder == FOLDER_DROP)))
+            continue;
+        if (folder_table[i].per == PER_ONE && !folder_is_empty(master, folder, NULL))
+            return false;
+        for (size_t c = 0; folder_table[i].per != PER_ONE && c <= master->root->connectors_n; c++)
+            if (!folder_is_empty(master, folder, c == 0 ? "host" : master->root->connectors[c - 1].title))
+                return false;
+    }
+    return true;
+}
+
+/* Makes what is missing of the tree, and opens it. */
+int
+plan_spool(struct master *master, struct why *why)
+{
+    size_t n = master->root->connectors_n + 1;
+    const char **names = xcalloc(n, sizeof *names);
+    names[0] = "host";
+    for (size_t i = 1; i < n; i++)
+        names[i] = master->root->connectors[i - 1].title;
+    int r = spool_create(master->root->spool, names, n, why);
+    free(names);
+    if (r == 0 && master->spool_fd < 0) {
+        master->spool_fd = open(master->root->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = master->spool_fd < 0 ? -errno : 0;
+    }
+    if (r < 0 && why->text[0] == '\0')
+        why_set(why, "4.3.0", "cannot open the spool %s: %s", master->root->spool, strerror(-r));
+    if (r == 0 && master->ownership != NULL) {
+        ownership_free(master->ownership);
+        master->ownership = ownership_open(master->spool_fd, master->root, why);
+        r = master->ownership == NULL ? -EINVAL : ownership_apply(master->ownership, why);
+    }
+    return r;
+}
+
+/* ---- listeners ---- */
+
+static int
+want_listener(struct master *master, const char *address, struct why *why)
+{
+    for (size_t i = 0; i < master->n_listeners; i++)
+        if (strcmp(master->listeners[i].address, address) == 0) {
+            master->listeners[i].wanted = true;
+            return 0;
+        }
+    if (master->n_listeners == LISTENERS_MAX || strlen(address) >= sizeof master->listeners[0].address)
+        return why_set(why, "5.3.5", "more than %d listeners, or one with too long an address: %s", LISTENERS_MAX, address);
+    int fd = listen_open(address, why);
+    if (fd < 0)
+        return fd;
+    struct master_listener *listener = &master->listeners[master->n_listeners++];
+    *listener = (struct master_listener){.fd = fd, .wanted = true};
+    snprintf(listener->address, sizeof listener->address, "%s", address);
+    return 0;
+}
+
+static int
+want_listeners(struct master *master, const struct conf_texts *addresses, struct why *why)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < addresses->n; i++)
+        r = want_listener(master, addresses->at[i], why);
+    return r;
+}
+
+static void
+drop_unwanted(struct master *master)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < master->n_listeners; i++) {
+        if (master->listeners[i].wanted)
+            master->listeners[kept++] = master->listeners[i];
+        else
+            close(master->listeners[i].fd); /* old workers have theirs until they are through */
+    }
+    master->n_listeners = kept;
+}
+
+/* Opens what the configuration wants and is not open; those no longer wanted are closed last, when nothing can fail. */
+int
+plan_listeners(struct master *master, struct why *why)
+{
+    const struct conf_root *root = master->root;
+    for (size_t i = 0; i < master->n_listeners; i++)
+        master->listeners[i].wanted = false;
+    int r = want_listeners(master, &root->host.smtp.listen, why);
+    for (size_t i = 0; r == 0 && i < root->connectors_n; i++)
+        r = want_listeners(master, &root->connectors[i].listen, why);
+    if (r == 0 && root->metrics.listen != NULL)
+        r = want_listener(master, root->metrics.listen, why);
+    if (r == 0)
+        drop_unwanted(master);
+    return r;
+}
+
+static bool
+has_text(const struct conf_texts *texts, const char *text)
+{
+    for (size_t i = 0; i < texts->n; i++)
+        if (strcmp(texts->at[i], text) == 0)
+            return true;
+    return false;
+}
+
+bool
+plan_worker_listens(const struct master *master, const struct child *child, const char *address)
+{
+    const struct conf_connector *connector = conf_connector_find(master->root, child->connector);
+    if (child->worker == WORKER_OBSERVER)
+        return master->root->metrics.listen != NULL && strcmp(master->root->metrics.listen, address) == 0;
+    if (child->worker != WORKER_INBOUND)
+        return false;
+    return has_text(connector != NULL ? &connector->listen : &master->root->host.smtp.listen, address);
+}
+
+/* ---- workers ---- */
+
+static void
+add_child(struct master *master, enum worker_id worker, const char *connector)
+{
+    struct child *child = xcalloc(1, sizeof *child);
+    child->worker = worker;
+    snprintf(child->connector, sizeof child->connector, "%s", connector);
+    snprintf(child->instance, sizeof child->instance, "%s%s%s", worker_table[worker].program, *connector ? "-" : "",
+             connector);
+    child->state = CHILD_WAITING;
+    child->generation = master->generation;
+    child->since_s = time_ms() / 1000;
+    struct child **end = &master->children;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = child;
+}
+
+static void
+add_children_of(struct master *master, enum worker_id worker, const struct conf_connector *connector)
+{
+    struct why why;
+    bool converter = worker_table[worker].per == PER_CONVERTER;
+    const struct viaduct_system *system = registry_for(master->root, connector, worker == WORKER_INBOUND, &why);
+    const char *name = connector != NULL ? connector->title : "host";
+    if (system == NULL) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "connector \"%s\": %s", name, why.text);
+        return;
+    }
+    if (converter && system->convert == NULL)
+        return;
+    if (worker == WORKER_INBOUND_CONVERTER && system->convert->from_foreign == NULL)
+        return;
+    if (worker == WORKER_OUTBOUND_CONVERTER && system->convert->to_foreign == NULL)
+        return;
+    if (worker == WORKER_INBOUND && system->inbound == NULL)
+        return;
+    add_child(master, worker, name);
+}
+
+/* One of each, or one per connector; a new generation beside what runs. */
+void
+plan_children(struct master *master)
+{
+    for (unsigned w = 0; w < WORKER_COMMAND; w++) {
+        enum worker_id worker = (enum worker_id)w;
+        if (worker_table[w].per == PER_ONE) {
+            add_child(master, worker, "");
+            continue;
+        }
+        add_children_of(master, worker, NULL);
+        for (size_t i = 0; i < master->root->connectors_n; i++)
+            add_children_of(master, worker, &master->root->connectors[i]);
+    }
+}
