@@ -102,6 +102,8 @@ networks_read(struct smtp_server *server, const struct conf_root *root, bool hos
         *peer = (struct peer){
             .name = connector->title, .limits = &connector->limits, .timeouts = &connector->timeouts};
         server->max_sessions += peer->limits->sessions;
+        if (server->max_recipients < peer->limits->recipients)
+            server->max_recipients = peer->limits->recipients;
         if (netlist_read(&connector->from, &peer->from, &why) < 0)
             return reason_of(reason, &why);
     }
@@ -125,6 +127,7 @@ server_fill(struct smtp_server *server, struct viaduct_reason *reason)
                                      .limits = connector ? &connector->limits : &root->host.limits,
                                      .timeouts = connector ? &connector->timeouts : &root->host.timeouts};
     server->max_sessions = SESSIONS_REFUSED + server->peers[0].limits->sessions;
+    server->max_recipients = server->peers[0].limits->recipients;
     if (networks_read(server, root, connector == NULL, reason) < 0 || tls_prepare(server, reason) < 0)
         return -1;
     if (connector != NULL && listeners_open(server, &connector->listen, reason) < 0)
@@ -158,7 +161,7 @@ session_take(struct smtp_server *server)
     struct session *s = server->pool;
     if (s == NULL) {
         s = xcalloc(1, sizeof *s);
-        s->arena = arena_new(64 * 1024 + (size_t)server->peers[0].limits->recipients * ENVELOPE_BYTES);
+        s->arena = arena_new(64 * 1024 + (size_t)server->max_recipients * ENVELOPE_BYTES);
         return s;
     }
     server->pool = s->next;
@@ -229,10 +232,12 @@ on_accept(evutil_socket_t fd, short what, void *arg)
             accept_failed(listener->server, errno);
             return;
         }
-        if (listener->server->n_sessions >= listener->server->max_sessions)
+        if (listener->server->n_sessions >= listener->server->max_sessions) {
             close(client); /* a flood of those who are refused anyway */
-        else
-            server_start_session(listener->server, listener, client, (const struct sockaddr *)&peer);
+            listener->server->n_flooded++;
+            continue;
+        }
+        server_start_session(listener->server, listener, client, (const struct sockaddr *)&peer);
     }
 }
 
@@ -286,6 +291,10 @@ server_tick(void *state)
         server->starved = false;
         listening_change(server, true);
     }
+    if (server->n_flooded > 0)
+        server->services->say(server->gateway, VIADUCT_LOG_INFO, NULL,
+                              "%ld connections closed unanswered: too many", server->n_flooded);
+    server->n_flooded = 0;
     sessions_tick(server);
     clients_tidy(server);
 }

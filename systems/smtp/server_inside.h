@@ -85,6 +85,7 @@ struct smtp_server {
     struct session *first, *last; /* oldest first */
     struct session *pool;
     long n_sessions, n_pool, max_sessions; /* the last counts those too that are being refused */
+    long n_flooded, max_recipients;
     uint64_t n_started;
     struct client *clients[CLIENT_BUCKETS];
     uint64_t seed;

@@ -381,6 +381,8 @@ sessions_clear(struct smtp_server *server)
 {
     for (struct session *s = server->first, *next; s != NULL; s = next) {
         next = s->next;
+        if (s->conn != NULL)
+            server->services->count_connection(server->gateway, true, -1, false);
         conn_free(s->conn);
         s->conn = NULL;
         if (s->phase != PHASE_COMMIT)
