@@ -83,7 +83,7 @@ config_check(struct command *command)
     int r = check_spool(command);
     if (command_has(command, OPTION_LIVE)) {
         int live = probe_all(command);
-        r = r != EXIT_DONE ? r : live;
+        r = live != EXIT_DONE ? live : r;
     }
     return r;
 }
