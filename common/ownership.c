@@ -229,11 +229,11 @@ apply_folder(struct ownership *ownership, enum folder folder, const char *connec
     return set_rights(ownership, path, &rights, why);
 }
 
-/* mailbox/ and mailbox/<connector>: to be walked through. */
+/* mailbox/ and mailbox/<connector>: names of connectors are no secret. */
 static int
 apply_mailboxes(struct ownership *ownership, const char *const *connectors, size_t n, struct why *why)
 {
-    static const struct rights walk = {0, 0, 0711};
+    static const struct rights walk = {0, 0, 0755};
     char path[SPOOL_PATH_MAX];
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
@@ -288,7 +288,7 @@ ownership_apply(struct ownership *ownership, struct why *why)
 {
     size_t n;
     const char **connectors = all_connectors(ownership->root, &n);
-    static const struct rights top = {0, 0, 0711};
+    static const struct rights top = {0, 0, 0755};
     int r = set_rights(ownership, ".", &top, why);
     if (r == 0)
         r = apply_mailboxes(ownership, connectors, n, why);

@@ -68,7 +68,7 @@ struct job {
     /* the skeleton's: */
     unsigned slot;
     struct judgement judgement;
-    bool told;
+    bool told, closed;
     struct job *next;
 };
 

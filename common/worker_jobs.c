@@ -8,14 +8,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/worker_inside.h"
 
-enum { ARENA_CAP = 160 << 20, BATCH = 64, PAUSE_MS = 1000, BUSY_RESCAN_MS = 1000 };
+enum { ARENA_CAP = 160 << 20, BATCH = 64, PAUSE_MS = 1000, BUSY_RESCAN_MS = 1000, BUSY_TRIES = 40 };
 
 void
 jobs_init(struct service *service)
@@ -52,7 +54,8 @@ free_job(struct service *service, struct job *job)
 {
     struct service_inside *in = service->inside;
     state_free_slot(service, job);
-    close(job->fd);
+    if (!job->closed)
+        close(job->fd);
     arena_reset(job->arena);
     job->fd = 0;
     job->data = NULL;
@@ -75,7 +78,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->fd = fd;
     job->data = NULL;
     job->next = NULL;
-    job->told = false;
+    job->told = job->closed = false;
     job->taken_ms = monotonic_ms();
     memset(&job->file, 0, sizeof job->file);
     snprintf(job->name, sizeof job->name, "%.*s", QUEUE_NAME_MAX - 1, name);
@@ -91,10 +94,19 @@ claim_stranger(const struct source *source, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
+/* The worker before us holds its lock for the few microseconds between its rename and its close: that is waited out here. A
+ * lock held longer is an operator's; the name is found again by the next scan. */
 static int
 claim(struct source *source, const char *name)
 {
     int fd = spool_claim(source->fd, name);
+    for (int i = 0; fd == -EBUSY && i < BUSY_TRIES; i++) {
+        if (i < BUSY_TRIES / 2)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+        fd = spool_claim(source->fd, name);
+    }
     if (fd == -EBUSY)
         source->rescan_ms = monotonic_ms() + BUSY_RESCAN_MS;
     if (fd < 0 && fd != -ENOENT && fd != -EBUSY)
@@ -369,6 +381,8 @@ move_synced(struct service *service, struct job *job, const struct move_row *mov
     commit_init(commit, on_commit, job);
     commit_add_datasync(commit, job->fd);
     commit_add_move(commit, from, job->name, to, name);
+    commit_add_close(commit, job->fd); /* with its lock: the next worker waits for it */
+    job->closed = true;
     if (service->pool != NULL) {
         commit_submit(service->pool, commit);
         return;
