@@ -221,12 +221,12 @@ data_answered(struct client_session *session)
     session->data_open = false;
     if (session->reply.code == 354 && session->accepted == 0) {
         send_nothing(session);
-    } else if (session->reply.code == 354 && conn_in(session->conn)->len > 0) {
-        nonsense(session,
-                 "before the message was sent, DATA"); /* the surplus would pass for the dot's answer */
     } else if (session->reply.code == 354) {
         session_await(session, SESSION_BODY);
-        body_send(session);
+        if (conn_in(session->conn)->len == 0)
+            body_send(session);
+        /* else: nothing was sent yet, so what came already is a refusal, or nonsense that must not pass for the
+         * answer to the dot. body_answered() gets it. */
     } else if (session->reply.code / 100 <= 3) {
         nonsense(session, "DATA");
     } else {
