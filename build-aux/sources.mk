@@ -14,12 +14,12 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c \
 	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/queue_file.c \
 	common/queue_file.h common/shown.c common/shown.h common/spool_census.c common/spool_census.h \
-	common/track.c common/track_files.c common/track_line.c common/track_read.c common/track_read.h \
-	common/track_seen.c common/track_seen.h common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h \
-	conf/conf_check.c conf/conf_check_net.c conf/conf_check_times.c conf/conf_doc.c conf/conf_file.c \
-	conf/conf_option.c conf/conf_option.h conf/conf_print.c conf/conf_read.c conf/conf_scan.c conf/conf_scan.h \
-	conf/conf_schedule.c conf/conf_schema.c conf/conf_schema.h conf/conf_token.c conf/conf_token.h \
-	conf/conf_value.c
+	common/state_page.c common/track.c common/track_files.c common/track_line.c common/track_read.c \
+	common/track_read.h common/track_seen.c common/track_seen.h common/utc.c common/utc.h common/utf8.c \
+	common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_net.c conf/conf_check_times.c conf/conf_doc.c \
+	conf/conf_file.c conf/conf_option.c conf/conf_option.h conf/conf_print.c conf/conf_read.c conf/conf_scan.c \
+	conf/conf_scan.h conf/conf_schedule.c conf/conf_schema.c conf/conf_schema.h conf/conf_token.c \
+	conf/conf_token.h conf/conf_value.c
 VIADUCT_LIBS = libviaduct.a $(CONFUSE_LIBS) $(IDN2_LIBS) $(CDB_LIBS) $(EVENT_LIBS)
 
 noinst_LIBRARIES += libbook.a
@@ -41,12 +41,12 @@ WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)
 noinst_LIBRARIES += libsystems.a
 libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/registry.c \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
-	systems/smtp/client_data.h systems/smtp/client_hops.c systems/smtp/client_mail.c \
-	systems/smtp/client_outcome.c systems/smtp/client_pool.c systems/smtp/client_session.c \
-	systems/smtp/client_test.c systems/smtp/conn.c systems/smtp/conn.h systems/smtp/conn_inside.h \
-	systems/smtp/conn_io.c systems/smtp/netlist.c systems/smtp/netlist.h systems/smtp/proxy.c \
-	systems/smtp/proxy.h systems/smtp/resolve.c systems/smtp/resolve.h systems/smtp/server.c \
-	systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \
+	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
+	systems/smtp/client_mail.c systems/smtp/client_outcome.c systems/smtp/client_pool.c \
+	systems/smtp/client_session.c systems/smtp/client_test.c systems/smtp/conn.c systems/smtp/conn.h \
+	systems/smtp/conn_inside.h systems/smtp/conn_io.c systems/smtp/netlist.c systems/smtp/netlist.h \
+	systems/smtp/proxy.c systems/smtp/proxy.h systems/smtp/resolve.c systems/smtp/resolve.h \
+	systems/smtp/server.c systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \
 	systems/smtp/server_data.h systems/smtp/server_inside.h systems/smtp/server_mail.c \
 	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c \
 	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_reply.c \

@@ -259,6 +259,8 @@ read_recipient_record(struct reader *reader, struct recipient *recipient)
     if (tag_is(reader, SPAN(tag)))                                                                             \
         return read_##kind(reader, &recipient->member);
 #include "common/mte.def"
+    if (tag_is(reader, SPAN("pad"))) /* the last record before the end, whatever stands before it */
+        return 0;
     if (is_property(reader, 'R'))
         return add_property(reader, &recipient->properties, &recipient->n_properties);
     return reader_error(reader, "unknown record");

@@ -1,4 +1,4 @@
-/* worker_state.c - the state file, and what was in hand at a crash (see worker_state.h) */
+/* worker_state.c - writing the state file, and what was in hand at a crash (see worker_state.h) */
 #include "common/worker_state.h"
 
 #include <errno.h>
@@ -9,50 +9,6 @@
 #include <unistd.h>
 
 #include "common/worker_inside.h"
-
-static const char page_magic[16] = "viaduct-state 1";
-
-static bool
-page_valid(const struct state_page *page)
-{
-    return memcmp(page->magic, page_magic, sizeof page_magic) == 0 && page->n_suspects <= STATE_SUSPECTS;
-}
-
-#define END_TEXT(array) ((array)[sizeof(array) - 1] = '\0')
-
-static void
-end_texts(struct state_page *page)
-{
-    END_TEXT(page->trouble);
-    END_TEXT(page->last_error);
-    END_TEXT(page->sandbox);
-    END_TEXT(page->hold_reason);
-    for (size_t i = 0; i < STATE_SLOTS; i++) {
-        END_TEXT(page->slots[i].name);
-        END_TEXT(page->slots[i].connector);
-    }
-    for (size_t i = 0; i < STATE_SUSPECTS; i++) {
-        END_TEXT(page->suspects[i].name);
-        END_TEXT(page->suspects[i].connector);
-    }
-}
-
-int
-state_read(int state_folder_fd, const char *file_name, struct state_page *page)
-{
-    int fd = openat(state_folder_fd, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t n = pread(fd, page, sizeof *page, 0);
-    int r = n < 0 ? -errno : 0;
-    close(fd);
-    if (r < 0)
-        return r;
-    if ((size_t)n != sizeof *page || !page_valid(page))
-        return -EINVAL;
-    end_texts(page);
-    return 0;
-}
 
 static struct state_page *
 map_page(int fd)
@@ -110,16 +66,16 @@ state_open(struct service *service)
     if (in->state == NULL)
         return -EIO;
     struct state_page *page = in->state;
-    if (!page_valid(page))
+    if (!state_page_valid(page))
         memset(page, 0, sizeof *page);
-    end_texts(page);
+    state_page_end_texts(page);
     if (page->pid != 0) {
         collect_suspects(page);
         counter_add(COUNTER_CRASHES, 1);
         log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "the one before (pid %d) did not end in order; %u message%s had been in hand",
                 page->pid, page->n_suspects, page->n_suspects == 1 ? "" : "s");
     }
-    memcpy(page->magic, page_magic, sizeof page_magic);
+    memcpy(page->magic, state_page_magic, sizeof state_page_magic);
     page->pid = (int32_t)getpid();
     page->started_ms = page->beat_ms = time_ms();
     page->ready = page->ending = page->in_hand = page->waiting = 0;

@@ -45,4 +45,9 @@ struct state_page {
 /* Reads a page file into `page`. 0, or -EINVAL for another version or size, or -errno. All texts end in NUL. */
 int state_read(int state_folder_fd, const char *file_name, struct state_page *page);
 
+/* For the writer: whether a mapped page is of this version, and an end for each of its texts. */
+extern const char state_page_magic[16];
+bool state_page_valid(const struct state_page *page);
+void state_page_end_texts(struct state_page *page);
+
 #endif
