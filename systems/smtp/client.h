@@ -4,6 +4,7 @@
  *     client_pool.c     which job goes over which session; when sessions are opened
  *     client_hops.c     next hops and their addresses: choice, fail-over, back-off
  *     client_session.c  one connection from connect(2) to QUIT, without mail
+ *     client_hello.c    greeting, EHLO, STARTTLS
  *     client_mail.c     one message over a session that is open
  *     client_outcome.c  whether the peer can take it, and what its answers mean
  *     client_command.c  MAIL and RCPT with their parameters
@@ -190,6 +191,12 @@ void session_done(struct client_session *session);
 /* A step in words, for `connector test`. */
 void session_note(struct client_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- opening a session (client_hello.c) ---- */
+
+void hello_connected(struct client_session *session);
+void hello_secure(struct client_session *session); /* the handshake is over */
+void hello_answer(struct client_session *session); /* session->reply is whole */
 
 /* ---- mail over a session (client_mail.c) ---- */
 
