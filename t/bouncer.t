@@ -68,7 +68,7 @@ if ok(r, "a failed message becomes a report"):
     ok(r.get("id") != m.get("id") and os.path.basename(r.path) == r.get("id"), "it has an id of its own")
     is_(int(r.get("header")), r.body.find(b"\n\n") + 2, "the length of its header is right")
     is_(parse(r)["Message-ID"], r.get("msgid"), "its Message-ID is known to tracking")
-    ok(r.get("replaces").endswith("Bounce/" + m.get("id")), "it says what it replaces")
+    ok((r.get("replaces") or "").endswith("Bounce/" + m.get("id")), "it says what it replaces")
     is_(spool.names("BOUNCE"), [], "what it tells of is gone")
     ok(spool.temp_is_empty(), "nothing is left in Temp")
     ok(any("event=DSN" in t and "id=" + r.get("id") in t and "rcpt=anna@contoso.example" in t for t in spool.track()),

@@ -42,12 +42,22 @@ def worker():
         return subprocess.Popen([program("viaduct-pickup"), "-c", spool.conf], stderr=log_file)
 
 
+def ready_worker():
+    """One that has said that it runs: before that a signal would end it as any program."""
+    before = log_text().count('say="started')
+    process = worker()
+    wait_for(lambda: log_text().count('say="started') > before)
+    return process
+
+
 def end(process):
     process.send_signal(signal.SIGTERM)
     return process.wait(30)
 
 
 def log_text():
+    if not os.path.exists(os.path.join(spool.top, "log")):
+        return ""
     with open(os.path.join(spool.top, "log"), encoding="utf-8", errors="replace") as log_file:
         return log_file.read()
 
@@ -173,7 +183,7 @@ time.sleep(2.1)  # a second name is given a moment to go away, since some progra
 for f in spool.files("MTS_IN"):
     os.unlink(f.path)
 STRANGE = ("symlink", "hardlink", "fifo", "folder", "socket", "sparse", "line\\")
-p = worker()
+p = ready_worker()
 ok(wait_for(lambda: len(spool.names("MTS_IN")) == 3 and all("file=" + n in log_text().replace('"', "") for n in STRANGE)),
    "nothing in drop/ makes pickup wait")
 drop("nudge", GOOD)  # once more through all of it
@@ -191,6 +201,13 @@ for name in STRANGE[:-1]:
 ok("\nevent=FAKE" not in log and "event=FAKE" in log, "a name cannot begin a log line, and is not passed over in silence")
 ok(".hidden" not in log, "what is still being written is nobody's business")
 
+if os.getuid() != 0:
+    os.chmod(drop("forbidden", GOOD), 0)
+    p = ready_worker()
+    ok(wait_for(lambda: "file=forbidden" in log_text()), "a file that pickup may not read is named in the log")
+    end(p)
+else:
+    ok(True, "a file that pickup may not read is named in the log # SKIP root may read everything")
 shutil.rmtree(os.path.join(DROP, "folder"))
 for name in os.listdir(DROP.encode()):
     os.unlink(os.path.join(DROP.encode(), name))
@@ -204,7 +221,7 @@ for f in spool.files("MTS_IN"):
 growing = open(os.path.join(DROP, "growing"), "wb")
 growing.write(b"X-Sender: a@x.example\nX-Receiver: b@branch.example\n\nfirst\n")
 growing.flush()
-p = worker()
+p = ready_worker()
 drop("whole", GOOD)
 ok(wait_for(lambda: len(spool.names("MTS_IN")) == 1), "a whole file is taken meanwhile")
 growing.write(b"second\n")
@@ -230,6 +247,9 @@ for _ in range(12):
     p.wait()
     p = worker()
 thread.join()
+p.kill()
+p.wait()
+p = ready_worker()
 ok(wait_for(lambda: spool.names("DROP") == []), "everything dropped is taken, whatever was killed")
 is_(end(p), 0, "asked to end, it ends")
 spool.run("pickup")
@@ -257,7 +277,7 @@ def exchange():
 
 
 thread = threading.Thread(target=exchange)
-p = worker()
+p = ready_worker()
 thread.start()
 time.sleep(3)
 stop.set()
