@@ -3,7 +3,7 @@
 #
 #     prove -e build-aux/run-test.sh t/NAME.t t/NAME-t
 #
-# The test's TMPDIR is removed when it ends. Its whole output is kept in VIADUCT_BUILD/t/log/NAME.log; what it says on
+# The test runs in the root of the tree. Its TMPDIR is removed when it ends. Its whole output is kept in VIADUCT_BUILD/t/log/NAME.log; what it says on
 # stderr is shown only when it fails. One that bails out fails alone: the others still run. A test that hangs is ended and fails: VIADUCT_TEST_SECONDS (600) is its limit.
 set -u
 test=$1
@@ -14,7 +14,8 @@ mkdir -p "$build/t/log"
 log=$build/t/log/$name.log
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/vt-XXXXXX") || exit 1
 chmod 755 "$TMPDIR"
-export TMPDIR
+export TMPDIR PYTHONDONTWRITEBYTECODE=1
+cd "${VIADUCT_SRC:-.}" || exit
 
 timeout --kill-after=10 "${VIADUCT_TEST_SECONDS:-600}" "$test" 2>"$log.err" | sed -u 's/^Bail out!/# gave up:/' | tee "$log"
 status=${PIPESTATUS[0]}

@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	t/dsn-t \
 	t/filter-t \
 	t/gwise-api-t \
+	t/gwise-carrier-t \
 	t/gwise-convert-t \
 	t/header-address-t \
 	t/header-scan-t \
@@ -41,11 +42,13 @@ SCENARIO_TESTS = \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \
+	t/command-route.t \
 	t/corpora.t \
 	t/dsn.t \
 	t/observer.t \
 	t/pickup.t \
-	t/sendmail.t
+	t/sendmail.t \
+	t/style.t
 
 FUZZ_TARGETS = \
 	fuzz/address-fuzz \
@@ -95,11 +98,13 @@ fuzz_translate_header_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 TRACKED_FILES = \
 	.ci/run \
 	.clang-format \
+	build-aux/check-style.sh \
 	build-aux/fuzz-all.sh \
 	build-aux/list-tests.sh \
 	build-aux/packages.txt \
 	build-aux/run-test.sh \
 	build-aux/setup.sh \
+	build-aux/style-exceptions.txt \
 	check \
 	conf/conf-doc.c \
 	conf/conf.h \
@@ -182,6 +187,7 @@ TRACKED_FILES = \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \
+	t/command-route.t \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \
 	t/conf-t.c \
@@ -195,6 +201,7 @@ TRACKED_FILES = \
 	t/fixtures/gwise/mail-from-gateway.api \
 	t/fixtures/gwise/refused.api \
 	t/gwise-api-t.c \
+	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
 	t/header-address-t.c \
 	t/header-scan-t.c \
@@ -220,6 +227,7 @@ TRACKED_FILES = \
 	t/smtp-url-t.c \
 	t/smtp_fake.h \
 	t/spooltest.py \
+	t/style.t \
 	t/tap.h \
 	t/track-read-t.c \
 	t/track-t.c \

@@ -8,9 +8,11 @@ include build-aux/tests-list.mk
 EXTRA_DIST += $(TRACKED_FILES) build-aux/tests-list.mk
 LIBFUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 
-# What unit tests, tools and fuzz targets are linked with; each takes of it what it needs.
-LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
-t_filter_t_SOURCES = t/filter-t.c commands/filter.c commands/text.c
+# What unit tests, tools and fuzz targets are linked with; each takes of it what it needs. libtested.a holds the sources of
+# programs that a test looks into.
+check_LIBRARIES = libtested.a
+libtested_a_SOURCES = daemons/pickup_envelope.c commands/filter.c commands/text.c
+LDADD = libtested.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(CORPUS_RUNNERS)
 EXTRA_PROGRAMS = $(FUZZ_TARGETS)
@@ -19,7 +21,7 @@ PROVE = prove
 TEST_JOBS = 2
 CHECK_TESTS = $(UNIT_TESTS) $(addprefix $(srcdir)/,$(SCENARIO_TESTS))
 
-check-programs: $(check_PROGRAMS)
+check-programs: $(check_LIBRARIES) $(check_PROGRAMS)
 
 check-local:
 	@VIADUCT_BUILD='$(abs_builddir)' VIADUCT_SRC="`cd '$(srcdir)' && pwd`" \
@@ -39,7 +41,7 @@ FUZZ_SECONDS = 60
 check-fuzz:
 	$(MKDIR_P) _fuzz
 	test -f _fuzz/Makefile || (cd _fuzz && '$(abs_srcdir)/configure' -q --enable-sanitizers CC=clang CFLAGS='-g -O1 -fsanitize=fuzzer-no-link')
-	cd _fuzz && $(MAKE) $(FUZZ_TARGETS)
+	cd _fuzz && $(MAKE) $(check_LIBRARIES) $(FUZZ_TARGETS)
 	cd _fuzz && FUZZ_SECONDS='$(FUZZ_SECONDS)' '$(abs_srcdir)/build-aux/fuzz-all.sh' '$(abs_srcdir)/fuzz/corpus' $(FUZZ_TARGETS)
 
 # ---- what can be seen without running it ----

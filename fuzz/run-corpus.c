@@ -2,9 +2,9 @@
  *
  *     fuzz/NAME-corpus FILE...
  *
- * Every file of the corpus, and every short beginning of it: a parser that reads behind the end of torn input is caught
- * by the sanitizers' build, one that crashes or hangs by any. The target gets a copy of exactly the size, so that there
- * is nothing behind it to read.
+ * Every file of the corpus, and every short beginning of it: a parser that reads behind the end of torn input
+ * is caught by the sanitizers' build, one that crashes or hangs by any. The target gets a copy of exactly the
+ * size, so that there is nothing behind it to read.
  */
 #include <stdint.h>
 #include <stdio.h>
