@@ -29,11 +29,12 @@ struct input {
 /* Tells on stderr and returns the status. */
 int sendmail_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Reads the header, with LF ends; the first line behind it that is not its own stays in input->line, its length in `*first`
- * (else 0). A mailbox's "From " line is left out. Returns EX_OK, EX_NOINPUT, EX_DATAERR. */
+/* Reads the header, with LF ends; the first line behind it that is not its own stays in input->line, its length
+ * in `*first` (else 0). A mailbox's "From " line is left out. Returns EX_OK, EX_NOINPUT, EX_DATAERR. */
 int sendmail_read_header(struct input *input, struct buf *header, ssize_t *first);
 
-/* Adds the envelope lines. With -t the recipients that the header names are among them. EX_OK, EX_DATAERR, EX_USAGE. */
+/* Adds the envelope lines. With -t the recipients that the header names are among them. EX_OK, EX_DATAERR,
+ * EX_USAGE. */
 int sendmail_envelope(const struct options *options, struct span header, struct buf *out);
 
 /* Adds a From field where -F gave a name and the header has none; without -F pickup adds it. */
