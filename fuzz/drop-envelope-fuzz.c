@@ -2,7 +2,7 @@
  * again */
 #include <stdlib.h>
 
-#include "daemons/pickup_envelope.c" /* the chapter itself: it is in no library */
+#include "daemons/pickup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
