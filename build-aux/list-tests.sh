@@ -1,5 +1,5 @@
 #!/bin/bash
-# list-tests.sh - writes build-aux/tests-list.mk: the tests, fuzz targets and other files that make must know by name
+# list-tests.sh - writes build-aux/tests-list.mk: tests, fuzz targets, manual pages and other files that make must know by name
 #
 #     build-aux/list-tests.sh            writes the list of what git tracks
 #     build-aux/list-tests.sh --print    prints it
@@ -22,7 +22,7 @@ list() {
 }
 
 make_list() {
-    local units tools scenarios targets others f name
+    local units tools scenarios targets texts pages others f name
     mapfile -t units < <(tracked 't/*-t.c' | sed 's/\.c$//')
     mapfile -t tools < <(tracked 't/*.c' | grep -v -- '-t\.c$' | sed 's/\.c$//')
     mapfile -t scenarios < <(tracked 't/*.t')
@@ -40,6 +40,10 @@ make_list() {
         printf '%s_LDFLAGS = $(LIBFUZZER_LINK)\n' "$name"
     done
     printf '\n'
+    mapfile -t texts < <(tracked conf/templates)
+    mapfile -t pages < <(tracked 'man/*.[1-9]')
+    list REPORT_TEXTS "${texts[@]}"
+    list MAN_PAGES "${pages[@]}"
     list TRACKED_FILES "${others[@]}"
 }
 

@@ -45,6 +45,7 @@ SCENARIO_TESTS = \
 	t/command-route.t \
 	t/corpora.t \
 	t/dsn.t \
+	t/install.t \
 	t/observer.t \
 	t/pickup.t \
 	t/sendmail.t \
@@ -95,6 +96,13 @@ fuzz_smtp_server_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_translate_header_corpus_SOURCES = fuzz/translate-header-fuzz.c fuzz/run-corpus.c
 fuzz_translate_header_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 
+REPORT_TEXTS = \
+	conf/templates/delayed.txt \
+	conf/templates/delivered.txt \
+	conf/templates/failed.txt
+
+MAN_PAGES =
+
 TRACKED_FILES = \
 	.ci/run \
 	.clang-format \
@@ -129,6 +137,7 @@ TRACKED_FILES = \
 	conf/templates/delayed.txt \
 	conf/templates/delivered.txt \
 	conf/templates/failed.txt \
+	conf/viaduct.service.in \
 	fuzz/address-fuzz.c \
 	fuzz/book-fuzz.c \
 	fuzz/conf-fuzz.c \
@@ -205,6 +214,7 @@ TRACKED_FILES = \
 	t/gwise-convert-t.c \
 	t/header-address-t.c \
 	t/header-scan-t.c \
+	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
 	t/log-t.c \
