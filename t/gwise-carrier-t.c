@@ -383,6 +383,27 @@ test_fetch(void)
 }
 
 static void
+test_accents(void)
+{
+    void *state = start_in();
+    fake_write(att_out,
+               "\x9a"
+               "bersicht.doc",
+               "octets", 6);
+    fake_write(att_out, "Ü2.doc", "characters", 10);
+    put_header("36ED2939.api", "Attach-File= \r\n Current-File= \x9a"
+                               "bersicht.doc; ; \r\n");
+    put_header("36ED293A.api", "Attach-File= \r\n Current-File= \x9a"
+                               "2.doc; ; \r\n");
+    fake_run_until(&gateway, &gateway.n_intakes, 2);
+    ok(fetched(0, "octets"), "a file's name with accents is looked for by its octets");
+    ok(fetched(1, "characters"), "and by its characters, where the share shows them as UTF-8");
+    fake_run_ms(&gateway, 100);
+    ok(!fake_exists(att_out, "Ü2.doc"), "and it is removed under the name it has");
+    gwise_system.inbound->finish(state);
+}
+
+static void
 test_unfinished(void)
 {
     void *state = start_in();
@@ -485,6 +506,7 @@ main(void)
     test_lost_share();
     test_broken_item();
     test_fetch();
+    test_accents();
     test_unfinished();
     test_given_up();
     test_pauses();

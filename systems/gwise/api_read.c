@@ -387,7 +387,7 @@ api_read(struct span text, struct arena *arena, struct api_file *file, struct wh
 bool
 api_is_finished(struct span text)
 {
-    const char *p = text.at, *end = text.at + text.len;
+    const char *p = text.len > 0 ? text.at : NULL, *end = p != NULL ? p + text.len : NULL;
     while (p != NULL && p < end) {
         const char *q = p;
         while (q < end && (*q == ' ' || *q == '\t'))

@@ -46,8 +46,10 @@ bool
 api_split_address(struct span text, struct api_address *address)
 {
     text = span_trim(text);
+    if (text.len == 0)
+        return false;
     const char *end = text.at + text.len;
-    const char *one = text.len > 0 ? memchr(text.at, '.', text.len) : NULL;
+    const char *one = memchr(text.at, '.', text.len);
     const char *two = one != NULL ? memchr(one + 1, '.', (size_t)(end - one - 1)) : NULL;
     if (two == NULL)
         return false;
@@ -81,6 +83,8 @@ take_number(struct span *text, uint64_t max, int *value)
     size_t n = 0;
     uint64_t number;
     *text = span_trim(*text);
+    if (text->len == 0)
+        return false;
     while (n < text->len && text->at[n] >= '0' && text->at[n] <= '9')
         n++;
     if (!span_to_u64((struct span){text->at, n}, max, &number))

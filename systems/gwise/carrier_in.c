@@ -262,6 +262,7 @@ in_prepare(const struct viaduct_services *services, struct viaduct_gateway *gate
         free(carrier);
         return -1;
     }
+    carrier->codepage = codepage_new(services->option(gateway, "convert.codepage"));
     *state = carrier;
     return 0;
 }
@@ -300,6 +301,7 @@ in_finish(void *state)
     in_free_sources(carrier->removals);
     if (carrier->timer != NULL)
         event_free(carrier->timer);
+    codepage_free(carrier->codepage);
     gateway_tree_close(&carrier->tree);
     free(carrier);
 }

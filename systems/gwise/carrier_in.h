@@ -3,6 +3,7 @@
 #define VIADUCT_GWISE_CARRIER_IN_H
 
 #include "systems/gwise/carrier.h"
+#include "systems/gwise/charset.h"
 #include "systems/gwise/container.h"
 
 /* A header file in API_OUT, as the last look found it. */
@@ -42,6 +43,7 @@ struct carrier_in {
     struct viaduct_gateway *gateway;
     struct gateway_tree tree;
     struct event *timer;
+    struct codepage *codepage;    /* of names in header files; NULL where it is unknown */
     struct candidate *candidates; /* ordered by name */
     size_t n_candidates;
     struct fetch *fetch;     /* one at a time */

@@ -155,6 +155,22 @@ is_locked(int folder_fd, const char *name)
     return locked;
 }
 
+/* A file of ATT_OUT: under the octets that the header has, or, where a mount shows names as UTF-8, under their
+ * characters. */
+static bool
+find_file(const struct carrier_in *carrier, struct span name, char found[256], struct stat *status)
+{
+    struct buf utf8 = {0};
+    bool there = gateway_find(carrier->tree.fd[ATT_OUT], name, found, status);
+    if (!there && carrier->codepage != NULL) {
+        codepage_decode(carrier->codepage, name, &utf8);
+        there = !span_equal(buf_span(&utf8), name) &&
+                gateway_find(carrier->tree.fd[ATT_OUT], buf_span(&utf8), found, status);
+    }
+    buf_clear(&utf8);
+    return there;
+}
+
 /* One file that the header names. False, with the reason, where it is not there, or not whole. */
 static bool
 take_named(struct carrier_in *carrier, struct candidate *candidate, struct span name, struct span bytes,
@@ -168,12 +184,14 @@ take_named(struct carrier_in *carrier, struct candidate *candidate, struct span 
                    (int)(name.len < 100 ? name.len : 100), name.at);
         return false;
     }
+    bool there = find_file(carrier, name, found, &status);
+    struct span kept = there ? span_of(found) : name;
     if (*n < FILES_MAX) {
         candidate->files = xrealloc(candidate->files, (*n + 2) * sizeof *candidate->files);
-        candidate->files[*n] = strndup(name.at, name.len);
+        candidate->files[*n] = strndup(kept.at, kept.len);
         candidate->files[++*n] = NULL;
     }
-    if (!gateway_find(carrier->tree.fd[ATT_OUT], name, found, &status) || !S_ISREG(status.st_mode)) {
+    if (!there || !S_ISREG(status.st_mode)) {
         buf_printf(why, "its file %.*s is not in ATT_OUT; ", (int)name.len, name.at);
         return false;
     }

@@ -211,7 +211,8 @@ part_named(struct in_item *item, struct span name)
 {
     for (size_t i = 0; i < item->n_parts && name.len > 0; i++)
         if (item->parts[i].kind == PART_FILE && !item->parts[i].used &&
-            span_equal_nocase(span_of(item->parts[i].shown), name))
+            (span_equal_nocase(span_of(item->parts[i].shown), name) ||
+             span_equal_nocase(span_of(item->parts[i].name), name)))
             return &item->parts[i];
     return NULL;
 }
@@ -220,7 +221,7 @@ static bool
 has_files(const struct in_item *item)
 {
     for (size_t i = 0; i < item->n_parts; i++)
-        if (item->parts[i].kind == PART_FILE && item->parts[i].bytes > 0)
+        if (item->parts[i].kind == PART_FILE)
             return true;
     return false;
 }

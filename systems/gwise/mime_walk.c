@@ -50,8 +50,10 @@ bool
 mime_field(struct span header, const char *name, struct span *body)
 {
     struct span want = span_of(name);
+    if (header.len == 0)
+        return false;
     const char *p = header.at, *end = header.at + header.len;
-    while (p != NULL && p < end) {
+    while (p < end) {
         const char *line = p;
         do { /* with what is folded to it */
             const char *lf = memchr(p, '\n', (size_t)(end - p));
@@ -109,7 +111,7 @@ static void
 read_charset(struct mime_part *part, struct span type)
 {
     struct buf charset = {0};
-    if (mime_parameter(type, "charset", &charset) && charset.len < sizeof part->charset)
+    if (mime_parameter(type, "charset", &charset) && charset.len > 0 && charset.len < sizeof part->charset)
         memcpy(part->charset, charset.at, charset.len + 1);
     buf_clear(&charset);
 }
