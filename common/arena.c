@@ -1,8 +1,8 @@
 /* arena.c - memory that lives as long as one message (see arena.h) */
 #include "common/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* arena.h - memory that lives as long as one message
  *
- * The skeleton resets the arena after each message, so `take()` frees nothing. Growth is capped: what would pass
- * the cap ends in NULL, which the caller turns into a verdict ("envelope larger than ..."); this is how hostile
- * input is kept from growing a worker. Blocks are kept over a reset up to a small amount.
+ * The skeleton resets the arena after each message, so `take()` frees nothing. Growth is capped: what would
+ * pass the cap ends in NULL, which the caller turns into a verdict ("envelope larger than ..."); this is how
+ * hostile input is kept from growing a worker. Blocks are kept over a reset up to a small amount.
  */
 #ifndef VIADUCT_ARENA_H
 #define VIADUCT_ARENA_H

@@ -97,8 +97,8 @@ bug_found(const char *file, int line, const char *function, const char *conditio
 {
     /* write(2) directly: the log's buffers may be what is broken. */
     char text[400];
-    int len = snprintf(text, sizeof text, "viaduct[%d]: bug in %s at %s:%d: not true: %s\n", (int)getpid(), function,
-                       file, line, condition);
+    int len = snprintf(text, sizeof text, "viaduct[%d]: bug in %s at %s:%d: not true: %s\n", (int)getpid(),
+                       function, file, line, condition);
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1) < 0) {
         /* nobody left to tell */
     }
@@ -109,7 +109,8 @@ static void *
 or_end(void *memory)
 {
     if (memory == NULL) {
-        static const char text[] = "viaduct: out of memory; this process ends, its messages stay in their folders\n";
+        static const char text[] =
+            "viaduct: out of memory; this process ends, its messages stay in their folders\n";
         if (write(STDERR_FILENO, text, sizeof text - 1) < 0) {
             /* nobody left to tell */
         }

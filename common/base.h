@@ -6,7 +6,8 @@
  * Three kinds of error are never mixed (see HACKING.md):
  *   a bug               BUG_UNLESS(condition): logs and aborts. Safe, since the message is still in its folder.
  *   a failed operation  0 or -errno; where errno is not enough, a `struct why`.
- *   a message's fate    a verdict and a `struct why` whose words reach the log, the tracking log and the report.
+ *   a message's fate    a verdict and a `struct why` whose words reach the log, the tracking log and the
+ * report.
  */
 #ifndef VIADUCT_BASE_H
 #define VIADUCT_BASE_H
@@ -67,12 +68,12 @@ why_is_temporary(const struct why *why)
 }
 
 /* A condition that only a bug of ours can break: always checked, logged with its place, then abort(). */
-#define BUG_UNLESS(condition)                                                                                  \
-    ((condition) ? (void)0 : bug_found(__FILE__, __LINE__, __func__, #condition))
+#define BUG_UNLESS(condition) ((condition) ? (void)0 : bug_found(__FILE__, __LINE__, __func__, #condition))
 
 _Noreturn void bug_found(const char *file, int line, const char *function, const char *condition);
 
-/* malloc and realloc that never return NULL: out of memory ends the worker (a message is never lost by that). */
+/* malloc and realloc that never return NULL: out of memory ends the worker (a message is never lost by that).
+ */
 void *xmalloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *xrealloc(void *old, size_t size) __attribute__((alloc_size(2)));

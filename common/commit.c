@@ -1,8 +1,8 @@
 /* commit.c - the small pool of threads that make things durable (see commit.h)
  *
- * Two lists under one mutex: `todo`, taken by the threads, and `ready`, taken by the loop. A commit belongs to one of
- * them, to a thread, or to its owner; nothing is shared. The eventfd is written when `ready` becomes non-empty, so a
- * burst costs one wake-up.
+ * Two lists under one mutex: `todo`, taken by the threads, and `ready`, taken by the loop. A commit belongs to
+ * one of them, to a thread, or to its owner; nothing is shared. The eventfd is written when `ready` becomes
+ * non-empty, so a burst costs one wake-up.
  */
 #include "common/commit.h"
 

@@ -1,8 +1,9 @@
 /* commit.h - the small pool of threads that make things durable
  *
- * One fsync at a time caps a worker at some 3,000 messages a second where the disk gives 14,000 in parallel. So the
- * skeleton has a few threads that only fsync, rename, unlink and close, in the order they are told, and report
- * through an eventfd to the loop. Nothing else in viaduct is threaded; a commit touches no memory but its own.
+ * One fsync at a time caps a worker at some 3,000 messages a second where the disk gives 14,000 in parallel. So
+ * the skeleton has a few threads that only fsync, rename, unlink and close, in the order they are told, and
+ * report through an eventfd to the loop. Nothing else in viaduct is threaded; a commit touches no memory but
+ * its own.
  *
  * A commit is a list of steps, done in order; the first that fails ends it, and the rest is not done (closing
  * excepted). A failed fsync is never repeated on the same file: the second one would succeed and lie.
@@ -36,16 +37,16 @@ struct commit {
     struct commit *next; /* the pool's */
     struct commit_step steps[COMMIT_STEPS_MAX];
     unsigned n_steps;
-    int result;          /* 0 or -errno of the first step that failed */
-    unsigned failed;     /* which step that was */
+    int result;                          /* 0 or -errno of the first step that failed */
+    unsigned failed;                     /* which step that was */
     void (*done)(struct commit *commit); /* called in the loop's thread; the commit is the caller's again */
     void *arg;
 };
 
 struct commit_pool;
 
-/* Starts `threads` threads (1 to 64) that report into the loop. They inherit the caller's confinement: start the pool
- * after entering the sandbox. */
+/* Starts `threads` threads (1 to 64) that report into the loop. They inherit the caller's confinement: start
+ * the pool after entering the sandbox. */
 struct commit_pool *commit_pool_new(struct event_base *base, unsigned threads);
 
 /* Waits for all commits, calls their done(), ends the threads. NULL is allowed. */
@@ -60,15 +61,16 @@ void commit_add_move(struct commit *commit, int fd, const char *name, int to_fd,
 void commit_add_remove(struct commit *commit, int fd, const char *name);
 void commit_add_close(struct commit *commit, int fd);
 
-/* Queues a commit. It begins when commit_pool_flush() is called: so that log lines and tracking records of the same
- * turn of the loop are written before the moves they tell of. */
+/* Queues a commit. It begins when commit_pool_flush() is called: so that log lines and tracking records of the
+ * same turn of the loop are written before the moves they tell of. */
 void commit_submit(struct commit_pool *pool, struct commit *commit);
 void commit_pool_flush(struct commit_pool *pool);
 
 /* Commits not yet done. */
 size_t commit_pool_pending(const struct commit_pool *pool);
 
-/* Does all steps here and now (workers that need no parallelism, recovery, commands). Returns commit->result. */
+/* Does all steps here and now (workers that need no parallelism, recovery, commands). Returns commit->result.
+ */
 int commit_run(struct commit *commit);
 
 #endif

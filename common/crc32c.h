@@ -7,7 +7,8 @@
 
 #include "common/base.h"
 
-/* The CRC of `bytes` behind what gave `crc`; 0 to begin: crc32c(crc32c(0, a, n), b, m) is that of a and b together. */
+/* The CRC of `bytes` behind what gave `crc`; 0 to begin: crc32c(crc32c(0, a, n), b, m) is that of a and b
+ * together. */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t len);
 
 #endif

@@ -1,8 +1,8 @@
 /* envelope.c - the base envelope's records and the journal's (see envelope.h)
  *
- * Hostile here: every byte of a queue file. Nothing is scanned for: a record says its length, which is checked against
- * what is left. Printing replaces control bytes in text members, so that no writer's oversight makes a file that every
- * reader refuses.
+ * Hostile here: every byte of a queue file. Nothing is scanned for: a record says its length, which is checked
+ * against what is left. Printing replaces control bytes in text members, so that no writer's oversight makes a
+ * file that every reader refuses.
  */
 #include "common/envelope.h"
 
@@ -152,8 +152,9 @@ static int
 reader_error(struct reader *reader, const char *message)
 {
     size_t offset = (size_t)(reader->rest.at - reader->start);
-    return why_set(reader->why, "5.6.0", "damaged envelope: %s near offset %zu, record \"%.*s\"", message, offset,
-                   (int)(reader->tag.len < 30 ? reader->tag.len : 30), reader->tag.at ? reader->tag.at : "");
+    return why_set(reader->why, "5.6.0", "damaged envelope: %s near offset %zu, record \"%.*s\"", message,
+                   offset, (int)(reader->tag.len < 30 ? reader->tag.len : 30),
+                   reader->tag.at ? reader->tag.at : "");
 }
 
 /* Reads `tag SP length ':' value LF`. */
@@ -370,8 +371,8 @@ envelope_parse(struct span records, size_t max_recipients, struct arena *arena, 
  *
  *     + LLLLLLLL HHHHHHHH CCCCCCCC LF <records, the last is end>
  *
- * L: length of the records; H: CRC of L's eight digits; C: CRC of the records. H tells a cut-off tail (L is right, but
- * fewer bytes follow) from a damaged length.
+ * L: length of the records; H: CRC of L's eight digits; C: CRC of the records. H tells a cut-off tail (L is
+ * right, but fewer bytes follow) from a damaged length.
  */
 
 enum { FRAME_LEN = 29, ENTRY_MAX = 32 << 20 };
@@ -543,14 +544,15 @@ journal_parse(struct span bytes, struct arena *arena, struct journal_entry *entr
     uint32_t len, len_crc, crc;
     const char *p = bytes.at;
     if (p[0] != '+' || p[1] != ' ' || p[10] != ' ' || p[19] != ' ' || p[28] != '\n' || !hex_word(p + 2, &len) ||
-        !hex_word(p + 11, &len_crc) || !hex_word(p + 20, &crc) || crc32c(0, p + 2, 8) != len_crc || len > ENTRY_MAX)
+        !hex_word(p + 11, &len_crc) || !hex_word(p + 20, &crc) || crc32c(0, p + 2, 8) != len_crc ||
+        len > ENTRY_MAX)
         return damaged_journal(why, "not the beginning of an entry");
     if (len > bytes.len - FRAME_LEN)
         return 0;
     struct span records = {p + FRAME_LEN, len};
     if (crc32c(0, records.at, records.len) != crc) {
-        bool zero_tail = len > 0 && records.at[len - 1] == '\0' && all_zero((struct span){p + FRAME_LEN + len,
-                                                                            bytes.len - FRAME_LEN - len});
+        bool zero_tail = len > 0 && records.at[len - 1] == '\0' &&
+                         all_zero((struct span){p + FRAME_LEN + len, bytes.len - FRAME_LEN - len});
         return zero_tail ? 0 : damaged_journal(why, "wrong checksum of an entry");
     }
     int r = parse_entry(records, arena, entry, why);

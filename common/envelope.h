@@ -1,8 +1,8 @@
 /* envelope.h - the message transfer envelope: what a queue file says of its message
  *
- * A queue file begins with the base envelope, written once; what happens later is appended to its journal and applied
- * to the struct when the file is read. So a `struct envelope` that was read holds the present state: which
- * recipients are settled, how many attempts were made, what was reported.
+ * A queue file begins with the base envelope, written once; what happens later is appended to its journal and
+ * applied to the struct when the file is read. So a `struct envelope` that was read holds the present state:
+ * which recipients are settled, how many attempts were made, what was reported.
  *
  * Records are `tag SP length ':' bytes LF`, so any byte can stand in a value and nothing is ever scanned for an
  * end (a newline in an address cannot become a record: CVE-2020-28021 and its kind). mte.def lists the tags.
@@ -70,11 +70,11 @@ struct envelope {
     struct envelope_property *properties;
     size_t n_properties;
     /* from the journal: */
-    int64_t attempts;       /* transfers tried since acceptance or the last requeue */
-    int64_t next_report;    /* N of the next report request .rN, 1 at first */
-    int64_t warned_ms;      /* when the sender was told of a delay, 0: never */
-    int64_t requeued_ms;    /* when an operator sent it again, 0: never; retry time counts from here */
-    int64_t committed;      /* parts of a committed split, 0: none */
+    int64_t attempts;    /* transfers tried since acceptance or the last requeue */
+    int64_t next_report; /* N of the next report request .rN, 1 at first */
+    int64_t warned_ms;   /* when the sender was told of a delay, 0: never */
+    int64_t requeued_ms; /* when an operator sent it again, 0: never; retry time counts from here */
+    int64_t committed;   /* parts of a committed split, 0: none */
     struct span last_status, last_text, last_remote; /* of the last attempt */
 };
 
@@ -88,14 +88,15 @@ envelope_is_report(const struct envelope *envelope)
 /* The recipients not yet settled; sets of indexes are made by walking them. */
 size_t envelope_count(const struct envelope *envelope, enum recipient_state state);
 
-/* Adds the base envelope's records, the end record included. The envelope's own members must be valid: BUG else. */
+/* Adds the base envelope's records, the end record included. The envelope's own members must be valid: BUG
+ * else. */
 void envelope_print(const struct envelope *envelope, struct buf *out);
 
-/* Reads records of a base envelope: the whole span, which ends with the end record. Everything is checked: tags known
- * (those that begin with "x-" are kept as properties), numbers in range, addresses by address_parse, ids, at least
- * one recipient unless `origin` is a file of pickup's that could not be read, no more than `max_recipients`, text
- * members free of control bytes (properties may hold any byte). Returns 0, or -EINVAL with `why` saying which record
- * at which offset; -ENOMEM where the arena is full. */
+/* Reads records of a base envelope: the whole span, which ends with the end record. Everything is checked: tags
+ * known (those that begin with "x-" are kept as properties), numbers in range, addresses by address_parse, ids,
+ * at least one recipient unless `origin` is a file of pickup's that could not be read, no more than
+ * `max_recipients`, text members free of control bytes (properties may hold any byte). Returns 0, or -EINVAL
+ * with `why` saying which record at which offset; -ENOMEM where the arena is full. */
 int envelope_parse(struct span records, size_t max_recipients, struct arena *arena, struct envelope *envelope,
                    struct why *why);
 
@@ -131,13 +132,14 @@ struct journal_entry {
 /* Adds one entry: its frame (length, CRC32C) and records. */
 void journal_print(const struct journal_entry *entry, struct buf *out);
 
-/* What stands at the beginning of `bytes`. Returns the entry's length with `entry` filled (spans into `bytes`, marks in the
- * arena); 0 where the span is empty or a torn tail (cut short, or filled up with zero bytes, as a power cut leaves an
- * append that was not synced); -EBADMSG with `why` for anything else: damage, which must not be taken for a tail, since
- * entries behind it would be forgotten; -ENOMEM. */
+/* What stands at the beginning of `bytes`. Returns the entry's length with `entry` filled (spans into `bytes`,
+ * marks in the arena); 0 where the span is empty or a torn tail (cut short, or filled up with zero bytes, as a
+ * power cut leaves an append that was not synced); -EBADMSG with `why` for anything else: damage, which must
+ * not be taken for a tail, since entries behind it would be forgotten; -ENOMEM. */
 int64_t journal_parse(struct span bytes, struct arena *arena, struct journal_entry *entry, struct why *why);
 
-/* Applies an entry to the state in the envelope. -EBADMSG with `why` where it names recipients that are not there. */
+/* Applies an entry to the state in the envelope. -EBADMSG with `why` where it names recipients that are not
+ * there. */
 int envelope_apply(struct envelope *envelope, const struct journal_entry *entry, struct why *why);
 
 #endif

@@ -17,13 +17,17 @@ listen_open(const char *address, struct why *why)
     const char *text = scheme_end != NULL ? scheme_end + 3 : address;
     const char *colon = strrchr(text, ':');
     if (colon == NULL || colon == text)
-        return why_set(why, "5.3.5", "\"%s\" is no address to listen on; write 127.0.0.1:25 or [::1]:25", address);
+        return why_set(why, "5.3.5", "\"%s\" is no address to listen on; write 127.0.0.1:25 or [::1]:25",
+                       address);
     char host[128];
     bool bracket = text[0] == '[' && colon[-1] == ']';
     snprintf(host, sizeof host, "%.*s", (int)(colon - text) - (bracket ? 2 : 0), text + bracket);
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *info;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM},
+                    *info;
     if (getaddrinfo(host, colon + 1, &hints, &info) != 0)
-        return why_set(why, "5.3.5", "\"%s\" is no address to listen on; write 127.0.0.1:25 or [::1]:25", address);
+        return why_set(why, "5.3.5", "\"%s\" is no address to listen on; write 127.0.0.1:25 or [::1]:25",
+                       address);
     int one = 1, r = 0;
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
@@ -36,6 +40,8 @@ listen_open(const char *address, struct why *why)
     if (fd >= 0)
         close(fd);
     why_set(why, "4.3.5", "cannot listen on %s: %s%s", address, strerror(-r),
-            r == -EADDRINUSE ? "; another program has this port" : r == -EACCES ? "; ports below 1024 need root" : "");
+            r == -EADDRINUSE ? "; another program has this port"
+            : r == -EACCES   ? "; ports below 1024 need root"
+                             : "");
     return r;
 }

@@ -3,9 +3,9 @@
  *     new --> add... --> commit: finish, record, fsync, remove the source, move --> done
  *                  \--> drop
  *
- * A file in Temp that is complete is accepted mail (recovery moves it on); one that is not complete is nothing. So the
- * tracking record is written when the file is complete and before it is moved, and a failed fsync removes the file: it is
- * never synced again.
+ * A file in Temp that is complete is accepted mail (recovery moves it on); one that is not complete is nothing.
+ * So the tracking record is written when the file is complete and before it is moved, and a failed fsync
+ * removes the file: it is never synced again.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,7 +22,8 @@ struct maker {
     char stem[QUEUE_NAME_MAX];
     void (*done)(void *arg, int result);
     void *arg;
-    bool source_removed;
+    bool source_removed, tracked;
+    uint64_t bytes;
     struct maker *next; /* in the list of stuck ones */
     struct commit commit;
 };
@@ -77,8 +78,30 @@ maker_drop(struct maker *maker)
         maker_free(maker);
 }
 
-/* The file could not be made durable or moved. Before its source was removed it is nothing and goes; after that it is the
- * only copy, stays in Temp, and its move is tried again. */
+static void
+track_recipients(const struct maker *maker, enum track_event event)
+{
+    const struct envelope *envelope = maker->envelope;
+    struct track_record record = {.event = event,
+                                  .id = maker->stem,
+                                  .connector = maker->service->connector_name,
+                                  .sender = envelope->originator.value,
+                                  .msgid = envelope->msgid,
+                                  .subject = envelope->subject,
+                                  .parent = envelope->parent,
+                                  .remote = envelope->client,
+                                  .bytes = maker->bytes,
+                                  .n_rcpts = envelope->n_recipients};
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        if (envelope->recipients[i].listed)
+            continue;
+        record.rcpt = envelope->recipients[i].address.value;
+        track_add(&record);
+    }
+}
+
+/* The file could not be made durable or moved. Before its source was removed it is nothing and goes; after that
+ * it is the only copy, stays in Temp, and its move is tried again. */
 static bool
 maker_stuck(struct maker *maker)
 {
@@ -91,9 +114,13 @@ maker_stuck(struct maker *maker)
                                           : "make it durable (fsync)",
             strerror(-maker->commit.result), only_copy ? "; the file stays in Temp and is moved later" : "");
     state_error(service, strerror(-maker->commit.result));
-    if (!only_copy)
-        spool_remove(service->temp_fd, maker->stem);
-    return only_copy;
+    if (only_copy)
+        return true;
+    if (maker->tracked) /* the counterpart of the record written before the fsync; the envelope is still the
+                           caller's */
+        track_recipients(maker, TRACK_REFUSE);
+    spool_remove(service->temp_fd, maker->stem);
+    return false;
 }
 
 static void
@@ -134,29 +161,6 @@ makers_retry(struct service *service)
 }
 
 static void
-track_recipients(const struct maker *maker, const struct maker_goal *goal)
-{
-    const struct envelope *envelope = maker->envelope;
-    struct track_record record = {.event = goal->track,
-                                  .id = maker->stem,
-                                  .connector = maker->service->connector_name,
-                                  .sender = envelope->originator.value,
-                                  .msgid = envelope->msgid,
-                                  .subject = envelope->subject,
-                                  .parent = envelope->parent,
-                                  .remote = envelope->client,
-                                  .bytes = maker_bytes(maker),
-                                  .n_rcpts = envelope->n_recipients};
-    for (size_t i = 0; i < envelope->n_recipients; i++) {
-        if (envelope->recipients[i].listed)
-            continue;
-        record.rcpt = envelope->recipients[i].address.value;
-        track_add(&record);
-    }
-}
-
-/* Says that the message is not to be had after all: the counterpart of the record written before the fsync. */
-static void
 finish_failed(struct maker *maker, int result, void (*done)(void *, int), void *arg)
 {
     maker_free(maker);
@@ -175,12 +179,17 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
     int to = service_folder(service, move->to, connector);
     int fd = to < 0 ? to : queue_writer_finish(maker->writer, maker->envelope, buf_span(&maker->journal), &why);
     if (fd < 0) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "%s", to < 0 ? "the folder it goes to cannot be opened" : why.text);
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "%s",
+                to < 0 ? "the folder it goes to cannot be opened" : why.text);
         finish_failed(maker, fd, done, arg);
         return;
     }
-    if (goal->track != TRACK_COUNT)
-        track_recipients(maker, goal);
+    if (move->to == FOLDER_BADMAIL)
+        badmail_note(service, maker->stem, goal->from, service->connector_name, &goal->why, to);
+    maker->bytes = maker_bytes(maker);
+    maker->tracked = goal->track != TRACK_COUNT;
+    if (maker->tracked)
+        track_recipients(maker, goal->track);
     service_log_move(service, maker->stem, goal->from, service->connector_name, move->verdict, move->to,
                      folder_table[move->to].per == PER_ONE ? NULL : connector, &goal->why);
     maker->done = done;

@@ -1,7 +1,7 @@
 /* ownership.c - users and groups of the spool (see ownership.h)
  *
- * SECURITY: runs as root in the master, in a tree whose folders belong to others. Folders are opened step by step without
- * following links, and changed by descriptor.
+ * SECURITY: runs as root in the master, in a tree whose folders belong to others. Folders are opened step by
+ * step without following links, and changed by descriptor.
  */
 #include "common/ownership.h"
 
@@ -41,7 +41,8 @@ parse_range(struct ownership *ownership, struct why *why)
     uint64_t first, last;
     if (dash == NULL || !span_to_u64((struct span){text, (size_t)(dash - text)}, 2000000000, &first) ||
         !span_to_u64(span_of(dash + 1), 2000000000, &last) || first < 100 || last < first + 50)
-        return why_set(why, "5.3.5", "privileges.uids = \"%s\" is no range of at least 50 numbers, as 62000-62999", text);
+        return why_set(why, "5.3.5",
+                       "privileges.uids = \"%s\" is no range of at least 50 numbers, as 62000-62999", text);
     ownership->first = (unsigned)first;
     ownership->last = (unsigned)last;
     return 0;
@@ -154,7 +155,8 @@ static unsigned
 worker_uid(struct ownership *ownership, enum worker_id worker, const char *connector)
 {
     char name[SPOOL_PATH_MAX];
-    snprintf(name, sizeof name, "worker %s%s%s", worker_table[worker].program, *connector ? "-" : "", connector);
+    snprintf(name, sizeof name, "worker %s%s%s", worker_table[worker].program, *connector ? "-" : "",
+             connector);
     return number_of(ownership, name);
 }
 
@@ -199,7 +201,8 @@ rights_of(struct ownership *ownership, enum folder folder, const char *connector
     enum worker_id taker = flow_taker(folder);
     switch (folder) {
     case FOLDER_DROP:
-        return (struct rights){worker_uid(ownership, WORKER_PICKUP, ""), folder_gid(ownership, folder, NULL), 03733};
+        return (struct rights){worker_uid(ownership, WORKER_PICKUP, ""), folder_gid(ownership, folder, NULL),
+                               03733};
     case FOLDER_TRACK: /* the observer removes old logs */
         return (struct rights){worker_uid(ownership, WORKER_OBSERVER, ""), common, 01770};
     case FOLDER_STATE:
@@ -253,7 +256,8 @@ make_own(struct ownership *ownership, enum worker_id worker, const char *connect
     char base[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 120], instance[100];
     struct rights mine = {worker_uid(ownership, worker, connector), common_gid(ownership), 0700};
     struct rights roots = {0, common_gid(ownership), 0750};
-    snprintf(instance, sizeof instance, "%s%s%s", worker_table[worker].program, *connector ? "-" : "", connector);
+    snprintf(instance, sizeof instance, "%s%s%s", worker_table[worker].program, *connector ? "-" : "",
+             connector);
     if (mine.uid == 0)
         return why_set(why, "5.3.5", "privileges.uids has no number left for %s: widen the range", instance);
     int r = 0;
@@ -294,10 +298,12 @@ ownership_apply(struct ownership *ownership, struct why *why)
         r = apply_mailboxes(ownership, connectors, n, why);
     for (unsigned folder = 0; r == 0 && folder < FOLDER_COUNT; folder++)
         for (size_t i = 0; r == 0 && i < (folder_table[folder].per == PER_ONE ? 1 : n); i++)
-            r = apply_folder(ownership, (enum folder)folder, folder_table[folder].per == PER_ONE ? NULL : connectors[i], why);
+            r = apply_folder(ownership, (enum folder)folder,
+                             folder_table[folder].per == PER_ONE ? NULL : connectors[i], why);
     for (unsigned worker = 0; r == 0 && worker < WORKER_COMMAND; worker++)
         for (size_t i = 0; r == 0 && i < (worker_table[worker].per == PER_ONE ? 1 : n); i++)
-            r = make_own(ownership, (enum worker_id)worker, worker_table[worker].per == PER_ONE ? "" : connectors[i], why);
+            r = make_own(ownership, (enum worker_id)worker,
+                         worker_table[worker].per == PER_ONE ? "" : connectors[i], why);
     if (r == 0 && ownership->changed)
         r = write_owners(ownership, why);
     free(connectors);
@@ -313,12 +319,13 @@ add_group(struct identity *identity, unsigned gid)
     identity->groups[identity->n_groups++] = gid;
 }
 
-/* Who is in a folder's group: those who put into it, pickup for drop (whose files have drop's group), and the observer, who
- * counts names; its sandbox lets it do no more. */
+/* Who is in a folder's group: those who put into it, pickup for drop (whose files have drop's group), and the
+ * observer, who counts names; its sandbox lets it do no more. */
 static bool
 is_in_group(enum worker_id worker, enum folder folder)
 {
-    return flow_puts(worker, folder) || worker == WORKER_OBSERVER || (worker == WORKER_PICKUP && folder == FOLDER_DROP);
+    return flow_puts(worker, folder) || worker == WORKER_OBSERVER ||
+           (worker == WORKER_PICKUP && folder == FOLDER_DROP);
 }
 
 /* The host's inbound gateway also takes sessions of connectors with `from`. */
@@ -337,7 +344,8 @@ ownership_identity(struct ownership *ownership, enum worker_id worker, const cha
 {
     size_t n;
     const char **connectors = all_connectors(ownership->root, &n);
-    *identity = (struct identity){.uid = worker_uid(ownership, worker, connector), .gid = common_gid(ownership)};
+    *identity =
+        (struct identity){.uid = worker_uid(ownership, worker, connector), .gid = common_gid(ownership)};
     for (unsigned folder = 0; folder < FOLDER_COUNT; folder++) {
         if (!is_in_group(worker, (enum folder)folder))
             continue;

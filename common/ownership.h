@@ -1,17 +1,15 @@
 /* ownership.h - users and groups of the spool when the master runs as root
  *
  * Each worker process has a user of its own, each folder a group of its own, all from one range of numbers
- * (privileges.uids). Which name got which number stands in state/owners, so it stays the same when the configuration
- * changes: a connector that comes back finds its files its own.
+ * (privileges.uids). Which name got which number stands in state/owners, so it stays the same when the
+ * configuration changes: a connector that comes back finds its files its own.
  *
- *     message folders   owner: the worker that takes; group: the folder's, which those who put have as a supplementary
- *                       group; mode 1770 (sticky: only the taker moves things out)
- *     drop              owner pickup, mode 3733: anybody may put, nobody else may look or take
- *     Temp/<lane>       owner: its worker, mode 0700
- *     state counters    root, group common, 1770: each worker makes its own files
- *     track             owner observer (who removes what is old), group common, 1770
- *     book              owner dirsync, group common, 0750
- *     queue files       0660, group common (every worker's primary group)
+ *     message folders   owner: the worker that takes; group: the folder's, which those who put have as a
+ * supplementary group; mode 1770 (sticky: only the taker moves things out) drop              owner pickup, mode
+ * 3733: anybody may put, nobody else may look or take Temp/<lane>       owner: its worker, mode 0700 state
+ * counters    root, group common, 1770: each worker makes its own files track             owner observer (who
+ * removes what is old), group common, 1770 book              owner dirsync, group common, 0750 queue files
+ * 0660, group common (every worker's primary group)
  */
 #ifndef VIADUCT_OWNERSHIP_H
 #define VIADUCT_OWNERSHIP_H
@@ -23,23 +21,25 @@
 
 struct ownership;
 
-/* Reads state/owners below the spool (it need not be there) and the range. NULL with `why`: bad range, unreadable file. */
+/* Reads state/owners below the spool (it need not be there) and the range. NULL with `why`: bad range,
+ * unreadable file. */
 struct ownership *ownership_open(int spool_fd, const struct conf_root *root, struct why *why);
 void ownership_free(struct ownership *ownership);
 
-/* Gives the whole tree its owners, groups and modes, and makes Temp's lanes and control's folders for these workers
+/* Gives the whole tree its owners, groups and modes, and makes Temp's lanes and control's folders for these
+ * workers
  * ("cleanup", "outbound-gateway-branch"). Only for root. 0, or -errno with `why` naming the path. */
 int ownership_apply(struct ownership *ownership, struct why *why);
 
 struct identity {
     uid_t uid;
-    gid_t gid;      /* common */
+    gid_t gid; /* common */
     gid_t groups[600];
     size_t n_groups;
 };
 
-/* Who a worker process is: its user, the common group, and the groups of the folders it puts into. `connector` "" for workers
- * there is one of. */
+/* Who a worker process is: its user, the common group, and the groups of the folders it puts into. `connector`
+ * "" for workers there is one of. */
 int ownership_identity(struct ownership *ownership, enum worker_id worker, const char *connector,
                        struct identity *identity, struct why *why);
 

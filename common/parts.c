@@ -1,11 +1,14 @@
 /* parts.c - one message becomes several: parts of a split, report requests, marks (see worker.h)
  *
- *     split      write all parts in Temp, fsync each --> *committed* in the parent's journal, fsync --> move the parts
+ *     split      write all parts in Temp, fsync each --> *committed* in the parent's journal, fsync --> move
+ * the parts
  *                --> the caller judges the parent DONE and it is unlinked
- *     request    write id.rN in Temp, fsync --> *reported rN* in the parent's journal, fsync --> move it to Bounce
+ *     request    write id.rN in Temp, fsync --> *reported rN* in the parent's journal, fsync --> move it to
+ * Bounce
  *
- * A kill anywhere leaves either uncommitted files in Temp, which recovery removes, or committed ones, which it moves on
- * (worker_recover.c). A part is never there twice: its name is given by the parent's, and nothing is overwritten.
+ * A kill anywhere leaves either uncommitted files in Temp, which recovery removes, or committed ones, which it
+ * moves on (worker_recover.c). A part is never there twice: its name is given by the parent's, and nothing is
+ * overwritten.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +36,8 @@ job_journal(struct job *job, const struct journal_entry *entry, struct why *why)
     int r = queue_file_append(&job->file, buf_span(&text));
     buf_clear(&text);
     if (r < 0) {
-        why_set(why, r == -ENOSPC || r == -EDQUOT ? "4.3.1" : "4.3.0", "cannot write to the message's journal: %s",
-                strerror(-r));
+        why_set(why, r == -ENOSPC || r == -EDQUOT ? "4.3.1" : "4.3.0",
+                "cannot write to the message's journal: %s", strerror(-r));
         return r;
     }
     return envelope_apply(&job->file.envelope, &full, why);
@@ -64,8 +67,8 @@ job_mark(struct job *job, const struct recipient_mark *marks, size_t n_marks, st
 }
 
 void
-job_track(const struct job *job, enum track_event event, const struct recipient *recipient, struct span translated,
-          const struct why *why, const char *remote)
+job_track(const struct job *job, enum track_event event, const struct recipient *recipient,
+          struct span translated, const struct why *why, const char *remote)
 {
     const struct envelope *envelope = &job->file.envelope;
     struct track_record record = {.event = event,
@@ -111,7 +114,8 @@ job_fail(struct job *job, const struct why *reason)
     return judgement;
 }
 
-/* Copies up to `limit` bytes of the body into a writer; the whole body's checksum is checked where it is copied whole. */
+/* Copies up to `limit` bytes of the body into a writer; the whole body's checksum is checked where it is copied
+ * whole. */
 static int
 copy_body(struct job *job, struct queue_writer *writer, uint64_t limit, struct why *why)
 {
@@ -152,10 +156,11 @@ sub_envelope(struct job *job, const uint32_t *indexes, size_t n, struct envelope
 
 /* Writes and fsyncs one file in Temp. */
 static int
-write_temp(struct job *job, const char *stem, const struct envelope *envelope, uint64_t limit, struct span journal,
-           struct why *why)
+write_temp(struct job *job, const char *stem, const struct envelope *envelope, uint64_t limit,
+           struct span journal, struct why *why)
 {
-    /* What a crash left here under this name was judged by recovery; what is left now is from a failed try of ours. */
+    /* What a crash left here under this name was judged by recovery; what is left now is from a failed try of
+     * ours. */
     spool_remove(job->service->temp_fd, stem);
     struct buf size = {0};
     envelope_print(envelope, &size);
@@ -206,7 +211,8 @@ move_part(struct job *job, const char *connector, size_t index, struct why *why)
     struct service *service = job->service;
     char stem[QUEUE_NAME_MAX];
     part_stem(job, index, stem);
-    service_log_move(service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT, connector, NULL);
+    service_log_move(service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT, connector,
+                     NULL);
     log_flush();
     int to = service_folder(service, FOLDER_MTS_OUT, connector);
     int r = to < 0 ? to : spool_move(service->temp_fd, stem, to, stem);
@@ -218,7 +224,8 @@ move_part(struct job *job, const char *connector, size_t index, struct why *why)
 static int
 commit_parts(struct job *job, size_t n_parts, struct why *why)
 {
-    int r = job_journal(job, &(struct journal_entry){.kind = JOURNAL_COMMITTED, .number = (int64_t)n_parts}, why);
+    int r =
+        job_journal(job, &(struct journal_entry){.kind = JOURNAL_COMMITTED, .number = (int64_t)n_parts}, why);
     if (r == 0 && fdatasync(job->fd) < 0) {
         r = -errno;
         why_set(why, "4.3.0", "cannot make the split durable: %s", strerror(-r));
@@ -287,7 +294,8 @@ print_request_marks(struct job *job, const struct recipient_mark *marks, size_t 
     journal_print(&entry, journal);
 }
 
-/* *reported rN*: the recipients that are settled count as reported; those that are only delayed stay pending. */
+/* *reported rN*: the recipients that are settled count as reported; those that are only delayed stay pending.
+ */
 static int
 append_reported(struct job *job, const struct recipient_mark *marks, size_t n, struct why *why)
 {
@@ -332,7 +340,8 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
         return r;
     if (envelope.full_bytes == 0)
         envelope.full_bytes = (int64_t)job->file.body_bytes;
-    if (snprintf(stem, sizeof stem, "%s.r%lld", job->parts.stem, (long long)envelope.next_report) >= (int)sizeof stem)
+    if (snprintf(stem, sizeof stem, "%s.r%lld", job->parts.stem, (long long)envelope.next_report) >=
+        (int)sizeof stem)
         return -ENAMETOOLONG;
     struct buf journal = {0};
     print_request_marks(job, marks, n_marks, &journal);

@@ -1,8 +1,8 @@
 /* queue_file.c - one message, one file: header, envelope, body, journal (see queue_file.h)
  *
- * The writer keeps a small message in memory and writes it with one system call; a large one streams to the disk
- * behind a gap that the envelope fills at the end, padded by a `pad` record. In both cases the header line is valid
- * only when all is there.
+ * The writer keeps a small message in memory and writes it with one system call; a large one streams to the
+ * disk behind a gap that the envelope fills at the end, padded by a `pad` record. In both cases the header line
+ * is valid only when all is there.
  *
  * Hostile here: every byte that is read.
  */
@@ -65,7 +65,8 @@ get_hex(const char *text, int digits, uint64_t *value)
     return true;
 }
 
-/* A line is valid where printing what was read gives the same bytes: one rule for magic, blanks and checksum. */
+/* A line is valid where printing what was read gives the same bytes: one rule for magic, blanks and checksum.
+ */
 static int
 header_parse(const char line[QUEUE_HEADER_LEN], struct header *header, struct why *why)
 {
@@ -117,7 +118,8 @@ damaged(struct why *why, const char *what, uint64_t offset)
     return -EBADMSG;
 }
 
-/* Bytes [offset, offset + len) of the file: from the first read where they lie there, else read into the arena. */
+/* Bytes [offset, offset + len) of the file: from the first read where they lie there, else read into the arena.
+ */
 static int
 bytes_at(struct queue_file *file, struct arena *arena, uint64_t offset, uint64_t len, struct span *bytes,
          struct why *why)
@@ -128,7 +130,8 @@ bytes_at(struct queue_file *file, struct arena *arena, uint64_t offset, uint64_t
     }
     char *memory = arena_alloc(arena, (size_t)len);
     if (memory == NULL) {
-        why_set(why, "5.6.0", "queue file with %llu bytes of envelope or journal: more than one message may have",
+        why_set(why, "5.6.0",
+                "queue file with %llu bytes of envelope or journal: more than one message may have",
                 (unsigned long long)len);
         return -ENOMEM;
     }
@@ -319,8 +322,8 @@ struct queue_writer {
     bool streaming, finished;
     char name[QUEUE_NAME_MAX];
     size_t reserve;
-    struct buf body;    /* not yet written */
-    uint64_t written;   /* bytes of the body on disk */
+    struct buf body;  /* not yet written */
+    uint64_t written; /* bytes of the body on disk */
     uint32_t crc;
     struct buf records;
 };

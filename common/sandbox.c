@@ -1,12 +1,12 @@
 /* sandbox.c - what a worker may still do, derived from its moves (see worker.h)
  *
- * Landlock: every folder that flow.def lets the worker take from or put into, its own Temp, and a few files to read.
- * All its message folders get the same rights on files, since a rename into a folder with more rights is refused (EXDEV);
- * direction is expressed by REMOVE_FILE (takes), MAKE_REG (puts) and REFER (both). What the kernel's version of Landlock
- * cannot express is left out and said in the worker's status.
+ * Landlock: every folder that flow.def lets the worker take from or put into, its own Temp, and a few files to
+ * read. All its message folders get the same rights on files, since a rename into a folder with more rights is
+ * refused (EXDEV); direction is expressed by REMOVE_FILE (takes), MAKE_REG (puts) and REFER (both). What the
+ * kernel's version of Landlock cannot express is left out and said in the worker's status.
  *
- * seccomp: calls that no worker needs are refused with EPERM; those who have no network get no sockets. The rest is
- * allowed: a list of all that libraries may call would break with the next C library.
+ * seccomp: calls that no worker needs are refused with EPERM; those who have no network get no sockets. The
+ * rest is allowed: a list of all that libraries may call would break with the next C library.
  *
  * A worker started by an ordinary user is confined by the same code; only the change of user is missing.
  *
@@ -33,15 +33,17 @@
 #ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
 #define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
 #endif
-#define NET_BIND_TCP         (1ULL << 0)
-#define NET_CONNECT_TCP      (1ULL << 1)
-#define SCOPE_ABSTRACT_UNIX  (1ULL << 0)
-#define SCOPE_SIGNAL         (1ULL << 1)
+#define NET_BIND_TCP        (1ULL << 0)
+#define NET_CONNECT_TCP     (1ULL << 1)
+#define SCOPE_ABSTRACT_UNIX (1ULL << 0)
+#define SCOPE_SIGNAL        (1ULL << 1)
 
 #define FILE_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
-#define TAKE_RIGHTS (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER)
-#define PUT_RIGHTS  (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
-#define READ_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define TAKE_RIGHTS                                                                                            \
+    (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER)
+#define PUT_RIGHTS                                                                                             \
+    (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
+#define READ_RIGHTS    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FOREIGN_RIGHTS (TAKE_RIGHTS | PUT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_DIR)
 
 /* The structure of ABI 6; older kernels are given a shorter one. */
@@ -127,8 +129,8 @@ allow_folder(struct service *service, struct ruleset *ruleset, enum folder folde
     }
 }
 
-/* The worker's row of flow.def. A gateway of one connector gets that connector's folders; the host's inbound gateway also
- * MTS-IN of those whose sessions come to the host's port (`from`). */
+/* The worker's row of flow.def. A gateway of one connector gets that connector's folders; the host's inbound
+ * gateway also MTS-IN of those whose sessions come to the host's port (`from`). */
 static void
 allow_moves(struct service *service, struct ruleset *ruleset)
 {
@@ -143,7 +145,8 @@ allow_moves(struct service *service, struct ruleset *ruleset)
     }
 }
 
-/* The observer lists every folder, reads counters and states, and removes old tracking logs; it opens no message. */
+/* The observer lists every folder, reads counters and states, and removes old tracking logs; it opens no
+ * message. */
 static void
 allow_observer(struct service *service, struct ruleset *ruleset)
 {
@@ -184,8 +187,7 @@ allow_common(struct service *service, struct ruleset *ruleset)
     }
     allow_path(ruleset, service->spool_fd, folder, LANDLOCK_ACCESS_FS_READ_DIR);
     folder_path(FOLDER_CONTROL, NULL, folder);
-    snprintf(path, sizeof path, "%s/%s", folder, service->instance);
-    allow_path(ruleset, service->spool_fd, path, READ_RIGHTS);
+    allow_path(ruleset, service->spool_fd, folder, READ_RIGHTS);
     folder_path(FOLDER_BOOK, NULL, folder);
     allow_path(ruleset, service->spool_fd, folder, READ_RIGHTS);
     folder_path(FOLDER_TRACK, NULL, folder);
@@ -236,25 +238,70 @@ enter_landlock(struct service *service, struct ruleset *ruleset)
 
 /* What no worker has a use for. */
 static const int refused_calls[] = {
-    SCMP_SYS(execve),        SCMP_SYS(execveat),      SCMP_SYS(ptrace),           SCMP_SYS(process_vm_readv),
-    SCMP_SYS(process_vm_writev), SCMP_SYS(mount),     SCMP_SYS(umount2),          SCMP_SYS(pivot_root),
-    SCMP_SYS(chroot),        SCMP_SYS(unshare),       SCMP_SYS(setns),            SCMP_SYS(bpf),
-    SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(keyctl),           SCMP_SYS(add_key),
-    SCMP_SYS(request_key),   SCMP_SYS(init_module),   SCMP_SYS(finit_module),     SCMP_SYS(delete_module),
-    SCMP_SYS(kexec_load),    SCMP_SYS(kexec_file_load), SCMP_SYS(reboot),         SCMP_SYS(swapon),
-    SCMP_SYS(swapoff),       SCMP_SYS(settimeofday),  SCMP_SYS(clock_settime),    SCMP_SYS(adjtimex),
-    SCMP_SYS(acct),          SCMP_SYS(quotactl),      SCMP_SYS(io_uring_setup),   SCMP_SYS(io_uring_enter),
-    SCMP_SYS(open_by_handle_at), SCMP_SYS(link),      SCMP_SYS(linkat),           SCMP_SYS(symlink),
-    SCMP_SYS(symlinkat),     SCMP_SYS(mknod),         SCMP_SYS(mknodat),          SCMP_SYS(setuid),
-    SCMP_SYS(setgid),        SCMP_SYS(setreuid),      SCMP_SYS(setregid),         SCMP_SYS(setresuid),
-    SCMP_SYS(setresgid),     SCMP_SYS(setgroups),     SCMP_SYS(setfsuid),         SCMP_SYS(setfsgid),
-    SCMP_SYS(chown),         SCMP_SYS(fchown),        SCMP_SYS(lchown),           SCMP_SYS(fchownat),
-    SCMP_SYS(personality),   SCMP_SYS(modify_ldt),    SCMP_SYS(iopl),             SCMP_SYS(ioperm),
-    SCMP_SYS(kill),          SCMP_SYS(tkill),         SCMP_SYS(pidfd_open),       SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(unshare),
+    SCMP_SYS(setns),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(delete_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(kexec_file_load),
+    SCMP_SYS(reboot),
+    SCMP_SYS(swapon),
+    SCMP_SYS(swapoff),
+    SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime),
+    SCMP_SYS(adjtimex),
+    SCMP_SYS(acct),
+    SCMP_SYS(quotactl),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter),
+    SCMP_SYS(open_by_handle_at),
+    SCMP_SYS(link),
+    SCMP_SYS(linkat),
+    SCMP_SYS(symlink),
+    SCMP_SYS(symlinkat),
+    SCMP_SYS(mknod),
+    SCMP_SYS(mknodat),
+    SCMP_SYS(setuid),
+    SCMP_SYS(setgid),
+    SCMP_SYS(setreuid),
+    SCMP_SYS(setregid),
+    SCMP_SYS(setresuid),
+    SCMP_SYS(setresgid),
+    SCMP_SYS(setgroups),
+    SCMP_SYS(setfsuid),
+    SCMP_SYS(setfsgid),
+    SCMP_SYS(chown),
+    SCMP_SYS(fchown),
+    SCMP_SYS(lchown),
+    SCMP_SYS(fchownat),
+    SCMP_SYS(personality),
+    SCMP_SYS(modify_ldt),
+    SCMP_SYS(iopl),
+    SCMP_SYS(ioperm),
+    SCMP_SYS(kill),
+    SCMP_SYS(tkill),
+    SCMP_SYS(pidfd_open),
+    SCMP_SYS(pidfd_getfd),
 };
 
-static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
-                                    SCMP_SYS(accept), SCMP_SYS(accept4)};
+static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind),
+                                    SCMP_SYS(listen), SCMP_SYS(accept),  SCMP_SYS(accept4)};
 
 static int
 refuse(scmp_filter_ctx filter, const int *calls, size_t n)
@@ -300,8 +347,11 @@ sandbox_enter(struct service *service, char *told, size_t size)
         snprintf(lock, sizeof lock, "no Landlock (%s)", strerror(-landlock));
     else
         snprintf(lock, sizeof lock, "Landlock ABI %d%s%s", ruleset.abi, ruleset.abi < 3 ? " (no truncate)" : "",
-                 ruleset.abi < 4 ? " (no network rules)" : ruleset.abi < 6 ? " (no signal scope)" : "");
+                 ruleset.abi < 4   ? " (no network rules)"
+                 : ruleset.abi < 6 ? " (no signal scope)"
+                                   : "");
     snprintf(told, size, "uid %u%s, no new privileges, %s, %s", geteuid(),
-             geteuid() == 0 ? " (root: started without master)" : "", lock, seccomp < 0 ? "no seccomp" : "seccomp");
+             geteuid() == 0 ? " (root: started without master)" : "", lock,
+             seccomp < 0 ? "no seccomp" : "seccomp");
     return 0;
 }

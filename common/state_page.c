@@ -10,7 +10,8 @@ const char state_page_magic[16] = "viaduct-state 1";
 bool
 state_page_valid(const struct state_page *page)
 {
-    return memcmp(page->magic, state_page_magic, sizeof state_page_magic) == 0 && page->n_suspects <= STATE_SUSPECTS;
+    return memcmp(page->magic, state_page_magic, sizeof state_page_magic) == 0 &&
+           page->n_suspects <= STATE_SUSPECTS;
 }
 
 #define END_TEXT(array) ((array)[sizeof(array) - 1] = '\0')

@@ -2,8 +2,8 @@
  *
  *        START --> OPEN folders --> PREPARE (worker) --> SANDBOX --> SWEEP Temp --> SUSPECTS --> LOOP --> END
  *
- * The order matters: what needs rights (listeners, keys, modules) comes before the sandbox; what touches messages
- * after it.
+ * The order matters: what needs rights (listeners, keys, modules) comes before the sandbox; what touches
+ * messages after it.
  */
 #include "common/worker.h"
 
@@ -63,10 +63,11 @@ add_listener(struct service *service, const char *text)
 static int
 usage(const char *program)
 {
-    fprintf(stderr,
-            "usage: %s -c FILE [--connector NAME] [--once]\n"
-            "Workers are started by viaduct-master; by hand only for one run, as the user who owns the spool.\n",
-            program);
+    fprintf(
+        stderr,
+        "usage: %s -c FILE [--connector NAME] [--once]\n"
+        "Workers are started by viaduct-master; by hand only for one run, as the user who owns the spool.\n",
+        program);
     return 2;
 }
 
@@ -204,7 +205,8 @@ take_lane(struct service *service)
         snprintf(in->lane_name, sizeof in->lane_name, "%s.%d", service->instance, lane);
         if (mkdirat(temp, in->lane_name, 0770) < 0 && errno != EEXIST)
             r = -errno;
-        int fd = r == -EBUSY ? openat(temp, in->lane_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        int fd =
+            r == -EBUSY ? openat(temp, in->lane_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (fd < 0 && r == -EBUSY)
             r = -errno;
         if (r == -EBUSY && (r = spool_lock(fd)) == 0) {
@@ -230,7 +232,8 @@ start_records(struct service *service)
     char by[80];
     snprintf(by, sizeof by, "%s%s%s", worker_table[service->worker->id].program,
              *service->connector_name ? "/" : "", service->connector_name);
-    log_start(by, STDERR_FILENO, strcmp(log->format, "json") == 0, level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
+    log_start(by, STDERR_FILENO, strcmp(log->format, "json") == 0,
+              level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
     int track = folder_open(service->spool_fd, FOLDER_TRACK, NULL);
     if (track >= 0)
         track_start(track, service->inside->lane_name);
@@ -271,12 +274,15 @@ check_room(struct service *service)
         return;
     uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     bool full = room < service->root->space ||
-                (vfs.f_files > 0 && vfs.f_favail < (fsfilcnt_t)service->root->inodes) || (vfs.f_flag & ST_RDONLY);
+                (vfs.f_files > 0 && vfs.f_favail < (fsfilcnt_t)service->root->inodes) ||
+                (vfs.f_flag & ST_RDONLY);
     if (full != service->full)
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
-                full ? "the spool has too little room (%llu bytes, %llu inodes): taking no mail from outside (4.3.1)"
-                     : "the spool has room again (%llu bytes, %llu inodes)",
-                (unsigned long long)room, (unsigned long long)vfs.f_favail);
+        log_say(
+            LOG_GENERAL, LEVEL_MINIMUM, NULL,
+            full
+                ? "the spool has too little room (%llu bytes, %llu inodes): taking no mail from outside (4.3.1)"
+                : "the spool has room again (%llu bytes, %llu inodes)",
+            (unsigned long long)room, (unsigned long long)vfs.f_favail);
     service->full = full;
     service->inside->state->full = full;
 }
@@ -335,8 +341,12 @@ is_through(struct service *service)
         return false;
     if (service->ending)
         return true;
-    if (!service->once || names_pending(service) || service->inside->suspects_running)
+    struct service_inside *in = service->inside;
+    if (!service->once || names_pending(service) || in->suspects_running)
         return false;
+    if (in->idle_moves == in->state->moves + 1) /* looked since the last move: what is left stays where it is */
+        return true;
+    in->idle_moves = in->state->moves + 1;
     names_scan_planned(service, true);
     return !names_pending(service);
 }
@@ -408,7 +418,8 @@ start_service(struct service *service, const struct arguments *args)
 int
 worker_main(const struct worker *worker, int argc, char **argv)
 {
-    struct service service = {.worker = worker, .spool_fd = -1, .temp_fd = -1, .max_in_hand = worker->max_in_hand};
+    struct service service = {
+        .worker = worker, .spool_fd = -1, .temp_fd = -1, .max_in_hand = worker->max_in_hand};
     struct arguments args;
     service.inside = xcalloc(1, sizeof *service.inside);
     service.inside->horizon_s = INT64_MAX;

@@ -2,11 +2,12 @@
  *
  * Commands are files renamed into control/<instance>/, so they work while the daemon is stopped and outlive it:
  *
- *     hold                 "reason=... until=<seconds, 0: no end> by=..."   this direction of the connector rests
- *     level-<category>     "<level> <until>"                                 diagnosis
- *     run                  everything deferred is due, once per change of the file's time
+ *     hold                 "reason=... until=<seconds, 0: no end> by=..."   this direction of the connector
+ * rests level-<category>     "<level> <until>"                                 diagnosis run everything
+ * deferred is due, once per change of the file's time
  *
- * The folder belongs to root (or the spool's user); a worker may read it, and ignores what it cannot understand.
+ * The folder belongs to root (or the spool's user); a worker may read it, and ignores what it cannot
+ * understand.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,16 +38,16 @@ control_open(struct service *service)
     }
     snprintf(full, sizeof full, "%s/%s", service->root->spool, path);
     if (in->notify_fd >= 0)
-        in->control_watch = inotify_add_watch(in->notify_fd, full,
-                                              IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR);
+        in->control_watch = inotify_add_watch(
+            in->notify_fd, full, IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR);
     return 0;
 }
 
 /* Reads a small control file as text; false where there is none. */
 static bool
-read_text(struct service *service, const char *name, char text[512])
+read_text(int folder_fd, const char *name, char text[512])
 {
-    int fd = openat(service->inside->control_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return false;
     ssize_t n = read(fd, text, 511);
@@ -57,26 +58,44 @@ read_text(struct service *service, const char *name, char text[512])
     return true;
 }
 
+/* "reason=... until=... by=...": false where the hold's time is over. */
+static bool
+hold_is_valid(const char *text, int64_t *until_s, char *reason, size_t size)
+{
+    struct span line = span_of(text), key;
+    struct buf value = {0};
+    *until_s = 0;
+    reason[0] = '\0';
+    while (log_next_pair(&line, &key, &value)) {
+        uint64_t until;
+        if (span_equal(key, SPAN("until")) && span_to_u64(buf_span(&value), INT64_MAX, &until))
+            *until_s = (int64_t)until;
+        if (span_equal(key, SPAN("reason")))
+            snprintf(reason, size, "%s", value.at != NULL ? value.at : "");
+    }
+    buf_clear(&value);
+    return *until_s == 0 || *until_s > time_ms() / 1000;
+}
+
+bool
+service_connector_held(struct service *service, const char *connector)
+{
+    char path[SPOOL_PATH_MAX + 100], control[SPOOL_PATH_MAX], text[512], reason[160];
+    int64_t until_s;
+    folder_path(FOLDER_CONTROL, NULL, control);
+    snprintf(path, sizeof path, "%s/%s-%s/hold", control, worker_table[WORKER_OUTBOUND].program, connector);
+    return read_text(service->spool_fd, path, text) && hold_is_valid(text, &until_s, reason, sizeof reason);
+}
+
 static void
 read_hold(struct service *service)
 {
     struct service_inside *in = service->inside;
     char text[512];
-    bool held = read_text(service, "hold", text);
-    struct span line = span_of(held ? text : ""), key;
-    struct buf value = {0};
-    in->hold_until_s = 0;
-    in->state->hold_reason[0] = '\0';
-    while (log_next_pair(&line, &key, &value)) {
-        uint64_t until;
-        if (span_equal(key, SPAN("until")) && span_to_u64(buf_span(&value), INT64_MAX, &until))
-            in->hold_until_s = (int64_t)until;
-        if (span_equal(key, SPAN("reason")))
-            snprintf(in->state->hold_reason, sizeof in->state->hold_reason, "%s", value.at != NULL ? value.at : "");
-    }
-    buf_clear(&value);
-    if (held && in->hold_until_s > 0 && in->hold_until_s <= time_ms() / 1000)
-        held = false;
+    bool held = read_text(in->control_fd, "hold", text) &&
+                hold_is_valid(text, &in->hold_until_s, in->state->hold_reason, sizeof in->state->hold_reason);
+    if (!held)
+        in->hold_until_s = 0;
     if (held != service->on_hold)
         log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, held ? "on hold: %s" : "released%s",
                 held ? in->state->hold_reason : "");
@@ -94,8 +113,9 @@ read_levels(struct service *service)
         int level = standard < 0 ? LEVEL_MEDIUM : standard;
         char word[24] = "";
         long long until = 0;
-        if (read_text(service, name, text) && sscanf(text, "%23s %lld", word, &until) >= 1 &&
-            (until == 0 || until > time_ms() / 1000) && log_level_by_word(word) >= 0)
+        if (read_text(service->inside->control_fd, name, text) &&
+            sscanf(text, "%23s %lld", word, &until) >= 1 && (until == 0 || until > time_ms() / 1000) &&
+            log_level_by_word(word) >= 0)
             level = log_level_by_word(word);
         log_set_level(category, (enum log_level)level);
     }

@@ -1,4 +1,5 @@
-/* worker_folders.c - descriptors of the folders that a worker's moves name, and of its listeners (see worker.h) */
+/* worker_folders.c - descriptors of the folders that a worker's moves name, and of its listeners (see worker.h)
+ */
 #include "common/listen.h"
 #include "common/worker_inside.h"
 
@@ -17,8 +18,8 @@ service_folder(struct service *service, enum folder folder, const char *connecto
             return in->opened[i].fd;
     int fd = folder_open(service->spool_fd, folder, connector);
     if (fd < 0)
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot open the spool folder %s of \"%s\": %s", folder_name(folder),
-                connector, strerror(-fd));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot open the spool folder %s of \"%s\": %s",
+                folder_name(folder), connector, strerror(-fd));
     if (fd < 0)
         return fd; /* moves into it fail and are repeated */
     in->opened = xrealloc(in->opened, (in->n_opened + 1) * sizeof *in->opened);

@@ -22,9 +22,9 @@ struct source {
     enum folder folder;
     const char *connector; /* "" for folders there is one of */
     int fd, watch;
-    bool rescan;           /* names may be there that are not in the ring */
-    int64_t rescan_ms;     /* monotonic: when to look again in any case; 0: not planned */
-    size_t stride;         /* of the ring's names: strangers' names are longer */
+    bool rescan;       /* names may be there that are not in the ring */
+    int64_t rescan_ms; /* monotonic: when to look again in any case; 0: not planned */
+    size_t stride;     /* of the ring's names: strangers' names are longer */
     char *ring;
     size_t ring_size, ring_first, ring_count;
 };
@@ -62,13 +62,13 @@ struct service_inside {
     struct event *notify_event, *tick_event, *term_event, *int_event, *hup_event;
     struct waiting *heap; /* earliest first */
     size_t n_heap;
-    int64_t horizon_s;    /* names due at or after this may not be in the heap; INT64_MAX: all are */
+    int64_t horizon_s; /* names due at or after this may not be in the heap; INT64_MAX: all are */
     struct job *free_jobs, *settled, **settled_end;
     struct job *jobs;
     unsigned n_jobs, in_hand;
     struct state_page *state;
-    int lane, lane_fd;    /* Temp/<instance>.<lane>, locked */
-    char lane_name[96];   /* "<instance>.<lane>" */
+    int lane, lane_fd;  /* Temp/<instance>.<lane>, locked */
+    char lane_name[96]; /* "<instance>.<lane>" */
     int control_fd, control_watch;
     struct listener *listeners;
     size_t n_listeners;
@@ -76,16 +76,17 @@ struct service_inside {
     size_t n_paths;
     const char **connectors; /* "host" and all of the configuration */
     size_t n_connectors;
-    int64_t run_ms;        /* wall clock: a run of everything deferred began; 0: none */
-    int64_t run_obeyed_ns; /* which one */
-    int64_t pause_until_ms;  /* the spool refused a move: wait */
+    int64_t run_ms;         /* wall clock: a run of everything deferred began; 0: none */
+    int64_t run_obeyed_ns;  /* which one */
+    int64_t pause_until_ms; /* the spool refused a move: wait */
     int64_t full_checked_ms;
-    int64_t hold_until_s;    /* 0: no end */
+    int64_t hold_until_s; /* 0: no end */
     int exit_status;
+    uint64_t idle_moves; /* --once: 1 + the number of moves at the last look at all folders */
     bool suspects_running;
     struct source *suspect_source;
     char suspect_name[QUEUE_NAME_MAX];
-    struct maker *stuck;     /* committed files whose last move failed: tried again by tick */
+    struct maker *stuck; /* committed files whose last move failed: tried again by tick */
 };
 
 /* worker_names.c */
@@ -123,11 +124,14 @@ int control_open(struct service *service);
 void control_read(struct service *service);
 void control_tick(struct service *service);
 
+void badmail_note(struct service *service, const char *stem, enum folder from, const char *connector,
+                  const struct why *why, int badmail_fd);
+
 /* maker.c */
 void makers_retry(struct service *service);
 
-/* sandbox.c: 0, or -errno where a sandbox that the configuration wants could not be had at all; `told` says in words how the
- * process is confined and what the kernel could not give. */
+/* sandbox.c: 0, or -errno where a sandbox that the configuration wants could not be had at all; `told` says in
+ * words how the process is confined and what the kernel could not give. */
 int sandbox_enter(struct service *service, char *told, size_t size);
 
 #endif

@@ -2,9 +2,9 @@
  *
  *     a name --claim--> a job --take()--> a judgement --act--> a move
  *
- * Acting is done in batches at the end of each turn of the loop: all log lines and tracking records of the batch
- * are written first, by one write each, then the moves are made. A kill in between leaves records of moves that were not
- * made; they are made at the next start and told of again, and readers drop the repetition.
+ * Acting is done in batches at the end of each turn of the loop: all log lines and tracking records of the
+ * batch are written first, by one write each, then the moves are made. A kill in between leaves records of
+ * moves that were not made; they are made at the next start and told of again, and readers drop the repetition.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +42,8 @@ in_hand(const struct service_inside *in, const struct source *source, const char
 {
     for (unsigned i = 0; in->in_hand > 0 && i < in->n_jobs; i++) {
         const struct job *job = &in->jobs[i];
-        if (job->fd > 0 && job->folder == source->folder && strcmp(job->name, name) == 0 &&
+        const char *job_name = job->true_name != NULL ? job->true_name : job->name;
+        if (job->fd > 0 && job->folder == source->folder && strcmp(job_name, name) == 0 &&
             strcmp(job->connector, source->connector) == 0)
             return true;
     }
@@ -77,6 +78,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->connector = source->connector;
     job->fd = fd;
     job->data = NULL;
+    job->true_name = NULL;
     job->next = NULL;
     job->told = job->closed = false;
     job->taken_ms = monotonic_ms();
@@ -86,7 +88,8 @@ new_job(struct service *service, const struct source *source, const char *name, 
     return job;
 }
 
-/* A stranger's file: opened without following links or waiting for a FIFO's other end; the worker checks the rest. */
+/* A stranger's file: opened without following links or waiting for a FIFO's other end; the worker checks the
+ * rest. */
 static int
 claim_stranger(const struct source *source, const char *name)
 {
@@ -94,8 +97,8 @@ claim_stranger(const struct source *source, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* The worker before us holds its lock for the few microseconds between its rename and its close: that is waited out here. A
- * lock held longer is an operator's; the name is found again by the next scan. */
+/* The worker before us holds its lock for the few microseconds between its rename and its close: that is waited
+ * out here. A lock held longer is an operator's; the name is found again by the next scan. */
 static int
 claim(struct source *source, const char *name)
 {
@@ -121,8 +124,14 @@ static struct judgement
 read_and_take(struct service *service, struct job *job)
 {
     struct why why;
+    if (state_is_poison(service, job) && service->worker->raw) {
+        if (service->worker->refused != NULL)
+            service->worker->refused(service, job->true_name, ENOTRECOVERABLE);
+        return (struct judgement){.verdict = VERDICT_NONE};
+    }
     if (state_is_poison(service, job))
-        return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %d times", service->instance, STATE_CRASHES_MAX);
+        return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %d times", service->instance,
+                     STATE_CRASHES_MAX);
     if (service->worker->raw)
         return service->worker->take(service, job);
     int r = queue_file_read(job->fd, job->arena, &job->file, &why);
@@ -164,8 +173,10 @@ take_name(struct service *service, struct source *source, const char *name)
     }
     struct job *job = new_job(service, source, name, fd);
     job->parts = parts;
-    if (raw)
+    if (raw) {
         job->data = arena_copy(job->arena, span_of(name));
+        job->true_name = job->data;
+    }
     struct judgement judgement = read_and_take(service, job);
     if (!judgement.later)
         job_settle(job, judgement);
@@ -188,7 +199,8 @@ jobs_take(struct service *service)
     struct service_inside *in = service->inside;
     struct source *source;
     char name[256];
-    if (service->ending || service->on_hold || service->resting || monotonic_ms() < in->pause_until_ms || take_suspect(service))
+    if (service->ending || service->on_hold || service->resting || monotonic_ms() < in->pause_until_ms ||
+        take_suspect(service))
         return;
     names_make_due(service, time_ms() / 1000, BATCH);
     for (unsigned i = 0; i < BATCH && in->in_hand < in->n_jobs && names_next(service, &source, name); i++)
@@ -224,7 +236,8 @@ service_log_move(struct service *service, const char *id, enum folder from, cons
         log_add_text(&line, "connector", connector);
     log_add_text(&line, "verdict", verdict_word(verdict));
     log_add_text(&line, "to", folder_name(to));
-    if (to_connector != NULL && *to_connector != '\0' && (connector == NULL || strcmp(connector, to_connector) != 0))
+    if (to_connector != NULL && *to_connector != '\0' &&
+        (connector == NULL || strcmp(connector, to_connector) != 0))
         log_add_text(&line, "for", to_connector);
     if (why != NULL && why->status[0] != '\0')
         log_add_text(&line, "status", why->status);
@@ -240,7 +253,8 @@ count_stage(const struct job *job)
         counter_add_stage(time_ms() - job->file.envelope.arrival_ms);
 }
 
-/* Badmail settles every recipient that was not settled before; a message without any (unreadable) is one line. */
+/* Badmail settles every recipient that was not settled before; a message without any (unreadable) is one line.
+ */
 static void
 track_badmail(const struct job *job)
 {
@@ -265,11 +279,11 @@ track_badmail(const struct job *job)
 
 /* What kind of error it is, without what differs from message to message: groups Badmail for an operator. */
 static void
-error_signature(const struct job *job, const char *program, struct buf *out)
+error_signature(const char *program, enum folder from, const struct why *why, struct buf *out)
 {
-    buf_printf(out, "%s/%s/%s/", program, folder_name(job->folder), job->judgement.why.status);
+    buf_printf(out, "%s/%s/%s/", program, folder_name(from), why->status);
     bool last_digit = false;
-    for (const char *p = job->judgement.why.text; *p != '\0' && out->len < 200; p++) {
+    for (const char *p = why->text; *p != '\0' && out->len < 200; p++) {
         bool digit = *p >= '0' && *p <= '9';
         if (!digit)
             buf_add_byte(out, *p == ' ' ? '-' : *p);
@@ -279,25 +293,27 @@ error_signature(const struct job *job, const char *program, struct buf *out)
     }
 }
 
-/* <stem>.why beside the message: stage, reason, signature, where it came from. Written before the message moves. */
-static void
-write_why(struct service *service, const struct job *job, int badmail_fd)
+/* <stem>.why beside the message: stage, reason, signature, where it came from. Written before the message
+ * moves. */
+void
+badmail_note(struct service *service, const char *stem, enum folder from, const char *connector,
+             const struct why *why, int badmail_fd)
 {
     struct buf text = {0}, signature = {0};
     char name[QUEUE_NAME_MAX + 8];
     const char *program = worker_table[service->worker->id].program;
-    error_signature(job, program, &signature);
+    error_signature(program, from, why, &signature);
     log_print_pair(&text, "stage", span_of(program));
-    log_print_pair(&text, "from", span_of(folder_name(job->folder)));
-    log_print_pair(&text, "connector", span_of(job->connector));
-    log_print_pair(&text, "status", span_of(job->judgement.why.status));
-    log_print_pair(&text, "reason", span_of(job->judgement.why.text));
+    log_print_pair(&text, "from", span_of(folder_name(from)));
+    log_print_pair(&text, "connector", span_of(connector));
+    log_print_pair(&text, "status", span_of(why->status));
+    log_print_pair(&text, "reason", span_of(why->text));
     log_print_pair(&text, "signature", buf_span(&signature));
     buf_printf(&text, " time=%lld version=%s\n", (long long)(time_ms() / 1000), PACKAGE_VERSION);
-    snprintf(name, sizeof name, "%s.why", job->parts.stem);
+    snprintf(name, sizeof name, "%s.why", stem);
     int fd = openat(badmail_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0660);
     if (fd < 0 || write(fd, text.at, text.len) < 0)
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem, "cannot write %s into Badmail: %s", name, strerror(errno));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "cannot write %s into Badmail: %s", name, strerror(errno));
     if (fd >= 0)
         close(fd);
     buf_clear(&text);
@@ -330,14 +346,16 @@ tell(struct service *service, struct job *job)
     }
 }
 
-/* A move that the spool refused: the message stays where it is and is found again; the worker rests a moment. */
+/* A move that the spool refused: the message stays where it is and is found again; the worker rests a moment.
+ */
 static void
 move_failed(struct service *service, const struct job *job, const struct move_row *move, int error)
 {
     if (error == -ENOENT)
         return; /* an operator took it away meanwhile */
-    log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem, "cannot move it from %s to %s: %s; it stays in %s and is taken again",
-            folder_name(job->folder), folder_name(move->to), strerror(-error), folder_name(job->folder));
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,
+            "cannot move it from %s to %s: %s; it stays in %s and is taken again", folder_name(job->folder),
+            folder_name(move->to), strerror(-error), folder_name(job->folder));
     state_error(service, strerror(-error));
     service->inside->pause_until_ms = monotonic_ms() + PAUSE_MS;
     struct source *source = names_source(service, job->folder, job->connector);
@@ -345,7 +363,8 @@ move_failed(struct service *service, const struct job *job, const struct move_ro
         source->rescan_ms = monotonic_ms() + PAUSE_MS;
 }
 
-/* The converter's item beside a message in ReadyOut goes when the message has gone; one that is left over is disposable. */
+/* The converter's item beside a message in ReadyOut goes when the message has gone; one that is left over is
+ * disposable. */
 static void
 remove_item(struct service *service, const struct job *job)
 {
@@ -375,7 +394,8 @@ on_commit(struct commit *commit)
 
 /* The journal was appended to: it must be on disk before the name moves. */
 static void
-move_synced(struct service *service, struct job *job, const struct move_row *move, int from, int to, const char *name)
+move_synced(struct service *service, struct job *job, const struct move_row *move, int from, int to,
+            const char *name)
 {
     struct commit *commit = xcalloc(1, sizeof *commit);
     commit_init(commit, on_commit, job);
@@ -395,7 +415,8 @@ move_synced(struct service *service, struct job *job, const struct move_row *mov
 static void
 act(struct service *service, struct job *job)
 {
-    if (job->judgement.verdict == VERDICT_NONE || service->worker->raw) { /* left where it is, or its maker moves it */
+    if (job->judgement.verdict == VERDICT_NONE ||
+        service->worker->raw) { /* left where it is, or its maker moves it */
         state_suspect_passed(service, job);
         free_job(service, job);
         return;
@@ -414,7 +435,7 @@ act(struct service *service, struct job *job)
     else
         snprintf(name, sizeof name, "%s", job->parts.stem);
     if (move->verdict == VERDICT_BAD)
-        write_why(service, job, to);
+        badmail_note(service, job->parts.stem, job->folder, job->connector, &job->judgement.why, to);
     if (job->judgement.sync)
         move_synced(service, job, move, from, to, name);
     else if (from == to && strcmp(name, job->name) == 0)
@@ -423,8 +444,8 @@ act(struct service *service, struct job *job)
         job_moved(service, job, move, spool_move(from, job->name, to, name));
 }
 
-/* Where the tracking log cannot be written (disk full), nothing moves: the batch waits, told of but not acted on, and the
- * records stay in memory for the next try. */
+/* Where the tracking log cannot be written (disk full), nothing moves: the batch waits, told of but not acted
+ * on, and the records stay in memory for the next try. */
 void
 jobs_act(struct service *service)
 {

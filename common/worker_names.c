@@ -1,12 +1,13 @@
 /* worker_names.c - which messages there are: folders, inotify, scans, names that wait for their time
  *
- * A ring of names per folder, filled by inotify and by scans. A ring has a limit: where a folder holds more, the rest is
- * found by the next scan, when the ring is empty. So memory does not grow with a queue, and an event that was lost
- * (overflow, no inotify instance left) costs at most the time until the next planned scan.
+ * A ring of names per folder, filled by inotify and by scans. A ring has a limit: where a folder holds more,
+ * the rest is found by the next scan, when the ring is empty. So memory does not grow with a queue, and an
+ * event that was lost (overflow, no inotify instance left) costs at most the time until the next planned scan.
  *
- * In Deferred the next attempt's time is part of the name. Names that are not yet due wait in a heap with a limit; when
- * it is full, only the earliest are kept, and `horizon_s` says up to which time the heap is complete. When that time
- * comes near, the folder is scanned again. A million deferred messages cost an index of 20,000 names.
+ * In Deferred the next attempt's time is part of the name. Names that are not yet due wait in a heap with a
+ * limit; when it is full, only the earliest are kept, and `horizon_s` says up to which time the heap is
+ * complete. When that time comes near, the folder is scanned again. A million deferred messages cost an index
+ * of 20,000 names.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -20,13 +21,7 @@
 
 #include "common/worker_inside.h"
 
-enum {
-    RING_FIRST = 64,
-    RING_MAX = 8192,
-    STRANGER_NAME_MAX = 256,
-    HEAP_MAX = 20000,
-    SCAN_EVERY_MS = 30000
-};
+enum { RING_FIRST = 64, RING_MAX = 8192, STRANGER_NAME_MAX = 256, HEAP_MAX = 20000, SCAN_EVERY_MS = 30000 };
 
 /* ---- ring ---- */
 
@@ -148,7 +143,8 @@ heap_take(struct service_inside *in)
     return first;
 }
 
-/* The heap knows no more about the time from the horizon on: look again when that comes near, or all it knew is done. */
+/* The heap knows no more about the time from the horizon on: look again when that comes near, or all it knew is
+ * done. */
 static void
 heap_refill(struct service *service, int64_t now_s)
 {
@@ -189,8 +185,8 @@ struct linux_dirent {
     char name[];
 };
 
-/* During a run of everything deferred: was this name there before the run began? A rename sets a file's ctime, so what was
- * tried and deferred again since is left alone. */
+/* During a run of everything deferred: was this name there before the run began? A rename sets a file's ctime,
+ * so what was tried and deferred again since is left alone. */
 static bool
 run_wants(const struct service *service, const struct source *source, const char *name)
 {
@@ -375,7 +371,8 @@ on_event(struct service *service, const struct inotify_event *event)
         return;
     if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) {
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
-                "the spool folder %s%s%s is gone or was replaced: ending, so that the tree is checked at the next start",
+                "the spool folder %s%s%s is gone or was replaced: ending, so that the tree is checked at the "
+                "next start",
                 folder_name(source->folder), *source->connector ? " of " : "", source->connector);
         in->exit_status = 71;
         return;
@@ -421,8 +418,9 @@ add_source(struct service *service, enum folder folder, const char *connector)
     folder_path(folder, connector, path);
     int fd = folder_open(service->spool_fd, folder, connector);
     if (fd < 0) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot open the spool folder %s: %s; `viaduct spool check --repair` makes it",
-                path, strerror(-fd));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "cannot open the spool folder %s: %s; `viaduct spool check --repair` makes it", path,
+                strerror(-fd));
         return fd;
     }
     bool drop = folder_table[folder].kind == KIND_DROP;
@@ -431,7 +429,8 @@ add_source(struct service *service, enum folder folder, const char *connector)
                             .fd = fd,
                             .rescan = true,
                             .stride = drop ? STRANGER_NAME_MAX : QUEUE_NAME_MAX};
-    source.watch = watch(service, path, IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | (drop ? IN_CLOSE_WRITE : 0));
+    source.watch =
+        watch(service, path, IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | (drop ? IN_CLOSE_WRITE : 0));
     in->sources = xrealloc(in->sources, (in->n_sources + 1) * sizeof *in->sources);
     in->sources[in->n_sources++] = source;
     return 0;

@@ -1,19 +1,21 @@
 /* worker_recover.c - the sweep of Temp at start: what an end in the middle of something left behind
  *
- * | found in Temp                      | condition                                  | what start does                |
- * | ---------------------------------- | ------------------------------------------ | ------------------------------ |
- * | torn file (header line, envelope   |                                            | removed: it was never accepted |
- * | or body not whole)                 |                                            |                                |
- * | message <id>                       | replaces nothing                           | moved on: it may have been     |
- * |                                    |                                            | acknowledged                   |
- * | message <id>                       | replaces a file                            | that is removed, then moved on |
- * | part <id>.<n>                      | parent there, *committed*                  | moved to its connector         |
- * | part <id>.<n>                      | parent there, not committed                | removed: the split is made anew|
- * | part <id>.<n>                      | parent gone                                | moved to its connector         |
- * | request <id>.r<n>                  | parent there, *reported* n                 | moved to Bounce                |
- * | request <id>.r<n>                  | parent there, not reported                 | removed: it is made anew       |
- * | request <id>.r<n>                  | parent gone                                | moved to Bounce                |
- * | anything else                      |                                            | left, and named in the log     |
+ * | found in Temp                      | condition                                  | what start does | |
+ * ---------------------------------- | ------------------------------------------ |
+ * ------------------------------ | | torn file (header line, envelope   | | removed: it was never accepted | |
+ * or body not whole)                 |                                            | | | message <id> | replaces
+ * nothing                           | moved on: it may have been     | |                                    |
+ * | acknowledged                   | | message <id>                       | replaces a file | that is removed,
+ * then moved on | | part <id>.<n>                      | parent there, *committed*                  | moved to
+ * its connector         | | part <id>.<n>                      | parent there, not committed                |
+ * removed: the split is made anew| | part <id>.<n>                      | parent gone | moved to its connector
+ * | | request <id>.r<n>                  | parent there, *reported* n                 | moved to Bounce | |
+ * request <id>.r<n>                  | parent there, not reported                 | removed: it is made anew |
+ * | request <id>.r<n>                  | parent gone                                | moved to Bounce | |
+ * <id>.item                          |                                            | removed: a converter's item
+ * is | |                                    |                                            | made again | |
+ * anything else                      |                                            | left, and named in the log
+ * |
  *
  * A worker sweeps the lanes of its own name that nobody holds, and no others: a folder of Temp has one owner.
  */
@@ -96,7 +98,8 @@ fate_by_parent(struct service *service, const struct queue_name *parts, struct a
     return parent.envelope.committed > 0 ? FATE_MOVE : FATE_REMOVE;
 }
 
-/* `replaces` is "<inode> <folder>/<name>": removed where it is still that file, in a folder the worker takes from. */
+/* `replaces` is "<inode> <folder>/<name>": removed where it is still that file, in a folder the worker takes
+ * from. */
 static void
 remove_replaced(struct service *service, const char *stem, struct span replaces)
 {
@@ -134,21 +137,24 @@ move_of(struct service *service, const struct queue_name *parts, const struct qu
         const struct move_row *move = &move_table[i];
         if (move->worker != service->worker->id || move->how != HOW_REWRITE)
             continue;
-        if (request ? move->to == FOLDER_BOUNCE : part ? move->verdict == VERDICT_SPLIT : move->to != FOLDER_BOUNCE &&
-                                                                                            move->verdict != VERDICT_SPLIT)
+        if (request ? move->to == FOLDER_BOUNCE
+            : part  ? move->verdict == VERDICT_SPLIT
+                    : move->to != FOLDER_BOUNCE && move->verdict != VERDICT_SPLIT)
             found = move;
     }
     return found;
 }
 
 static void
-move_on(struct service *service, int temp, const char *name, const struct queue_name *parts, struct queue_file *file)
+move_on(struct service *service, int temp, const char *name, const struct queue_name *parts,
+        struct queue_file *file)
 {
     const struct envelope *envelope = &file->envelope;
     const struct move_row *move = move_of(service, parts, file);
     const char *connector = service->connector_name;
     if (move == NULL) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "recovery: a complete file in Temp that this worker never makes: left there");
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, name,
+                "recovery: a complete file in Temp that this worker never makes: left there");
         return;
     }
     if (envelope->replaces.len > 0)
@@ -159,14 +165,17 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
             connector = service->inside->connectors[i];
     if (folder_table[move->to].per != PER_ONE && *connector == '\0')
         connector = "host";
-    if (span_equal(envelope->class, SPAN("ITEM")) && flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH) != NULL)
+    if (span_equal(envelope->class, SPAN("ITEM")) &&
+        flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH) != NULL)
         move = flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH);
     int to = service_folder(service, move->to, folder_table[move->to].per == PER_ONE ? NULL : connector);
     int r = to < 0 ? to : spool_move(temp, name, to, name);
     if (r == -EEXIST) /* moved before a power cut that undid the removal from Temp */
         r = spool_remove(temp, name);
-    log_say(LOG_GENERAL, LEVEL_MEDIUM, name, r < 0 ? "recovery: complete in Temp, cannot be moved to %s: %s" :
-            "recovery: complete in Temp, moved on to %s%s", folder_name(move->to), r < 0 ? strerror(-r) : "");
+    log_say(LOG_GENERAL, LEVEL_MEDIUM, name,
+            r < 0 ? "recovery: complete in Temp, cannot be moved to %s: %s"
+                  : "recovery: complete in Temp, moved on to %s%s",
+            folder_name(move->to), r < 0 ? strerror(-r) : "");
 }
 
 static void
@@ -175,6 +184,11 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     struct queue_name parts;
     struct queue_file file;
     struct why why;
+    const char *suffix = strrchr(name, '.');
+    if (suffix != NULL && strcmp(suffix, ".item") == 0) {
+        spool_remove(temp, name);
+        return;
+    }
     if (!queue_name_parse(name, &parts) || parts.has_time) {
         log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "recovery: \"%s\" in Temp is none of ours: left there", name);
         return;
@@ -185,12 +199,14 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     arena_reset(arena);
     enum fate fate = is_whole(&file, fd, arena, &why) ? FATE_MOVE : FATE_REMOVE;
     if (fate == FATE_REMOVE)
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: torn in Temp, never accepted, removed (%s)", why.text);
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: torn in Temp, never accepted, removed (%s)",
+                why.text);
     else if (parts.is_request || parts.is_part)
         fate = fate_by_parent(service, &parts, arena);
     if (fate == FATE_MOVE && fsync(fd) < 0)
         fate = FATE_LEAVE; /* whether it is on disk is not known: a person must look */
-    bool done = fate == FATE_MOVE && service->worker->recover != NULL && service->worker->recover(service, name, &file);
+    bool done =
+        fate == FATE_MOVE && service->worker->recover != NULL && service->worker->recover(service, name, &file);
     if (fate == FATE_MOVE && !done)
         move_on(service, temp, name, &parts, &file);
     if (fate == FATE_REMOVE)

@@ -72,8 +72,9 @@ state_open(struct service *service)
     if (page->pid != 0) {
         collect_suspects(page);
         counter_add(COUNTER_CRASHES, 1);
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "the one before (pid %d) did not end in order; %u message%s had been in hand",
-                page->pid, page->n_suspects, page->n_suspects == 1 ? "" : "s");
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL,
+                "the one before (pid %d) did not end in order; %u message%s had been in hand", page->pid,
+                page->n_suspects, page->n_suspects == 1 ? "" : "s");
     }
     memcpy(page->magic, state_page_magic, sizeof state_page_magic);
     page->pid = (int32_t)getpid();
@@ -156,6 +157,12 @@ state_error(struct service *service, const char *text)
     struct state_page *page = service->inside->state;
     snprintf(page->last_error, sizeof page->last_error, "%s", text);
     page->last_error_ms = time_ms();
+}
+
+void
+service_error(struct service *service, const char *text)
+{
+    state_error(service, text);
 }
 
 void

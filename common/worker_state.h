@@ -1,12 +1,14 @@
 /* worker_state.h - a worker's state file: what it does, what it has in hand, how it fared
  *
- * state/<instance>.<lane> is a shared mapping: writing to it costs no system call and outlives a crash of its writer. An
- * instance has two lanes, so that while a reload is under way the old process and the new one do not share a page; a
- * lane belongs to whoever holds the lock (flock) on Temp/<instance>.<lane>. Readers (`viaduct status`, the successor)
- * map or read it; a page may change while it is read, so texts are cut at their arrays' ends by the reader.
+ * state/<instance>.<lane> is a shared mapping: writing to it costs no system call and outlives a crash of its
+ * writer. An instance has two lanes, so that while a reload is under way the old process and the new one do not
+ * share a page; a lane belongs to whoever holds the lock (flock) on Temp/<instance>.<lane>. Readers (`viaduct
+ * status`, the successor) map or read it; a page may change while it is read, so texts are cut at their arrays'
+ * ends by the reader.
  *
- * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before anything else.
- * A crash with one message in hand counts against it; the third such crash and it goes to Badmail.
+ * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before
+ * anything else. A crash with one message in hand counts against it; the third such crash and it goes to
+ * Badmail.
  */
 #ifndef VIADUCT_WORKER_STATE_H
 #define VIADUCT_WORKER_STATE_H
@@ -34,7 +36,7 @@ struct state_page {
     char trouble[256];    /* which: "cannot connect to smtp://...: refused" */
     char last_error[256]; /* the last error of any kind */
     int64_t last_error_ms;
-    char sandbox[160];    /* how it is confined, and what the kernel could not give */
+    char sandbox[160]; /* how it is confined, and what the kernel could not give */
     uint32_t on_hold, full, ending, in_hand, waiting;
     char hold_reason[160];
     struct state_message slots[STATE_SLOTS];

@@ -50,7 +50,8 @@ write_all(int fd, struct span bytes)
 }
 
 _Noreturn static void
-child(const struct conf_convert *limits, enum viaduct_converted (*work)(void *, struct conversion *), void *arg, int fd)
+child(const struct conf_convert *limits, enum viaduct_converted (*work)(void *, struct conversion *), void *arg,
+      int fd)
 {
     struct conversion conversion = {.answer = VIADUCT_CONVERT_BAD};
     char answer;
@@ -101,9 +102,11 @@ describe_end(int status, const struct conf_convert *limits, struct why *why)
 {
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (number == SIGALRM || number == SIGXCPU)
-        why_set(why, "5.6.0", "the conversion took longer than %lld seconds (convert.time)", (long long)limits->time_s);
+        why_set(why, "5.6.0", "the conversion took longer than %lld seconds (convert.time)",
+                (long long)limits->time_s);
     else if (number == SIGABRT || number == SIGKILL)
-        why_set(why, "5.6.0", "the conversion needed more memory than allowed (convert.memory), or found a fault of its own");
+        why_set(why, "5.6.0",
+                "the conversion needed more memory than allowed (convert.memory), or found a fault of its own");
     else if (number != 0)
         why_set(why, "5.6.0", "the conversion crashed (signal %d)", number);
     else
@@ -111,8 +114,9 @@ describe_end(int status, const struct conf_convert *limits, struct why *why)
 }
 
 void
-converter_run(const struct conf_convert *limits, enum viaduct_converted (*work)(void *arg, struct conversion *conversion),
-              void *arg, struct conversion *conversion)
+converter_run(const struct conf_convert *limits,
+              enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
+              struct conversion *conversion)
 {
     struct buf answer = {0};
     int ends[2], status = 0;

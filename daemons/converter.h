@@ -1,8 +1,8 @@
 /* converter.h - running a module's conversion in a child that can do nothing else
  *
- * The parent parses nothing. For each message it forks a child with limits on time (wall clock and CPU) and memory; the
- * child calls the module's callbacks over streams and writes its result into a file in Temp. A child that crashes, hangs or
- * takes too much is a refusal for its message, never a crash of the worker.
+ * The parent parses nothing. For each message it forks a child with limits on time (wall clock and CPU) and
+ * memory; the child calls the module's callbacks over streams and writes its result into a file in Temp. A
+ * child that crashes, hangs or takes too much is a refusal for its message, never a crash of the worker.
  */
 #ifndef VIADUCT_CONVERTER_H
 #define VIADUCT_CONVERTER_H
@@ -11,13 +11,15 @@
 
 struct conversion {
     enum viaduct_converted answer;
-    bool crashed;   /* the child did not answer: `why` says how it ended */
+    bool crashed; /* the child did not answer: `why` says how it ended */
     struct why why;
     struct buf report; /* what was lost or changed, lines */
 };
 
-/* Runs `work` in a child with the connector's limits, and takes its answer: what work() returns, the reason and report it filled in. */
-void converter_run(const struct conf_convert *limits, enum viaduct_converted (*work)(void *arg, struct conversion *conversion),
-                   void *arg, struct conversion *conversion);
+/* Runs `work` in a child with the connector's limits, and takes its answer: what work() returns, the reason and
+ * report it filled in. */
+void converter_run(const struct conf_convert *limits,
+                   enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
+                   struct conversion *conversion);
 
 #endif

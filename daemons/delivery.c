@@ -1,8 +1,8 @@
 /* delivery.c - one message in the hands of an outbound module (see delivery.h)
  *
- * The body is read by bounded pread and its checksum counted along; where header addresses are translated, the translated
- * header stands in for the original's bytes, which are counted too. A body that turns out damaged is never ended:
- * the module breaks the transfer off, and the message goes to Badmail.
+ * The body is read by bounded pread and its checksum counted along; where header addresses are translated, the
+ * translated header stands in for the original's bytes, which are counted too. A body that turns out damaged is
+ * never ended: the module breaks the transfer off, and the message goes to Badmail.
  */
 #include "daemons/delivery.h"
 
@@ -24,12 +24,14 @@ mapping_of(const struct viaduct_gateway *gateway)
 
 /* Returns 0, -EAGAIN (the book), or -ENOENT with the recipient's result set. */
 static int
-translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, size_t i, const struct recipient *recipient)
+translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, size_t i,
+                    const struct recipient *recipient)
 {
     struct translation *translation = &delivery->translations[i];
     struct why why;
-    int r = translate_out(gateway->translator, &recipient->address, recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE,
-                          delivery->job->arena, translation, &why);
+    int r = translate_out(gateway->translator, &recipient->address,
+                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, delivery->job->arena, translation,
+                          &why);
     if (r == -ENOENT && !recipient->listed) {
         delivery->results[i] = (struct result){.outcome = VIADUCT_REFUSED, .given = true, .why = why};
         return r;
@@ -38,7 +40,8 @@ translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, 
 }
 
 static void
-fill_recipient(struct viaduct_recipient_out *out, const struct recipient *recipient, const struct translation *translation)
+fill_recipient(struct viaduct_recipient_out *out, const struct recipient *recipient,
+               const struct translation *translation)
 {
     out->address = text_from(translation->address.value);
     out->original = text_from(recipient->address.value);
@@ -65,8 +68,8 @@ delivery_new(struct job *job)
     return delivery;
 }
 
-/* The recipients still to be delivered, and those only listed, as the module shall see them. Those that cannot be mapped get
- * their result here; they come last in the arrays, behind what the module sees. */
+/* The recipients still to be delivered, and those only listed, as the module shall see them. Those that cannot
+ * be mapped get their result here; they come last in the arrays, behind what the module sees. */
 static int
 fill_recipients(struct viaduct_gateway *gateway, struct delivery *delivery, size_t *n_failed)
 {
@@ -102,7 +105,8 @@ fill_originator(struct viaduct_gateway *gateway, struct delivery *delivery, stru
 {
     struct translation translation;
     struct job *job = delivery->job;
-    int r = translate_out(gateway->translator, &job->file.envelope.originator, ROLE_ORIGINATOR, job->arena, &translation, why);
+    int r = translate_out(gateway->translator, &job->file.envelope.originator, ROLE_ORIGINATOR, job->arena,
+                          &translation, why);
     if (r == 0)
         delivery->out.originator = text_from(translation.address.value);
     return r;
@@ -133,8 +137,9 @@ translate_headers(struct viaduct_gateway *gateway, struct delivery *delivery, st
     queue_body_start(&body, &job->file);
     while (got < len && (n = queue_body_read(&body, header + got, len - got, why)) > 0)
         got += (size_t)n;
-    int changed = got == len ? translate_header(gateway->translator, true, (struct span){header, len}, &delivery->header)
-                             : -EBADMSG;
+    int changed =
+        got == len ? translate_header(gateway->translator, true, (struct span){header, len}, &delivery->header)
+                   : -EBADMSG;
     free(header);
     if (changed <= 0) {
         buf_clear(&delivery->header);
@@ -161,7 +166,8 @@ open_item(struct viaduct_gateway *gateway, struct delivery *delivery)
         return -errno;
     int r = queue_file_read(fd, job->arena, &delivery->item, &why);
     if (r < 0) {
-        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "the converted item is damaged (%s): converting again", why.text);
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem,
+                "the converted item is damaged (%s): converting again", why.text);
         close(fd);
         delivery->item.fd = 0;
     }
@@ -192,8 +198,8 @@ fill_message(struct delivery *delivery)
 static struct judgement
 wait_for_book(struct job *job)
 {
-    const struct conf_retry *retry = job->service->connector != NULL ? &job->service->connector->retry
-                                                                    : &job->service->root->host.retry;
+    const struct conf_retry *retry =
+        job->service->connector != NULL ? &job->service->connector->retry : &job->service->root->host.retry;
     struct judgement judgement = judge(VERDICT_DEFER, "4.3.0", "the address book cannot be read now");
     judgement.next_s = time_ms() / 1000 + retry->first_s;
     return judgement;
@@ -294,7 +300,8 @@ serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct 
     job_settle(delivery->job, judgement);
 }
 
-/* Only a system with a converter asks for conversion, and only once: what was converted and still does not do is refused. */
+/* Only a system with a converter asks for conversion, and only once: what was converted and still does not do
+ * is refused. */
 static void
 serve_delivery_convert(struct viaduct_delivery *out, const char *need)
 {

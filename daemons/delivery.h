@@ -15,12 +15,12 @@ struct result {
 struct delivery {
     struct viaduct_delivery out; /* first: modules see only this */
     struct job *job;
-    uint32_t *indexes;           /* of the envelope's recipients, for each of out.recipients */
+    uint32_t *indexes; /* of the envelope's recipients, for each of out.recipients */
     struct result *results;
     struct translation *translations;
-    struct buf header;           /* the header as translated, where it differs; freed at the end */
-    uint64_t header_bytes;       /* of the original that `header` stands for */
-    struct queue_file item;      /* the converter's, for what comes from ReadyOut; fd 0: none */
+    struct buf header;      /* the header as translated, where it differs; freed at the end */
+    uint64_t header_bytes;  /* of the original that `header` stands for */
+    struct queue_file item; /* the converter's, for what comes from ReadyOut; fd 0: none */
     struct queue_body body;
     bool damaged;
     struct why damage;
@@ -32,8 +32,8 @@ struct judgement delivery_start(struct viaduct_gateway *gateway, struct job *job
 /* Fills in the services of deliveries. */
 void delivery_services(struct viaduct_services *services);
 
-/* What becomes of a message after an attempt (settle.c): marks, report requests, the next attempt. `unreachable`: no next hop
- * took the connection. `reason`: why those without a result are not settled. */
+/* What becomes of a message after an attempt (settle.c): marks, report requests, the next attempt.
+ * `unreachable`: no next hop took the connection. `reason`: why those without a result are not settled. */
 struct judgement settle(struct delivery *delivery, bool unreachable, const struct why *reason);
 
 /* Seconds to wait after the given number of attempts. */

@@ -2,9 +2,10 @@
  *
  *     book.source (CSV) --> Temp/<own>/book.<n> --rename--> book/<n>
  *
- * The sources are looked at every book.check; when one has changed (time, size, inode), a new generation is built of all.
- * A source with errors publishes nothing: the book that is there stays, the errors are told, and `status` shows them. The
- * part that reads directories (LDAP) takes its place here later: what it publishes is the same book.
+ * The sources are looked at every book.check; when one has changed (time, size, inode), a new generation is
+ * built of all. A source with errors publishes nothing: the book that is there stays, the errors are told, and
+ * `status` shows them. The part that reads directories (LDAP) takes its place here later: what it publishes is
+ * the same book.
  *
  * Hostile here: the files' contents; memory does not grow with them.
  */

@@ -1,8 +1,8 @@
 /* gateway.h - what the inbound and outbound gateway share: the process that a system's module runs in
  *
  * A gateway translates between the module, which speaks the system's language and knows only the kit
- * (systems/viaduct/system.h), and the road: envelopes, folders, the book. The services that a module may call are split
- * over gateway.c (both directions), inbound-gateway.c (intake) and outbound-gateway.c (deliveries).
+ * (systems/viaduct/system.h), and the road: envelopes, folders, the book. The services that a module may call
+ * are split over gateway.c (both directions), inbound-gateway.c (intake) and outbound-gateway.c (deliveries).
  */
 #ifndef VIADUCT_GATEWAY_H
 #define VIADUCT_GATEWAY_H
@@ -19,7 +19,7 @@ struct viaduct_gateway {
     bool book_told;
     struct translator *translator; /* of the gateway's own connector */
     struct viaduct_services services;
-    void *inside;                  /* the direction's own */
+    void *inside; /* the direction's own */
 };
 
 static inline struct span
@@ -37,14 +37,15 @@ text_from(struct span span)
 void reason_set(struct viaduct_reason *reason, const struct why *why);
 void why_from(struct why *why, const struct viaduct_reason *reason);
 
-/* Makes the gateway for a service: finds the module, opens the book, fills in the services of both directions. -errno after
- * it said why. */
+/* Makes the gateway for a service: finds the module, opens the book, fills in the services of both directions.
+ * -errno after it said why. */
 int gateway_open(struct service *service, bool inbound);
 
 /* Looks for a newer book; called by ticks. */
 void gateway_refresh_book(struct viaduct_gateway *gateway);
 
-/* Lets the sandbox leave the system's folders to a carrier: peer.root, pickup, drop, maildir paths, files for name look-ups. */
+/* Lets the sandbox leave the system's folders to a carrier: peer.root, pickup, drop, maildir paths, files for
+ * name look-ups. */
 void gateway_allow_paths(struct viaduct_gateway *gateway);
 
 #endif

@@ -1,10 +1,12 @@
 /* inbound-converter.c - brings fetched items into host form
  *
- *     ReadyIn --accept--> MTS-IN (a new message, the item removed)     --fetch--> DirIn (an answer of the directory)
+ *     ReadyIn --accept--> MTS-IN (a new message, the item removed)     --fetch--> DirIn (an answer of the
+ * directory)
  *             --bad--> Badmail
  *
- * The child that parses an item also writes the message, with the same intake as any gateway (intake.c): copy made durable,
- * item removed, copy moved out of Temp. So a crash anywhere leaves the item or the message, and recovery tells which.
+ * The child that parses an item also writes the message, with the same intake as any gateway (intake.c): copy
+ * made durable, item removed, copy moved out of Temp. So a crash anywhere leaves the item or the message, and
+ * recovery tells which.
  *
  * Hostile here: everything in an item. It is parsed in a child only (converter.c).
  */
@@ -29,7 +31,8 @@ struct work {
 static const struct conf_convert *
 limits_of(const struct service *service)
 {
-    static struct conf_convert host = {.time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
+    static struct conf_convert host = {
+        .time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
     return service->connector != NULL ? &service->connector->convert : &host;
 }
 
@@ -47,7 +50,8 @@ read_item(void *arg, uint64_t offset, void *bytes, size_t size)
 }
 
 static int
-take_envelope(void *arg, const struct viaduct_envelope_in *envelope, const struct viaduct_recipient_in *recipients, size_t n)
+take_envelope(void *arg, const struct viaduct_envelope_in *envelope,
+              const struct viaduct_recipient_in *recipients, size_t n)
 {
     struct work *work = arg;
     work->intake = work->gateway->services.intake_new(work->gateway, envelope, recipients, n, &work->reason);
@@ -78,8 +82,8 @@ translate(void *arg, struct viaduct_text text, bool outwards, struct viaduct_tex
     struct why why;
     if (display != NULL)
         *display = (struct viaduct_text){"", 0};
-    if (outwards ||
-        translate_in(work->gateway->translator, &address, ROLE_LISTED, work->job->arena, &translation, &why) < 0)
+    if (outwards || translate_in(work->gateway->translator, &address, ROLE_LISTED, work->job->arena,
+                                 &translation, &why) < 0)
         return text;
     if (display != NULL)
         *display = text_from(translation.display);
@@ -109,8 +113,11 @@ convert(void *arg, struct conversion *conversion)
                                     .arg = work,
                                     .bytes = work->job->file.body_bytes,
                                     .translate = translate};
-    struct viaduct_convert_out out = {
-        .size = sizeof out, .write = write_message, .envelope = take_envelope, .report = add_report, .arg = work};
+    struct viaduct_convert_out out = {.size = sizeof out,
+                                      .write = write_message,
+                                      .envelope = take_envelope,
+                                      .report = add_report,
+                                      .arg = work};
     enum viaduct_converted answer = work->gateway->system->convert->from_foreign(&in, &out, &work->reason);
     if (answer == VIADUCT_CONVERTED && work->intake == NULL)
         answer = VIADUCT_CONVERT_BAD; /* it took no envelope, or the envelope was refused: `reason` says why */
@@ -141,8 +148,8 @@ take(struct service *service, struct job *job)
     converter_run(limits_of(service), convert, &work, &conversion);
     id_new(used); /* the child used this one */
     if (conversion.report.len > 0)
-        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s", (int)strcspn(conversion.report.at, "\n"),
-                conversion.report.at);
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
+                (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
     buf_clear(&conversion.report);
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERTED)
         return judgement; /* the message is in MTS-IN, the item is gone */
@@ -178,8 +185,12 @@ begin(struct service *service)
     return 0;
 }
 
-static const struct worker inbound_converter = {
-    .id = WORKER_INBOUND_CONVERTER, .max_in_hand = 1, .prepare = prepare, .begin = begin, .take = take, .tick = tick};
+static const struct worker inbound_converter = {.id = WORKER_INBOUND_CONVERTER,
+                                                .max_in_hand = 1,
+                                                .prepare = prepare,
+                                                .begin = begin,
+                                                .take = take,
+                                                .tick = tick};
 
 int
 main(int argc, char **argv)

@@ -2,8 +2,8 @@
  *
  *     the system --accept--> MTS-IN        --fetch--> ReadyIn (for the converter)        --bad--> Badmail
  *
- * The module's state machines do the work; intake.c writes what they bring. A process of its own for each connector, and one
- * for the host.
+ * The module's state machines do the work; intake.c writes what they bring. A process of its own for each
+ * connector, and one for the host.
  *
  * SECURITY: holds the network or the foreign folders; reads no message but the header it passes on.
  */
@@ -75,7 +75,8 @@ finish(struct service *service)
         gateway->system->inbound->finish(gateway->module);
 }
 
-/* A complete file in Temp whose foreign source may still lie there: fetched once more, it would be there twice. */
+/* A complete file in Temp whose foreign source may still lie there: fetched once more, it would be there twice.
+ */
 static bool
 recover(struct service *service, const char *name, struct queue_file *file)
 {
@@ -84,7 +85,8 @@ recover(struct service *service, const char *name, struct queue_file *file)
     struct span text = file->envelope.replaces;
     const char *blank = text.len > 0 ? memchr(text.at, ' ', text.len) : NULL;
     uint64_t inode;
-    if (blank == NULL || ops == NULL || ops->size <= offsetof(struct viaduct_inbound_ops, forget) || ops->forget == NULL ||
+    if (blank == NULL || ops == NULL || ops->size <= offsetof(struct viaduct_inbound_ops, forget) ||
+        ops->forget == NULL ||
         !span_to_u64((struct span){text.at, (size_t)(blank - text.at)}, UINT64_MAX, &inode))
         return false;
     char *path = strndup(blank + 1, text.len - (size_t)(blank - text.at) - 1);

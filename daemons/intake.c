@@ -1,10 +1,11 @@
 /* intake.c - a message on its way in (see intake.h)
  *
- *     module's bytes --> header (kept until it is whole) --> Received + header, translated + what it lacked --> body
+ *     module's bytes --> header (kept until it is whole) --> Received + header, translated + what it lacked -->
+ * body
  *
- * What acceptance fixes, it fixes while it writes: one Received field of ours in front; Date and Message-ID where they are
- * missing; addresses of the header in host form where the book or the mapping knows them. Everything else stays byte
- * for byte. So the straight road costs one write and one fsync.
+ * What acceptance fixes, it fixes while it writes: one Received field of ours in front; Date and Message-ID
+ * where they are missing; addresses of the header in host form where the book or the mapping knows them.
+ * Everything else stays byte for byte. So the straight road costs one write and one fsync.
  *
  * Hostile here: envelope and bytes. The module has checked the syntax of addresses; they are parsed again.
  *
@@ -76,10 +77,12 @@ door_add(struct viaduct_gateway *gateway, struct doors *doors, const struct conf
                         .limits = connector != NULL ? &connector->limits : &root->host.limits,
                         .mapping = connector != NULL ? &connector->mapping : NULL};
     bool own = connector == gateway->service->connector;
-    door.translator = own ? gateway->translator
-                          : translator_new(root, connector, span_of(gateway->system->address_type), gateway->book, &errors);
+    door.translator =
+        own ? gateway->translator
+            : translator_new(root, connector, span_of(gateway->system->address_type), gateway->book, &errors);
     if (door.translator == NULL)
-        log_say(LOG_ADDRESSES, LEVEL_MINIMUM, NULL, "%s", errors.at != NULL ? errors.at : "no address translation");
+        log_say(LOG_ADDRESSES, LEVEL_MINIMUM, NULL, "%s",
+                errors.at != NULL ? errors.at : "no address translation");
     buf_clear(&errors);
     header_mark(root->node, door.connector, true, door.mark);
     doors->at = xrealloc(doors->at, (doors->n + 1) * sizeof *doors->at);
@@ -144,7 +147,8 @@ translate_originator(struct viaduct_intake *intake, struct viaduct_text text)
         intake->envelope.originator = (struct address){SPAN("SMTP"), SPAN("")};
         return 0;
     }
-    int r = translate_in(intake->door->translator, &address, ROLE_ORIGINATOR, intake->arena, &translation, &intake->why);
+    int r = translate_in(intake->door->translator, &address, ROLE_ORIGINATOR, intake->arena, &translation,
+                         &intake->why);
     if (r == 0)
         intake->envelope.originator = translation.address;
     return r;
@@ -207,7 +211,8 @@ fill_envelope(struct viaduct_intake *intake, const struct viaduct_envelope_in *i
 static size_t
 envelope_reserve(const struct envelope *envelope)
 {
-    size_t size = 2400 + envelope->originator.value.len + envelope->envid.len + envelope->client.len + envelope->helo.len;
+    size_t size =
+        2400 + envelope->originator.value.len + envelope->envid.len + envelope->client.len + envelope->helo.len;
     for (size_t i = 0; i < envelope->n_recipients; i++) {
         const struct recipient *recipient = &envelope->recipients[i];
         size += 160 + recipient->address.value.len + recipient->orcpt.len + recipient->display.len;
@@ -238,8 +243,8 @@ serve_intake_new(struct viaduct_gateway *gateway, const struct viaduct_envelope_
     header_scan_start(&intake->scan, intake->door->mark);
     if (fill_envelope(intake, in, recipients, n) < 0)
         return refuse_intake(intake, reason);
-    intake->maker = maker_new(gateway->service, intake->id, &intake->envelope, envelope_reserve(&intake->envelope),
-                              &intake->why);
+    intake->maker = maker_new(gateway->service, intake->id, &intake->envelope,
+                              envelope_reserve(&intake->envelope), &intake->why);
     return intake->maker != NULL ? intake : refuse_intake(intake, reason);
 }
 
@@ -323,7 +328,8 @@ write_header(struct viaduct_intake *intake, struct span header)
         fields.len--; /* the empty line comes last, behind what is added */
     buf_reserve(&out, fields.len + 600);
     add_received(intake, &out);
-    int r = translates_header(intake) ? translate_header(intake->door->translator, false, fields, &translated) : 0;
+    int r =
+        translates_header(intake) ? translate_header(intake->door->translator, false, fields, &translated) : 0;
     buf_add_span(&out, r > 0 ? buf_span(&translated) : fields);
     add_missing(intake, &out);
     buf_add_byte(&out, '\n');
@@ -450,14 +456,16 @@ end_header(struct viaduct_intake *intake)
     return r;
 }
 
-/* What recovery must remove before the copy leaves Temp: "<inode> <path>"; within the spool the path begins at the spool. */
+/* What recovery must remove before the copy leaves Temp: "<inode> <path>"; within the spool the path begins at
+ * the spool. */
 static void
 note_replaced(struct viaduct_intake *intake, bool in_spool, unsigned long long inode, const char *path)
 {
     char folder[SPOOL_PATH_MAX] = "";
     if (in_spool)
         folder_path(FOLDER_READY_IN, intake->gateway->service->connector_name, folder);
-    snprintf(intake->replaces, sizeof intake->replaces, "%llu %s%s%s", inode, folder, in_spool ? "/" : "", path);
+    snprintf(intake->replaces, sizeof intake->replaces, "%llu %s%s%s", inode, folder, in_spool ? "/" : "",
+             path);
     intake->envelope.replaces = span_of(intake->replaces);
 }
 
@@ -512,8 +520,8 @@ serve_intake_bytes(const struct viaduct_intake *intake)
 }
 
 static int
-serve_recipient_check(struct viaduct_gateway *gateway, struct viaduct_text connector, struct viaduct_text address,
-                      struct viaduct_reason *reason)
+serve_recipient_check(struct viaduct_gateway *gateway, struct viaduct_text connector,
+                      struct viaduct_text address, struct viaduct_reason *reason)
 {
     struct doors *doors = gateway->inside;
     const struct door *door = door_find(doors, span_from(connector));

@@ -7,12 +7,12 @@
 
 #include "daemons/gateway.h"
 
-/* Prepares translators for every connector whose mail this gateway may take (its own; for the host's also those with
- * `from`), and fills in the services. -errno after it said why. */
+/* Prepares translators for every connector whose mail this gateway may take (its own; for the host's also those
+ * with `from`), and fills in the services. -errno after it said why. */
 int intake_open(struct viaduct_gateway *gateway);
 
-/* May this system's mail go to this recipient (recipient_check.c)? As in viaduct_services.recipient_check. `origin` is a
- * connector's name. */
+/* May this system's mail go to this recipient (recipient_check.c)? As in viaduct_services.recipient_check.
+ * `origin` is a connector's name. */
 int recipient_check(struct viaduct_gateway *gateway, const char *origin, struct translator *translator,
                     struct span address, struct arena *arena, struct why *why);
 

@@ -1,11 +1,12 @@
 /* master.c - the supervisor: reads the configuration, starts, watches and restarts workers (see master.h)
  *
- *     START --> RUN <--> RELOAD (SIGHUP)          RUN --> DRAIN (SIGTERM, where control/master/drain asks for it) --> STOP --> END
+ *     START --> RUN <--> RELOAD (SIGHUP)          RUN --> DRAIN (SIGTERM, where control/master/drain asks for
+ * it) --> STOP --> END
  *
- * It never reads a message. All it shares with its workers are inherited descriptors (listeners, the snapshot of the
- * configuration), signals and exit statuses. A reload starts a new generation of workers beside the old one, which
- * finishes what it has in hand: listeners stay open throughout, sessions go on, and where the new configuration has
- * an error nothing changes.
+ * It never reads a message. All it shares with its workers are inherited descriptors (listeners, the snapshot
+ * of the configuration), signals and exit statuses. A reload starts a new generation of workers beside the old
+ * one, which finishes what it has in hand: listeners stay open throughout, sessions go on, and where the new
+ * configuration has an error nothing changes.
  *
  * SECURITY: the only process that is root, where viaduct is started as root.
  */
@@ -27,7 +28,15 @@
 
 #include "common/log.h"
 
-enum { EXIT_CONFIG = 3, EXIT_PERMISSION = 5, EXIT_GUARD = 6, EXIT_SYSTEM = 71, TURN_MS = 250, ONCE_TURN_MS = 20, IDLE_MS = 150 };
+enum {
+    EXIT_CONFIG = 3,
+    EXIT_PERMISSION = 5,
+    EXIT_GUARD = 6,
+    EXIT_SYSTEM = 71,
+    TURN_MS = 250,
+    ONCE_TURN_MS = 20,
+    IDLE_MS = 150
+};
 
 /* ---- configuration ---- */
 
@@ -108,7 +117,8 @@ reload(struct master *master)
     struct buf errors = {0};
     status_notify("RELOADING=1");
     if (try_reload(master, &errors) < 0) {
-        snprintf(master->conf_error, sizeof master->conf_error, "%.*s", (int)strcspn(errors.at, "\n"), errors.at);
+        snprintf(master->conf_error, sizeof master->conf_error, "%.*s", (int)strcspn(errors.at, "\n"),
+                 errors.at);
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "reload refused, the old configuration stays: %s", errors.at);
     } else {
         master->conf_error[0] = '\0';
@@ -151,7 +161,8 @@ begin_stop(struct master *master)
     master->stopping = true;
     master->dirty = true;
     if (drain_ms > 0 && master->drain_deadline_ms == 0) {
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "stopping: taking nothing more in, draining for %lld seconds at most",
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL,
+                "stopping: taking nothing more in, draining for %lld seconds at most",
                 (long long)drain_ms / 1000);
         master->drain_deadline_ms = now_ms + drain_ms;
         child_end_all(master, UINT32_MAX, true);
@@ -167,13 +178,15 @@ static void
 go_on_stopping(struct master *master)
 {
     int64_t now_ms = monotonic_ms();
-    if (master->drain_deadline_ms > 0 && (now_ms >= master->drain_deadline_ms || plan_road_is_empty(master, false))) {
+    if (master->drain_deadline_ms > 0 &&
+        (now_ms >= master->drain_deadline_ms || plan_road_is_empty(master, false))) {
         master->drain_deadline_ms = 0;
         master->stop_deadline_ms = now_ms + STOP_GRACE_MS;
         child_end_all(master, UINT32_MAX, false);
     }
     if (master->stop_deadline_ms > 0 && now_ms >= master->stop_deadline_ms) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "some workers did not end in %d seconds: killing them; what they had in hand is taken again",
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "some workers did not end in %d seconds: killing them; what they had in hand is taken again",
                 STOP_GRACE_MS / 1000);
         child_kill_all(master);
         master->stop_deadline_ms = now_ms + 1000;
@@ -300,11 +313,14 @@ open_spool(struct master *master)
     int r = plan_spool(master, &why);
     if (r == 0) {
         int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
-        master->lock_fd = state < 0 ? -1 : openat(state, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+        master->lock_fd =
+            state < 0 ? -1 : openat(state, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
         r = master->lock_fd < 0 ? -errno : spool_lock(master->lock_fd);
         if (r < 0)
-            why_set(&why, "5.3.5", r == -EBUSY ? "another viaduct-master runs on the spool %s; `viaduct status` tells which" :
-                    "cannot lock the spool %s", master->root->spool);
+            why_set(&why, "5.3.5",
+                    r == -EBUSY ? "another viaduct-master runs on the spool %s; `viaduct status` tells which"
+                                : "cannot lock the spool %s",
+                    master->root->spool);
         if (state >= 0)
             close(state);
     }
@@ -335,7 +351,8 @@ open_log(const struct master *master)
         close(fd);
     }
     int level = log_level_by_word(log->level);
-    log_start("master", STDERR_FILENO, strcmp(log->format, "json") == 0, level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
+    log_start("master", STDERR_FILENO, strcmp(log->format, "json") == 0,
+              level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
     return 0;
 }
 
@@ -405,7 +422,8 @@ fail(int tell, int status)
 int
 main(int argc, char **argv)
 {
-    struct master master = {.conf_path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf", .spool_fd = -1, .lock_fd = -1};
+    struct master master = {
+        .conf_path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf", .spool_fd = -1, .lock_fd = -1};
     struct buf errors = {0};
     int tell = -1;
     if (parse(&master, argc, argv) < 0)
@@ -420,7 +438,9 @@ main(int argc, char **argv)
         detach(&tell);
     int r = open_spool(&master);
     if (r < 0)
-        return fail(tell, r == -EBUSY ? EXIT_GUARD : r == -EACCES || r == -EPERM ? EXIT_PERMISSION : EXIT_SYSTEM);
+        return fail(tell, r == -EBUSY                   ? EXIT_GUARD
+                          : r == -EACCES || r == -EPERM ? EXIT_PERMISSION
+                                                        : EXIT_SYSTEM);
     if (open_log(&master) < 0)
         return fail(tell, EXIT_SYSTEM);
     int signals = block_signals();

@@ -1,12 +1,13 @@
 /* master_child.c - starting, watching and restarting workers (see master.h)
  *
- *     WAITING --time--> RUNNING --dies--> WAITING (again, at once for the first three, then after 1, 2, 4 ... 60 seconds)
+ *     WAITING --time--> RUNNING --dies--> WAITING (again, at once for the first three, then after 1, 2, 4 ...
+ * 60 seconds)
  *                          \--told to end--> ENDING --dies--> GONE
  *
  * A worker that does not turn its loop for five minutes hangs; it is killed and counts as dead.
  *
- * SECURITY: between fork and exec the child becomes its user; it gets no descriptors but stderr, the snapshot and its
- * listeners, and an environment of three variables.
+ * SECURITY: between fork and exec the child becomes its user; it gets no descriptors but stderr, the snapshot
+ * and its listeners, and an environment of three variables.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,8 @@ become(const struct identity *identity)
 {
     if (identity == NULL)
         return;
-    if (setgroups(identity->n_groups, identity->groups) < 0 || setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
+    if (setgroups(identity->n_groups, identity->groups) < 0 ||
+        setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
         setresuid(identity->uid, identity->uid, identity->uid) < 0 || setuid(0) == 0)
         _exit(71);
 }
@@ -130,7 +132,8 @@ child_start(struct master *master, struct child *child)
     struct identity identity;
     struct why why;
     bool own_user = master->ownership != NULL;
-    if (own_user && ownership_identity(master->ownership, child->worker, child->connector, &identity, &why) < 0) {
+    if (own_user &&
+        ownership_identity(master->ownership, child->worker, child->connector, &identity, &why) < 0) {
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s", child->instance, why.text);
         child->next_start_ms = monotonic_ms() + BACKOFF_MAX_MS;
         return;
@@ -141,7 +144,8 @@ child_start(struct master *master, struct child *child)
     if (pid == 0)
         child_exec(master, child, own_user ? &identity : NULL);
     if (pid < 0) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s; trying again in a second", child->instance, strerror(errno));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s; trying again in a second",
+                child->instance, strerror(errno));
         child->next_start_ms = monotonic_ms() + 1000;
         return;
     }
@@ -205,7 +209,8 @@ child_died(struct master *master, struct child *child, int status)
     child->next_start_ms = now_ms + wait_ms;
     child->state = CHILD_WAITING;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s %s; starting it again%s%lld%s", child->instance, how,
-            wait_ms > 0 ? " in " : " at once (", (long long)wait_ms / 1000, wait_ms > 0 ? " seconds" : " seconds)");
+            wait_ms > 0 ? " in " : " at once (", (long long)wait_ms / 1000,
+            wait_ms > 0 ? " seconds" : " seconds)");
 }
 
 static void
@@ -298,7 +303,8 @@ child_watch(struct master *master)
             child->last_beat_ms = beat_ms;
             child->beat_seen_ms = monotonic_ms();
         } else if (monotonic_ms() - child->beat_seen_ms > HANG_MS) {
-            log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s hangs: its loop has not turned for %d seconds; killing it", child->instance,
+            log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                    "%s hangs: its loop has not turned for %d seconds; killing it", child->instance,
                     HANG_MS / 1000);
             kill(child->pid, SIGKILL);
         }

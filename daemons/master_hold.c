@@ -1,7 +1,8 @@
 /* master_hold.c - messages in Hold whose time is over go back to where they came from (see master.h)
  *
- * Hold has one sub-folder for each folder of origin, named by its path with '+' for '/'. A message is `<stem>@<until>`; 0
- * means no end. Only names are looked at: the master reads no message. A release is a move, as the operator's is.
+ * Hold has one sub-folder for each folder of origin, named by its path with '+' for '/'. A message is
+ * `<stem>@<until>`; 0 means no end. Only names are looked at: the master reads no message. A release is a move,
+ * as the operator's is.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -42,13 +43,15 @@ release_folder(struct master *master, int hold_fd, const char *name, int64_t now
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         struct queue_name parts;
         char back[QUEUE_NAME_MAX + 2];
-        if (!queue_name_parse(entry->d_name, &parts) || !parts.has_time || parts.time_s == 0 || parts.time_s > now_s)
+        if (!queue_name_parse(entry->d_name, &parts) || !parts.has_time || parts.time_s == 0 ||
+            parts.time_s > now_s)
             continue;
         bool deferred = strstr(name, folder_table[FOLDER_DEFERRED].name) != NULL;
         snprintf(back, sizeof back, "%s%s", parts.stem, deferred ? "@0" : "");
         int r = spool_move(from, entry->d_name, to, back);
-        log_say(LOG_MOVES, LEVEL_MEDIUM, parts.stem, r < 0 ? "cannot release it from Hold to %s: %s" : "its hold is over: released to %s%s",
-                name, r < 0 ? strerror(-r) : "");
+        log_say(LOG_MOVES, LEVEL_MEDIUM, parts.stem,
+                r < 0 ? "cannot release it from Hold to %s: %s" : "its hold is over: released to %s%s", name,
+                r < 0 ? strerror(-r) : "");
     }
     if (dir != NULL)
         closedir(dir);

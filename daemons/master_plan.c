@@ -1,4 +1,5 @@
-/* master_plan.c - which workers there are by the configuration, their listeners, the spool's tree (see master.h) */
+/* master_plan.c - which workers there are by the configuration, their listeners, the spool's tree (see
+ * master.h) */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 
 /* ---- folders ---- */
 
-/* Whether a folder holds no name but those that begin with a dot. A folder that cannot be opened counts as empty. */
+/* Whether a folder holds no name but those that begin with a dot. A folder that cannot be opened counts as
+ * empty. */
 static bool
 folder_is_empty(const struct master *master, enum folder folder, const char *connector)
 {
@@ -52,23 +54,25 @@ plan_check_removed(const struct master *master, const struct conf_root *next, st
         enum folder where;
         if (conf_connector_find(next, name) == NULL && !mailbox_is_empty(master, name, &where))
             return why_set(why, "5.3.5",
-                           "the connector \"%s\" is no longer in the configuration, but %s still holds mail of it; reroute, export or "
+                           "the connector \"%s\" is no longer in the configuration, but %s still holds mail of "
+                           "it; reroute, export or "
                            "delete that first (viaduct queue list connector=%s)",
                            name, folder_name(where), name);
     }
     return 0;
 }
 
-/* True where nothing is left on the road: in the folders that workers empty by themselves, and in drop where `with_drop`.
- * What is deferred, held or Badmail never counts. */
+/* True where nothing is left on the road: in the folders that workers empty by themselves, and in drop where
+ * `with_drop`. What is deferred, held or Badmail never counts. */
 bool
 plan_road_is_empty(const struct master *master, bool with_drop)
 {
     for (unsigned i = 0; i < FOLDER_COUNT; i++) {
         enum folder folder = (enum folder)i;
         bool road = folder_table[i].kind == KIND_QUEUE || folder_table[i].kind == KIND_READY;
-        if (folder == FOLDER_DEFERRED || folder == FOLDER_BADMAIL || folder == FOLDER_HOLD || folder == FOLDER_DIR_IN ||
-            folder == FOLDER_DIR_OUT || !(road || (with_drop && folder == FOLDER_DROP)))
+        if (folder == FOLDER_DEFERRED || folder == FOLDER_BADMAIL || folder == FOLDER_HOLD ||
+            folder == FOLDER_DIR_IN || folder == FOLDER_DIR_OUT ||
+            !(road || (with_drop && folder == FOLDER_DROP)))
             continue;
         if (folder_table[i].per == PER_ONE && !folder_is_empty(master, folder, NULL))
             return false;
@@ -115,7 +119,8 @@ want_listener(struct master *master, const char *address, struct why *why)
             return 0;
         }
     if (master->n_listeners == LISTENERS_MAX || strlen(address) >= sizeof master->listeners[0].address)
-        return why_set(why, "5.3.5", "more than %d listeners, or one with too long an address: %s", LISTENERS_MAX, address);
+        return why_set(why, "5.3.5", "more than %d listeners, or one with too long an address: %s",
+                       LISTENERS_MAX, address);
     int fd = listen_open(address, why);
     if (fd < 0)
         return fd;
@@ -147,7 +152,8 @@ drop_unwanted(struct master *master)
     master->n_listeners = kept;
 }
 
-/* Opens what the configuration wants and is not open; those no longer wanted are closed last, when nothing can fail. */
+/* Opens what the configuration wants and is not open; those no longer wanted are closed last, when nothing can
+ * fail. */
 int
 plan_listeners(struct master *master, struct why *why)
 {
@@ -192,8 +198,8 @@ add_child(struct master *master, enum worker_id worker, const char *connector)
     struct child *child = xcalloc(1, sizeof *child);
     child->worker = worker;
     snprintf(child->connector, sizeof child->connector, "%s", connector);
-    snprintf(child->instance, sizeof child->instance, "%s%s%s", worker_table[worker].program, *connector ? "-" : "",
-             connector);
+    snprintf(child->instance, sizeof child->instance, "%s%s%s", worker_table[worker].program,
+             *connector ? "-" : "", connector);
     child->state = CHILD_WAITING;
     child->generation = master->generation;
     child->since_s = time_ms() / 1000;

@@ -18,7 +18,8 @@ int
 status_open(struct master *master, struct why *why)
 {
     int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
-    master->status_fd = state < 0 ? -1 : openat(state, "master", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+    master->status_fd =
+        state < 0 ? -1 : openat(state, "master", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     int r = master->status_fd < 0 ? -errno : 0;
     if (r < 0)
         why_set(why, "4.3.0", "cannot open state/master: %s", strerror(-r));
@@ -38,20 +39,20 @@ static void
 print_child(const struct child *child, struct buf *out)
 {
     buf_printf(out, "worker=%s pid=%d state=%s since=%lld restarts=%u generation=%u last=%d\n", child->instance,
-               (int)child->pid, state_word(child), (long long)child->since_s, child->restarts, child->generation,
-               child->last_status);
+               (int)child->pid, state_word(child), (long long)child->since_s, child->restarts,
+               child->generation, child->last_status);
 }
 
-/* One line of `key=value` pairs for the master, one for each worker. Written whole; a reader that meets it half-written reads
- * again (the last line is "end=1"). */
+/* One line of `key=value` pairs for the master, one for each worker. Written whole; a reader that meets it
+ * half-written reads again (the last line is "end=1"). */
 void
 status_write(struct master *master)
 {
     struct buf text = {0};
     bool over = master->stopping && master->children == NULL;
-    buf_printf(&text, "pid=%d version=%s started=%lld loaded=%lld generation=%u stopping=%d user=%u ", over ? 0 : (int)getpid(),
-               PACKAGE_VERSION, (long long)master->started_s, (long long)master->loaded_s, master->generation, master->stopping,
-               (unsigned)geteuid());
+    buf_printf(&text, "pid=%d version=%s started=%lld loaded=%lld generation=%u stopping=%d user=%u ",
+               over ? 0 : (int)getpid(), PACKAGE_VERSION, (long long)master->started_s,
+               (long long)master->loaded_s, master->generation, master->stopping, (unsigned)geteuid());
     log_print_pair(&text, "config", span_of(master->conf_path));
     log_print_pair(&text, "config-error", span_of(master->conf_error));
     buf_add_text(&text, "\n");

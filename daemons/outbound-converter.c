@@ -1,10 +1,12 @@
 /* outbound-converter.c - brings messages into the form the system takes
  *
- *     Convert --ready--> ReadyOut (the item <id>.item beside the original)   --fail--> Bounce    --bad--> Badmail
+ *     Convert --ready--> ReadyOut (the item <id>.item beside the original)   --fail--> Bounce    --bad-->
+ * Badmail
  *
- * The original is never changed: it moves on to ReadyOut with the item beside it, stays the truth, and is what reports and
- * reconversion are made of. The item is a queue file whose body is the module's container (or, for SMTP, the message in 7-bit
- * form). It is disposable, so nothing is synced: a torn one is found by its checksums and made again.
+ * The original is never changed: it moves on to ReadyOut with the item beside it, stays the truth, and is what
+ * reports and reconversion are made of. The item is a queue file whose body is the module's container (or, for
+ * SMTP, the message in 7-bit form). It is disposable, so nothing is synced: a torn one is found by its
+ * checksums and made again.
  *
  * Hostile here: everything in a message. It is parsed in a child only (converter.c).
  */
@@ -29,7 +31,8 @@ struct work {
 static const struct conf_convert *
 limits_of(const struct service *service)
 {
-    static struct conf_convert host = {.time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
+    static struct conf_convert host = {
+        .time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
     return service->connector != NULL ? &service->connector->convert : &host;
 }
 
@@ -94,7 +97,8 @@ convert(void *arg, struct conversion *conversion)
                                     .arg = work,
                                     .bytes = work->job->file.body_bytes,
                                     .translate = translate};
-    struct viaduct_convert_out out = {.size = sizeof out, .write = write_item, .report = add_report, .arg = work};
+    struct viaduct_convert_out out = {
+        .size = sizeof out, .write = write_item, .report = add_report, .arg = work};
     enum viaduct_converted answer = work->gateway->system->convert->to_foreign(&in, &out, &reason);
     why_from(&conversion->why, &reason);
     if (answer != VIADUCT_CONVERTED)
@@ -144,23 +148,25 @@ fill_delivery(struct work *work)
                                                .recipients = out,
                                                .bytes = job->file.body_bytes,
                                                .arrival_ms = envelope->arrival_ms};
-    if (translate_out(work->gateway->translator, &envelope->originator, ROLE_ORIGINATOR, job->arena, &translation, &why) == 0)
+    if (translate_out(work->gateway->translator, &envelope->originator, ROLE_ORIGINATOR, job->arena,
+                      &translation, &why) == 0)
         work->delivery.originator = text_from(translation.address.value);
     for (size_t i = 0; i < envelope->n_recipients; i++) {
         const struct recipient *recipient = &envelope->recipients[i];
         if (recipient_is_settled(recipient->state) && !recipient->listed)
             continue;
         if (translate_out(work->gateway->translator, &recipient->address,
-                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, job->arena, &translation, &why) < 0)
+                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, job->arena, &translation,
+                          &why) < 0)
             continue;
-        out[n++] = (struct viaduct_recipient_out){.address = text_from(translation.address.value),
-                                                  .original = text_from(recipient->address.value),
-                                                  .display = text_from(recipient->display.len > 0 ? recipient->display
-                                                                                                  : translation.display),
-                                                  .orcpt = text_from(recipient->orcpt),
-                                                  .notify = (unsigned)recipient->notify,
-                                                  .kind = (int)recipient->kind,
-                                                  .responsible = !recipient->listed};
+        out[n++] = (struct viaduct_recipient_out){
+            .address = text_from(translation.address.value),
+            .original = text_from(recipient->address.value),
+            .display = text_from(recipient->display.len > 0 ? recipient->display : translation.display),
+            .orcpt = text_from(recipient->orcpt),
+            .notify = (unsigned)recipient->notify,
+            .kind = (int)recipient->kind,
+            .responsible = !recipient->listed};
     }
     work->delivery.n_recipients = n;
 }
@@ -176,14 +182,16 @@ wait_here(struct service *service, struct job *job, const char *text)
 static void
 tell_report(struct job *job, const struct conversion *conversion)
 {
-    struct journal_entry entry = {.kind = JOURNAL_TRACE, .verdict = SPAN("converted"), .text = buf_span(&conversion->report)};
+    struct journal_entry entry = {
+        .kind = JOURNAL_TRACE, .verdict = SPAN("converted"), .text = buf_span(&conversion->report)};
     struct why why;
     if (conversion->report.len == 0)
         return;
-    log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s", (int)strcspn(conversion->report.at, "\n"),
-            conversion->report.at);
+    log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
+            (int)strcspn(conversion->report.at, "\n"), conversion->report.at);
     if (job_journal(job, &entry, &why) < 0)
-        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "the conversion report is not kept: %s", why.text);
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "the conversion report is not kept: %s",
+                why.text);
 }
 
 static struct judgement
@@ -252,8 +260,12 @@ begin(struct service *service)
     return 0;
 }
 
-static const struct worker outbound_converter = {
-    .id = WORKER_OUTBOUND_CONVERTER, .max_in_hand = 1, .prepare = prepare, .begin = begin, .take = take, .tick = tick};
+static const struct worker outbound_converter = {.id = WORKER_OUTBOUND_CONVERTER,
+                                                 .max_in_hand = 1,
+                                                 .prepare = prepare,
+                                                 .begin = begin,
+                                                 .take = take,
+                                                 .tick = tick};
 
 int
 main(int argc, char **argv)

@@ -1,15 +1,18 @@
 /* outbound-gateway.c - transfers mail to one system, and tries again: the carrier of the outward direction
  *
  *     MTS-OUT, Deferred --transfer--> the system      --convert--> Convert (where the body must change)
- *     ReadyOut          --transfer--> the system      --defer--> Deferred     --fail--> Bounce     --bad--> Badmail
+ *     ReadyOut          --transfer--> the system      --defer--> Deferred     --fail--> Bounce     --bad-->
+ * Badmail
  *
- * A process of its own for each connector, and one for the host. delivery.c gives a message to the module; settle.c decides
- * what becomes of it.
+ * A process of its own for each connector, and one for the host. delivery.c gives a message to the module;
+ * settle.c decides what becomes of it.
  *
- * SECURITY: holds the network or the foreign folders, and keys; of a message it reads the header's addresses, where they
- * are translated, and no more.
+ * SECURITY: holds the network or the foreign folders, and keys; of a message it reads the header's addresses,
+ * where they are translated, and no more.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -68,9 +71,31 @@ look_at_schedule(struct service *service)
         service->connector != NULL ? service->connector->schedule : service->root->host.schedule;
     bool resting = !conf_schedule_open(service->root, schedule, time_ms() / 1000);
     if (resting != service->resting)
-        log_say(LOG_TRANSFER, LEVEL_MEDIUM, NULL, resting ? "its schedule \"%s\" is closed: nothing is sent now" : "its schedule \"%s\" is open",
+        log_say(LOG_TRANSFER, LEVEL_MEDIUM, NULL,
+                resting ? "its schedule \"%s\" is closed: nothing is sent now" : "its schedule \"%s\" is open",
                 schedule);
     service->resting = resting;
+}
+
+/* Items whose message has gone: an end between the two removals left them. */
+static void
+sweep_items(struct service *service)
+{
+    int folder = service_folder(service, FOLDER_READY_OUT, service->connector_name);
+    int copy = folder < 0 ? -1 : openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        char stem[256];
+        snprintf(stem, sizeof stem, "%s", entry->d_name);
+        char *suffix = strrchr(stem, '.');
+        if (suffix == NULL || strcmp(suffix, ".item") != 0)
+            continue;
+        *suffix = '\0';
+        if (faccessat(folder, stem, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+            spool_remove(folder, entry->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
 }
 
 static int
@@ -80,6 +105,7 @@ begin(struct service *service)
     struct viaduct_reason reason;
     gateway_refresh_book(gateway);
     look_at_schedule(service);
+    sweep_items(service);
     if (gateway->system->outbound == NULL || gateway->system->outbound->begin(gateway->module, &reason) == 0)
         return 0;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", reason.text);

@@ -39,6 +39,7 @@ static struct {
     ino_t pending[IN_HAND];    /* being committed, by the job's slot: a scan may meet their names again */
     uint64_t named[NAMED_MAX]; /* what the log has been told of, the last ones */
     size_t n_named;
+    struct service *service;
 } state;
 
 /* ---- what is left is named, once ---- */
@@ -63,6 +64,10 @@ name_once(const char *name, const struct stat *st, const char *reason)
     log_add_text(&line, "say", "cannot be picked up and stays");
     log_add_text(&line, "why", reason);
     log_end(&line);
+    char text[160];
+    snprintf(text, sizeof text, "a file in %s cannot be picked up and stays there: %s",
+             folder_name(FOLDER_DROP), reason);
+    service_error(state.service, text);
 }
 
 static void
@@ -188,6 +193,7 @@ tick(struct service *service)
 static int
 prepare(struct service *service)
 {
+    state.service = service;
     const struct conf_root *root = service->root;
     tzset();                /* reads the zone's file while that can be opened */
     signal(SIGIO, SIG_IGN); /* somebody opens a file for writing in the moment of our lease on it */

@@ -1,7 +1,7 @@
 /* recipient_check.c - who may be written to, asked at RCPT time: viaduct is never an open relay
  *
- *     from the host       any address that a connector is responsible for                      else 5.1.1 or 5.7.1
- *     from a system       the host's own people: the book's, or any in a host domain where      else 5.1.1
+ *     from the host       any address that a connector is responsible for                      else 5.1.1
+ * or 5.7.1 from a system       the host's own people: the book's, or any in a host domain where      else 5.1.1
  *                         there is no book (or host.unknown = pass); encapsulated addresses     else 5.7.1
  *                         of the host; other systems only with transit = yes
  *
@@ -37,20 +37,27 @@ is_host_domain(const struct conf_root *root, const struct address *address)
 
 /* Held connectors take mail all the same (they are always up), unless their operator set `hold = refuse`. */
 static int
-check_from_host(struct viaduct_gateway *gateway, const struct address *address, struct arena *arena, struct why *why)
+check_from_host(struct viaduct_gateway *gateway, const struct address *address, struct arena *arena,
+                struct why *why)
 {
     const struct conf_root *root = gateway->service->root;
     struct route_answer answer;
     int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
     if (r < 0 && strcmp(why->status, "5.1.2") == 0)
-        why_set(why, "5.7.1", "relaying not permitted: no connector is responsible for %.*s", (int)address->value.len,
-                address->value.at);
+        why_set(why, "5.7.1", "relaying not permitted: no connector is responsible for %.*s",
+                (int)address->value.len, address->value.at);
     if (r < 0)
         return answer_of(r, why);
     if (strcmp(answer.connector, "host") == 0 && address_equal(&answer.target, address)) {
         why_set(why, "5.4.6", "%.*s is an address of the host itself: this connector would send it back",
                 (int)address->value.len, address->value.at);
         return REFUSE;
+    }
+    const struct conf_connector *connector = conf_connector_find(root, answer.connector);
+    if (connector != NULL && strcmp(connector->hold, "refuse") == 0 &&
+        service_connector_held(gateway->service, answer.connector)) {
+        why_set(why, "4.3.2", "connector \"%s\" is on hold, try again later", answer.connector);
+        return NOT_NOW;
     }
     return ACCEPT;
 }
@@ -78,11 +85,12 @@ check_from_system(struct viaduct_gateway *gateway, const char *origin, const str
     if (r < 0 && (r == -EAGAIN || why_is_temporary(why)))
         return NOT_NOW;
     if (is_host_domain(root, address) && (open_domain || (r == 0 && strcmp(answer.connector, "host") != 0 &&
-                                                           strcmp(answer.connector, origin) != 0)))
+                                                          strcmp(answer.connector, origin) != 0)))
         return ACCEPT;
     bool ours = is_host_domain(root, address);
     why_set(why, ours ? "5.1.1" : "5.7.1", "%s: %.*s",
-            ours ? "no such person in the host organisation" : "relaying not permitted, not in the host organisation",
+            ours ? "no such person in the host organisation"
+                 : "relaying not permitted, not in the host organisation",
             (int)address->value.len, address->value.at);
     return REFUSE;
 }

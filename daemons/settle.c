@@ -1,13 +1,12 @@
 /* settle.c - what becomes of a message after an attempt to transfer it (see delivery.h)
  *
- *     every recipient taken, nothing to report ----------------------------> done (nothing is written, the file goes)
- *     every recipient settled, some failed or success is to be reported ---> marks, then Bounce: the message is the report's
- *                                                                             material
- *     some not settled ----> marks; a request for those that failed; a delay warning when it is time; the attempt;
- *                            then Deferred, or, past give-up, failed
+ *     every recipient taken, nothing to report ----------------------------> done (nothing is written, the file
+ * goes) every recipient settled, some failed or success is to be reported ---> marks, then Bounce: the message
+ * is the report's material some not settled ----> marks; a request for those that failed; a delay warning when
+ * it is time; the attempt; then Deferred, or, past give-up, failed
  *
- * A mark is on disk before its message moves. SMTP leaves one window, between the peer's 250 and our mark: a message whose
- * transfer ended there is transferred again.
+ * A mark is on disk before its message moves. SMTP leaves one window, between the peer's 250 and our mark: a
+ * message whose transfer ended there is transferred again.
  *
  * Sources: RFC 3461 section 5.2 (what a relay reports), RFC 3464.
  */
@@ -37,7 +36,7 @@ retry_wait_s(const struct conf_retry *retry, int64_t attempts)
 /* What is being worked out. */
 struct outcome {
     struct delivery *delivery;
-    struct recipient_mark *settled;  /* delivered, relayed, failed */
+    struct recipient_mark *settled; /* delivered, relayed, failed */
     size_t n_settled;
     struct recipient_mark *reported; /* of those, what the sender is to be told now */
     size_t n_reported;
@@ -189,7 +188,8 @@ warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
     const struct conf_retry *retry = retry_of(job->service);
     const struct envelope *envelope = &job->file.envelope;
     size_t n = 0;
-    if (retry->warn_s == 0 || envelope->warned_ms > 0 || now_s < since_s + retry->warn_s || envelope_is_report(envelope))
+    if (retry->warn_s == 0 || envelope->warned_ms > 0 || now_s < since_s + retry->warn_s ||
+        envelope_is_report(envelope))
         return 0;
     for (size_t i = 0; i < outcome->n_delayed; i++) {
         int64_t notify = envelope->recipients[outcome->delayed[i].index].notify;
@@ -233,7 +233,8 @@ some_pending(struct outcome *outcome)
         r = note_attempt(outcome, next_s, &why);
     if (r < 0)
         return again(job, &why);
-    struct judgement judgement = {.verdict = VERDICT_DEFER, .sync = true, .next_s = next_s, .why = outcome->why};
+    struct judgement judgement = {
+        .verdict = VERDICT_DEFER, .sync = true, .next_s = next_s, .why = outcome->why};
     return judgement;
 }
 

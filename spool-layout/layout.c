@@ -25,7 +25,8 @@ const struct worker_row worker_table[WORKER_COUNT] = {
 #include "spool-layout/flow.def"
 };
 
-/* Where the last component begins: connectors' folders lie in "mailbox/%s/", the others at the top (t/flow-t.c). */
+/* Where the last component begins: connectors' folders lie in "mailbox/%s/", the others at the top
+ * (t/flow-t.c). */
 #define NAME_AT_PER_ONE       0
 #define NAME_AT_PER_CONNECTOR (sizeof("mailbox/%s/") - 1)
 

@@ -87,32 +87,32 @@ enum { SPOOL_PATH_MAX = 200, CONNECTOR_NAME_MAX = 40 };
 /* A connector's name is a folder's: 1 to 40 of a-z A-Z 0-9 - _ , first a letter or digit. */
 bool connector_name_valid(const char *name);
 
-/* Writes the folder's path relative to the spool. `connector` is needed for PER_CONNECTOR folders, else ignored.
- * Returns 0, or -EINVAL for a bad connector name. */
+/* Writes the folder's path relative to the spool. `connector` is needed for PER_CONNECTOR folders, else
+ * ignored. Returns 0, or -EINVAL for a bad connector name. */
 int folder_path(enum folder folder, const char *connector, char path[SPOOL_PATH_MAX]);
 
 /* Opens a folder below the spool for *at() calls and reading. Returns a descriptor or -errno. */
 int folder_open(int spool_fd, enum folder folder, const char *connector);
 
-/* Moves a name, never over an existing one. Returns 0 or -errno: -EEXIST, -ENOENT (somebody else moved it first),
- * -EXDEV (two file systems, or Landlock refuses the rights), -ENOSPC, -EROFS, ... */
+/* Moves a name, never over an existing one. Returns 0 or -errno: -EEXIST, -ENOENT (somebody else moved it
+ * first), -EXDEV (two file systems, or Landlock refuses the rights), -ENOSPC, -EROFS, ... */
 int spool_move(int from_fd, const char *from_name, int to_fd, const char *to_name);
 
 /* Unlinks a name. Returns 0 or -errno. */
 int spool_remove(int folder_fd, const char *name);
 
-/* Takes an exclusive lock (flock) without waiting: 0, -EBUSY where somebody else has it, or -errno. The lock ends with
- * the descriptor. Whoever acts on a queue file, worker or command, holds it. */
+/* Takes an exclusive lock (flock) without waiting: 0, -EBUSY where somebody else has it, or -errno. The lock
+ * ends with the descriptor. Whoever acts on a queue file, worker or command, holds it. */
 int spool_lock(int fd);
 
-/* Opens a queue file for reading and appending, locks it, and checks that the name still belongs to that file: the claim
- * that comes before any act. Returns a descriptor; -ENOENT (moved on), -EBUSY (locked), -ELOOP or -EINVAL (no regular
- * file), or -errno. */
+/* Opens a queue file for reading and appending, locks it, and checks that the name still belongs to that file:
+ * the claim that comes before any act. Returns a descriptor; -ENOENT (moved on), -EBUSY (locked), -ELOOP or
+ * -EINVAL (no regular file), or -errno. */
 int spool_claim(int folder_fd, const char *name);
 
 /* Creates the whole tree for these connectors below `spool_path` (mode 0700 folders; the installer and master
- * give owners and groups, see common/ownership.h). Existing folders are left alone. Returns 0, or -errno with `why`
- * naming the path. */
+ * give owners and groups, see common/ownership.h). Existing folders are left alone. Returns 0, or -errno with
+ * `why` naming the path. */
 int spool_create(const char *spool_path, const char *const *connectors, size_t count, struct why *why);
 
 #endif

@@ -25,7 +25,8 @@ load(const char *path, const char *name, struct why *why)
     if (system == NULL || system->size < offsetof(struct viaduct_system, address) ||
         system->abi != VIADUCT_SYSTEM_ABI || system->name == NULL || strcmp(system->name, name) != 0 ||
         system->address_type == NULL) {
-        why_set(why, "5.3.5", "%s is no module for the system \"%s\" of ABI %d", path, name, VIADUCT_SYSTEM_ABI);
+        why_set(why, "5.3.5", "%s is no module for the system \"%s\" of ABI %d", path, name,
+                VIADUCT_SYSTEM_ABI);
         return NULL;
     }
     return system;
@@ -54,7 +55,8 @@ delivers_into_maildir(const struct conf_root *root)
 }
 
 const struct viaduct_system *
-registry_for(const struct conf_root *root, const struct conf_connector *connector, bool inbound, struct why *why)
+registry_for(const struct conf_root *root, const struct conf_connector *connector, bool inbound,
+             struct why *why)
 {
     if (connector != NULL)
         return registry_find(root, connector->type, why);

@@ -9,12 +9,12 @@
 /* The modules that come with viaduct, ended by NULL. */
 extern const struct viaduct_system *const registry_builtin[];
 
-/* The module for a connector type: one of those above, or NAME.so in the modules folder (dlopen; checked for its ABI and
- * name). NULL with `why`. */
+/* The module for a connector type: one of those above, or NAME.so in the modules folder (dlopen; checked for
+ * its ABI and name). NULL with `why`. */
 const struct viaduct_system *registry_find(const struct conf_root *root, const char *name, struct why *why);
 
-/* The module for a connector, NULL meaning the host (whose deliveries go by SMTP, LMTP or into maildirs). `inbound` chooses the
- * host's module for what it sends. */
+/* The module for a connector, NULL meaning the host (whose deliveries go by SMTP, LMTP or into maildirs).
+ * `inbound` chooses the host's module for what it sends. */
 const struct viaduct_system *registry_for(const struct conf_root *root, const struct conf_connector *connector,
                                           bool inbound, struct why *why);
 

@@ -1,32 +1,31 @@
 /* system.h - the development kit: what a module for a foreign system gives, and what it gets
  *
- * Exchange called it the EDK, a kit to write connectors with. All that differs between foreign systems lives in one
- * module per system behind this header, which is installed with the package (viaduct.pc), so that somebody else's
- * system can be a shared object built outside this tree: NAME.so in the modules folder, with one exported function
+ * Exchange called it the EDK, a kit to write connectors with. All that differs between foreign systems lives in
+ * one module per system behind this header, which is installed with the package (viaduct.pc), so that somebody
+ * else's system can be a shared object built outside this tree: NAME.so in the modules folder, with one
+ * exported function
  *
  *     const struct viaduct_system *viaduct_system_entry(void);
  *
- * Every struct begins with its size as its author compiled it, and the module with the ABI number: members are only ever
- * added at the end, and what a struct is too short to hold counts as not there. A module calls nothing of viaduct's but
- * the functions in `struct viaduct_services`.
+ * Every struct begins with its size as its author compiled it, and the module with the ABI number: members are
+ * only ever added at the end, and what a struct is too short to hold counts as not there. A module calls
+ * nothing of viaduct's but the functions in `struct viaduct_services`.
  *
  * A module gives, each optional but its name and address type:
  *
  *   addresses    parse, print, compare: no state, may be called anywhere
- *   transfer     non-blocking state machines on the gateway's loop, called only in carriers: processes that hold the
- *                network or the foreign folders and never parse a body
- *   conversion   synchronous, called only in converters: processes that see nothing but their folders, forked per small
- *                batch, with limits on time and memory
- *   directory    read and write cursors (called only in dirsync; ABI 1 reserves the place)
+ *   transfer     non-blocking state machines on the gateway's loop, called only in carriers: processes that
+ * hold the network or the foreign folders and never parse a body conversion   synchronous, called only in
+ * converters: processes that see nothing but their folders, forked per small batch, with limits on time and
+ * memory directory    read and write cursors (called only in dirsync; ABI 1 reserves the place)
  *
  * The life of a message in a module's hands
  *
- *   inbound      intake_new() -> intake_add()... -> intake_commit(): `done` says whether it is durable; only then the module
- *                may tell its peer so (SMTP's 250) or remove the foreign file (or name it to intake_commit(), which
- *                removes it at the right moment).
- *   outbound     the gateway calls deliver() with a `struct viaduct_delivery`; the module reads its body, transfers it,
- *                reports each recipient by recipient_result(), and ends with delivery_end(). It may keep as many at
- *                a time as it was told by `concurrency`.
+ *   inbound      intake_new() -> intake_add()... -> intake_commit(): `done` says whether it is durable; only
+ * then the module may tell its peer so (SMTP's 250) or remove the foreign file (or name it to intake_commit(),
+ * which removes it at the right moment). outbound     the gateway calls deliver() with a `struct
+ * viaduct_delivery`; the module reads its body, transfers it, reports each recipient by recipient_result(), and
+ * ends with delivery_end(). It may keep as many at a time as it was told by `concurrency`.
  *
  * Strings passed to a module live until the call returns, those of a delivery until delivery_end().
  */
@@ -61,11 +60,17 @@ struct viaduct_reason {
 };
 
 /* NOTIFY of RFC 3461 as a sum; 0: not given. */
-enum { VIADUCT_NOTIFY_NEVER = 1, VIADUCT_NOTIFY_SUCCESS = 2, VIADUCT_NOTIFY_FAILURE = 4, VIADUCT_NOTIFY_DELAY = 8 };
+enum {
+    VIADUCT_NOTIFY_NEVER = 1,
+    VIADUCT_NOTIFY_SUCCESS = 2,
+    VIADUCT_NOTIFY_FAILURE = 4,
+    VIADUCT_NOTIFY_DELAY = 8
+};
 
 /* ---- in ---- */
 
-/* The envelope of an incoming message. Addresses are in the system's own form and type; the gateway translates. */
+/* The envelope of an incoming message. Addresses are in the system's own form and type; the gateway translates.
+ */
 struct viaduct_envelope_in {
     size_t size;
     struct viaduct_text originator; /* empty: null reverse-path */
@@ -73,7 +78,8 @@ struct viaduct_envelope_in {
     bool smtputf8;
     struct viaduct_text client, helo, protocol; /* for Received; may be empty */
     struct viaduct_text foreign_id;
-    struct viaduct_text connector; /* whose mail it is, where one listener serves several; empty: the gateway's */
+    struct viaduct_text
+        connector; /* whose mail it is, where one listener serves several; empty: the gateway's */
 };
 
 struct viaduct_recipient_in {
@@ -108,15 +114,15 @@ struct viaduct_delivery {
     const char *id;                 /* queue id */
     struct viaduct_text originator; /* translated; empty: null reverse-path */
     struct viaduct_text ret, envid;
-    bool smtputf8, body_8bit;       /* what the message needs of the peer */
+    bool smtputf8, body_8bit; /* what the message needs of the peer */
     const struct viaduct_recipient_out *recipients;
     size_t n_recipients;
-    uint64_t bytes;                 /* of the body, with LF line ends */
-    uint64_t lines_hint;            /* lines, 0 where not known: wire size is bytes + lines */
-    bool converted;                 /* comes from ReadyOut: the body is the converter's item */
+    uint64_t bytes;      /* of the body, with LF line ends */
+    uint64_t lines_hint; /* lines, 0 where not known: wire size is bytes + lines */
+    bool converted;      /* comes from ReadyOut: the body is the converter's item */
     int64_t arrival_ms;
-    void *module;                   /* the module's own */
-    void *gateway;                  /* the gateway's own */
+    void *module;  /* the module's own */
+    void *gateway; /* the gateway's own */
 };
 
 /* ---- what a module may call ---- */
@@ -133,7 +139,8 @@ struct viaduct_services {
      * "limits.message"; lists have one element a line; NULL where not set. Valid until the gateway ends. */
     const char *(*connector)(struct viaduct_gateway *);
     const char *(*option)(struct viaduct_gateway *, const char *name);
-    /* For modules built with viaduct: the configuration itself (struct conf_root *, struct conf_connector * or NULL). */
+    /* For modules built with viaduct: the configuration itself (struct conf_root *, struct conf_connector * or
+     * NULL). */
     const void *(*conf_root)(struct viaduct_gateway *);
     const void *(*conf_connector)(struct viaduct_gateway *);
 
@@ -143,44 +150,51 @@ struct viaduct_services {
     /* A listening socket for an address of the configuration (opened by the master); -errno with reason. */
     int (*listener)(struct viaduct_gateway *, const char *address, struct viaduct_reason *);
 
-    /* True while nothing may be taken in: spool full, held and refusing, or ending; `reason` says it (4.3.1, 4.3.2). */
+    /* True while nothing may be taken in: spool full, held and refusing, or ending; `reason` says it
+     * (4.3.1, 4.3.2). */
     bool (*closed)(struct viaduct_gateway *, struct viaduct_reason *);
 
     /* True when the gateway is asked to end: finish what is begun, begin nothing. */
     bool (*ending)(struct viaduct_gateway *);
 
-    /* May this recipient be accepted from this system? 0; -1 refused (5.1.1, 5.7.1, ...); -2 not now (4.x). `connector`: as
-     * in viaduct_envelope_in. */
+    /* May this recipient be accepted from this system? 0; -1 refused (5.1.1, 5.7.1, ...); -2 not now (4.x).
+     * `connector`: as in viaduct_envelope_in. */
     int (*recipient_check)(struct viaduct_gateway *, struct viaduct_text connector, struct viaduct_text address,
                            struct viaduct_reason *);
 
     /* A message on its way in. Returns NULL with reason. Recipients are translated here; the module has asked
-     * recipient_check() for each. A Received field, and Date and Message-ID where they are missing, are added. */
+     * recipient_check() for each. A Received field, and Date and Message-ID where they are missing, are added.
+     */
     struct viaduct_intake *(*intake_new)(struct viaduct_gateway *, const struct viaduct_envelope_in *,
-                                         const struct viaduct_recipient_in *, size_t n, struct viaduct_reason *);
-    /* Body bytes with LF line ends, in any pieces. -errno when it cannot be written (disk full): drop it and refuse. */
+                                         const struct viaduct_recipient_in *, size_t n,
+                                         struct viaduct_reason *);
+    /* Body bytes with LF line ends, in any pieces. -errno when it cannot be written (disk full): drop it and
+     * refuse. */
     int (*intake_add)(struct viaduct_intake *, const void *bytes, size_t len);
-    /* The message is whole. `remove_path` (may be NULL): a foreign file, relative to `remove_fd`, that is removed when the
-     * copy is durable. done(arg, 0) or done(arg, -errno, reason); the intake is gone then. */
+    /* The message is whole. `remove_path` (may be NULL): a foreign file, relative to `remove_fd`, that is
+     * removed when the copy is durable. done(arg, 0) or done(arg, -errno, reason); the intake is gone then. */
     void (*intake_commit)(struct viaduct_intake *, int remove_fd, const char *remove_path,
                           void (*done)(void *arg, int result, const struct viaduct_reason *), void *arg);
     void (*intake_drop)(struct viaduct_intake *);
     const char *(*intake_id)(const struct viaduct_intake *);
     uint64_t (*intake_bytes)(const struct viaduct_intake *);
 
-    /* An item fetched for the converter: a file in ReadyIn, written like a message (intake_add), without envelope. */
+    /* An item fetched for the converter: a file in ReadyIn, written like a message (intake_add), without
+     * envelope. */
     struct viaduct_intake *(*fetch_new)(struct viaduct_gateway *, struct viaduct_reason *);
 
-    /* Outbound. body_read: up to `size` bytes from `offset`; 0 at the end, where the whole body's checksum was right;
-     * negative: damaged or unreadable; the transfer must be broken off without its end being sent. Offsets must ascend. */
+    /* Outbound. body_read: up to `size` bytes from `offset`; 0 at the end, where the whole body's checksum was
+     * right; negative: damaged or unreadable; the transfer must be broken off without its end being sent.
+     * Offsets must ascend. */
     ssize_t (*body_read)(struct viaduct_delivery *, uint64_t offset, void *bytes, size_t size);
     /* The result for one recipient, before delivery_end(). `remote`: "dns; mx.example", or NULL. */
     void (*recipient_result)(struct viaduct_delivery *, size_t index, enum viaduct_outcome,
                              const struct viaduct_reason *, const char *remote);
-    /* The transfer is over; the delivery is gone. Recipients without a result are VIADUCT_LATER. `unreachable`: no next hop
-     * took the connection: an outage of the connector, not of the message. */
+    /* The transfer is over; the delivery is gone. Recipients without a result are VIADUCT_LATER. `unreachable`:
+     * no next hop took the connection: an outage of the connector, not of the message. */
     void (*delivery_end)(struct viaduct_delivery *, bool unreachable, const struct viaduct_reason *);
-    /* The peer cannot take the body as it is (`need` is "7bit" or "ascii-addresses"): it goes to the converter. */
+    /* The peer cannot take the body as it is (`need` is "7bit" or "ascii-addresses"): it goes to the converter.
+     */
     void (*delivery_convert)(struct viaduct_delivery *, const char *need);
     /* A connection to the peer works: after an outage everything deferred becomes due, with a slow start. */
     void (*reachable)(struct viaduct_gateway *);
@@ -203,22 +217,25 @@ struct viaduct_address_ops {
 
 struct viaduct_inbound_ops {
     size_t size;
-    /* Called before the sandbox closes: listeners, keys, folders. 0, or -1 with reason. `*state` is handed back. */
-    int (*prepare)(const struct viaduct_services *, struct viaduct_gateway *, void **state, struct viaduct_reason *);
+    /* Called before the sandbox closes: listeners, keys, folders. 0, or -1 with reason. `*state` is handed
+     * back. */
+    int (*prepare)(const struct viaduct_services *, struct viaduct_gateway *, void **state,
+                   struct viaduct_reason *);
     /* Called in the sandbox when mail may be taken. */
     int (*begin)(void *state, struct viaduct_reason *);
     void (*tick)(void *state); /* about once a second */
     void (*drain)(void *state);
     bool (*busy)(void *state);
     void (*finish)(void *state);
-    /* Recovery, between prepare() and begin(): the foreign file that was named to intake_commit() as `remove_path` is already
-     * ours; it is removed where it is there still and has this inode. May be NULL. */
+    /* Recovery, between prepare() and begin(): the foreign file that was named to intake_commit() as
+     * `remove_path` is already ours; it is removed where it is there still and has this inode. May be NULL. */
     void (*forget)(void *state, const char *remove_path, uint64_t inode);
 };
 
 struct viaduct_outbound_ops {
     size_t size;
-    int (*prepare)(const struct viaduct_services *, struct viaduct_gateway *, void **state, struct viaduct_reason *);
+    int (*prepare)(const struct viaduct_services *, struct viaduct_gateway *, void **state,
+                   struct viaduct_reason *);
     int (*begin)(void *state, struct viaduct_reason *);
     /* Takes a delivery; it must end with delivery_end() or delivery_convert() sometime. */
     void (*deliver)(void *state, struct viaduct_delivery *);
@@ -236,7 +253,7 @@ struct viaduct_convert_in {
     struct viaduct_gateway *gateway;
     const struct viaduct_services *services;
     const char *id;
-    const char *need;                  /* what delivery_convert() asked for, or "" */
+    const char *need;                       /* what delivery_convert() asked for, or "" */
     const struct viaduct_delivery *message; /* to foreign: envelope as translated; NULL from foreign */
     /* The item's bytes; pread semantics. */
     ssize_t (*read)(void *arg, uint64_t offset, void *bytes, size_t size);
@@ -249,10 +266,12 @@ struct viaduct_convert_in {
 
 struct viaduct_convert_out {
     size_t size;
-    /* The result's bytes. To foreign: the module's own container. From foreign: an RFC 5322 message with LF line ends. */
+    /* The result's bytes. To foreign: the module's own container. From foreign: an RFC 5322 message with LF
+     * line ends. */
     int (*write)(void *arg, const void *bytes, size_t len);
     /* From foreign, before the first write: the envelope. */
-    int (*envelope)(void *arg, const struct viaduct_envelope_in *, const struct viaduct_recipient_in *, size_t n);
+    int (*envelope)(void *arg, const struct viaduct_envelope_in *, const struct viaduct_recipient_in *,
+                    size_t n);
     /* What was lost or changed, a line each; kept with the message. */
     void (*report)(void *arg, const char *line);
     void *arg;
@@ -260,31 +279,31 @@ struct viaduct_convert_out {
 
 enum viaduct_converted {
     VIADUCT_CONVERTED,
-    VIADUCT_CONVERT_REFUSED, /* can never be expressed on the other side: a report */
+    VIADUCT_CONVERT_REFUSED,   /* can never be expressed on the other side: a report */
     VIADUCT_CONVERT_DIRECTORY, /* from foreign: no mail, but an answer of the directory: DirIn */
-    VIADUCT_CONVERT_BAD      /* not understood: Badmail */
+    VIADUCT_CONVERT_BAD        /* not understood: Badmail */
 };
 
 struct viaduct_convert_ops {
     size_t size;
     enum viaduct_converted (*to_foreign)(const struct viaduct_convert_in *, const struct viaduct_convert_out *,
                                          struct viaduct_reason *);
-    enum viaduct_converted (*from_foreign)(const struct viaduct_convert_in *, const struct viaduct_convert_out *,
-                                           struct viaduct_reason *);
+    enum viaduct_converted (*from_foreign)(const struct viaduct_convert_in *,
+                                           const struct viaduct_convert_out *, struct viaduct_reason *);
 };
 
 struct viaduct_system {
     size_t size;
-    unsigned abi;            /* VIADUCT_SYSTEM_ABI */
-    const char *name;        /* "gwise": the connector's type */
+    unsigned abi;             /* VIADUCT_SYSTEM_ABI */
+    const char *name;         /* "gwise": the connector's type */
     const char *address_type; /* "GWISE" */
     const char *version;
-    bool always_convert;     /* every message passes the converters; else only where delivery_convert() asks */
+    bool always_convert; /* every message passes the converters; else only where delivery_convert() asks */
     const struct viaduct_address_ops *address;
     const struct viaduct_inbound_ops *inbound;
     const struct viaduct_outbound_ops *outbound;
     const struct viaduct_convert_ops *convert;
-    const void *directory;   /* reserved in ABI 1 */
+    const void *directory; /* reserved in ABI 1 */
 };
 
 #ifdef __cplusplus
