@@ -204,6 +204,29 @@ test_refused(void)
     buf_clear(&header);
 }
 
+/* A gateway that takes a header first and refuses it afterwards. */
+static void
+test_refused_late(void)
+{
+    static const char late[] = "0123456789ABCDEFGHJKMNPQS0";
+    char api[32];
+    name_of(late, "api", api);
+    gateway.options[1][1] = "1s"; /* three polls to wait */
+    void *state = start_out();
+    deliver(state, late);
+    run_until_there(api_in, api);
+    struct buf header = fake_read(api_in, api);
+    erase(api_in, api);
+    fake_run_ms(&gateway, 1200);
+    fake_write(gwprob, api, header.at, header.len);
+    fake_run_until(&gateway, &gateway.n_ended, 1);
+    is_int(gateway.results[0].outcome, VIADUCT_REFUSED,
+           "a header that turns up in GWPROB some polls later is refused too");
+    gwise_system.outbound->finish(state);
+    gateway.options[1][1] = "0s";
+    buf_clear(&header);
+}
+
 /* Every state in which a crash may leave the folders, and what the next attempt makes of it. */
 static void
 test_crashes(void)
@@ -322,6 +345,18 @@ test_broken_item(void)
     ok(!fake_exists(api_in, api) && !fake_exists(api_in, tmp) && !fake_exists(att_in, via) &&
            !fake_exists(att_in, body),
        "and nothing of it is left in the gateway's folders");
+    forget();
+    deliver(state, sixth);
+    struct container_writer writer;
+    buf_reset(&gateway.body);
+    container_begin(&writer, add, &gateway.body);
+    container_part(&writer, PART_BODY, SPAN("bdy"));
+    container_add(&writer, "x", 1);
+    container_part_end(&writer);
+    container_end(&writer);
+    fake_run_until(&gateway, &gateway.n_ended, 1);
+    ok(gateway.results[0].outcome == VIADUCT_LATER && !fake_exists(api_in, api),
+       "an item without header neither");
     gwise_system.outbound->finish(state);
 }
 
@@ -366,6 +401,8 @@ test_fetch(void)
                                "Original-File= c.txt; Size= 6; ; \r\n");
     put_header("36ED2938.api", "Attach-File= \r\n Current-File= comments; Original-File= d.txt; ; \r\n");
     put_header(".hidden.api", "");
+    event_base_loop(gateway.base, EVLOOP_ONCE);
+    is_int(gateway.n_intakes, 0, "a file seen for the first time is not taken: it may still grow");
     fake_write(api_out, "note.txt", "x", 1);
     fake_run_until(&gateway, &gateway.n_intakes, 2);
     is_int(gateway.n_intakes, 2, "two headers are two items");
@@ -501,6 +538,7 @@ main(void)
     test_addresses();
     test_taken();
     test_refused();
+    test_refused_late();
     test_crashes();
     test_collision();
     test_lost_share();

@@ -23,7 +23,6 @@
  * RELAYED |                     |                          +---(in GWPROB)--> REFUSED, its lines as reason
  *                      +--> LATER            +--(longer than peer.confirm)--> a warning, once; waiting goes on
  */
-#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -31,14 +30,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/crc32c.h"
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/carrier.h"
 #include "systems/gwise/carrier_out.h"
-#include "systems/gwise/convert.h"
 
-enum { STEP_BYTES = 1 << 20, SETTLE_POLLS = 3, MARKER_MS = 60000, PROBES = 16 };
-enum { MARKER_KEEP_S = 14 * 86400, SWEEP_MS = 3600000, SWEEP_MAX = 20000 };
+enum { STEP_BYTES = 1 << 20, SETTLE_POLLS = 3, MARKER_MS = 60000, PROBES = 16, SWEEP_MS = 3600000 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
@@ -49,156 +45,7 @@ arm(struct carrier_out *carrier, int64_t ms)
     event_add(carrier->timer, &wait);
 }
 
-/* ---- names ---- */
-
-static void
-name_base(const char *id, unsigned probe, char base[9])
-{
-    uint32_t crc = crc32c(0, id, strlen(id));
-    char more[12];
-    if (probe > 0) {
-        int len = snprintf(more, sizeof more, "#%u", probe);
-        crc = crc32c(crc, more, (size_t)len);
-    }
-    snprintf(base, 9, "%08x", crc);
-}
-
-static const char *
-file_name(const char *base, const char *extension, char name[32])
-{
-    snprintf(name, 32, "%s.%s", base, extension);
-    return name;
-}
-
-static bool
-is_there(int folder_fd, const char *base, const char *extension)
-{
-    char name[32], found[256];
-    struct stat status;
-    return gateway_find(folder_fd, span_of(file_name(base, extension, name)), found, &status);
-}
-
-/* True where the file holds our id: in its Msg-Id, or as the only thing in a marker or an unfinished header. */
-static bool
-holds_id(int folder_fd, const char *base, const char *extension, const char *id, struct buf *text)
-{
-    char name[32], found[256], want[300];
-    struct stat status;
-    buf_reset(text);
-    if (!gateway_find(folder_fd, span_of(file_name(base, extension, name)), found, &status) ||
-        gateway_read_file(folder_fd, found, API_TEXT_MAX, text) < 0)
-        return false;
-    int len = snprintf(want, sizeof want, GWISE_ID_PREFIX "%s", id);
-    const char *at = text->len > 0 ? memmem(text->at, text->len, want, (size_t)len) : NULL;
-    return at != NULL && strchr(";\r\n", at[len]) != NULL; /* the text ends in NUL, which is an end as well */
-}
-
-/* ---- finding the base ---- */
-
-enum spot { SPOT_FREE, SPOT_UNFINISHED, SPOT_SENT, SPOT_OTHERS };
-
-static enum spot
-look_at(struct carrier_out *carrier, const char *base, const char *id)
-{
-    struct gateway_tree *tree = &carrier->tree;
-    struct buf text = {0};
-    enum spot spot;
-    bool marker = is_there(tree->fd[ATT_IN], base, "via"), tmp = is_there(tree->fd[API_IN], base, "tmp");
-    if (marker && !holds_id(tree->fd[ATT_IN], base, "via", id, &text))
-        spot = SPOT_OTHERS;
-    else if (marker && is_there(tree->fd[API_IN], base, "api"))
-        spot = holds_id(tree->fd[API_IN], base, "api", id, &text) ? SPOT_SENT : SPOT_OTHERS;
-    else if (tmp)
-        spot = marker || holds_id(tree->fd[API_IN], base, "tmp", id, &text) ? SPOT_UNFINISHED : SPOT_OTHERS;
-    else if (marker)
-        spot = SPOT_SENT;
-    else if (is_there(tree->fd[API_IN], base, "api") || is_there(tree->fd[ATT_IN], base, "bdy") ||
-             is_there(gateway_optional(tree, GWPROB), base, "api") ||
-             is_there(gateway_optional(tree, GWHOLD), base, "api"))
-        spot = SPOT_OTHERS; /* a refusal of earlier days is no refusal of this attempt: another name */
-    else
-        spot = SPOT_FREE;
-    buf_clear(&text);
-    return spot;
-}
-
-/* Makes a file that holds the id. 0, or -errno. */
-static int
-make_id_file(int folder_fd, const char *base, const char *extension, const char *id, int flags, int *kept_fd)
-{
-    char name[32], line[300];
-    int fd = openat(folder_fd, file_name(base, extension, name),
-                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | flags, 0660);
-    if (fd < 0)
-        return -errno;
-    int len = snprintf(line, sizeof line, GWISE_ID_PREFIX "%s\r\n", id);
-    ssize_t put = write(fd, line, (size_t)len);
-    int error = put < 0 ? -errno : put < len ? -ENOSPC : fsync(fd) < 0 ? -errno : 0;
-    if (kept_fd != NULL && error == 0)
-        *kept_fd = fd;
-    else
-        close(fd);
-    return error;
-}
-
-static int
-sync_folder(int fd)
-{
-    return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -errno; /* some shares cannot */
-}
-
-/* Steps 1 and 2. */
-static int
-claim(struct carrier_out *carrier, struct transfer *transfer, bool again)
-{
-    const struct gateway_tree *tree = &carrier->tree;
-    int error = make_id_file(tree->fd[API_IN], transfer->base, "tmp", transfer->delivery->id,
-                             again ? O_TRUNC : O_EXCL, &transfer->header_fd);
-    if (error == 0)
-        error = sync_folder(tree->fd[API_IN]);
-    if (error == 0)
-        error = make_id_file(tree->fd[ATT_IN], transfer->base, "via", transfer->delivery->id, O_TRUNC, NULL);
-    if (error == 0)
-        error = sync_folder(tree->fd[ATT_IN]);
-    return error;
-}
-
 /* ---- ending ---- */
-
-static void
-close_files(struct transfer *transfer)
-{
-    if (transfer->fd >= 0)
-        close(transfer->fd);
-    if (transfer->header_fd >= 0)
-        close(transfer->header_fd);
-    transfer->fd = transfer->header_fd = -1;
-}
-
-static void
-unlink_file(int folder_fd, const char *base, const char *extension)
-{
-    char name[32];
-    unlinkat(folder_fd, file_name(base, extension, name), 0);
-}
-
-/* Takes an attempt back that was not sent: the marker before the unfinished header (see above). */
-static void
-take_back(struct carrier_out *carrier, struct transfer *transfer)
-{
-    close_files(transfer);
-    if (transfer->state != TRANSFER_WRITING)
-        return;
-    unlink_file(carrier->tree.fd[ATT_IN], transfer->base, "bdy");
-    for (unsigned i = 1; i <= transfer->n_files; i++) {
-        char extension[8];
-        snprintf(extension, sizeof extension, "%03u", i % 1000);
-        unlink_file(carrier->tree.fd[ATT_IN], transfer->base, extension);
-    }
-    unlink_file(carrier->tree.fd[ATT_IN], transfer->base, "via");
-    sync_folder(carrier->tree.fd[ATT_IN]);
-    unlink_file(carrier->tree.fd[API_IN], transfer->base, "tmp");
-}
 
 static void
 end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
@@ -210,7 +57,7 @@ end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduc
             *at = transfer->next;
             break;
         }
-    close_files(transfer);
+    out_close_files(transfer);
     if (outcome == VIADUCT_RELAYED || outcome == VIADUCT_REFUSED) {
         struct old_marker *old = xcalloc(1, sizeof *old);
         memcpy(old->base, transfer->base, sizeof old->base);
@@ -231,7 +78,7 @@ fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error,
     struct viaduct_reason reason;
     bool full = error == -ENOSPC || error == -EDQUOT;
     bool lost = !gateway_tree_alive(&carrier->tree, API_IN) || !gateway_tree_alive(&carrier->tree, ATT_IN);
-    take_back(carrier, transfer);
+    out_take_back(carrier, transfer);
     gateway_reason(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root,
                    strerror(-error));
     end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
@@ -294,7 +141,7 @@ begin_part(struct transfer *transfer, const struct container_item *item)
         return 0;
     if (item->kind == PART_FILE)
         snprintf(extension, sizeof extension, "%03u", ++transfer->n_files % 1000);
-    transfer->fd = openat(transfer->carrier->tree.fd[ATT_IN], file_name(transfer->base, extension, name),
+    transfer->fd = openat(transfer->carrier->tree.fd[ATT_IN], out_file_name(transfer->base, extension, name),
                           O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0660);
     return transfer->fd < 0 ? -errno : 0;
 }
@@ -312,28 +159,6 @@ end_part(struct transfer *transfer)
     return error;
 }
 
-/* BASE.tmp becomes BASE.api, never over another file. */
-static int
-publish(struct carrier_out *carrier, const struct transfer *transfer)
-{
-    char from[32], to[32];
-    struct stat status;
-    int fd = carrier->tree.fd[API_IN];
-    file_name(transfer->base, "tmp", from);
-    file_name(transfer->base, "api", to);
-    if (renameat2(fd, from, fd, to, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
-        return -errno;
-    if (linkat(fd, from, fd, to, 0) == 0)
-        return unlinkat(fd, from, 0) < 0 ? -errno : 0;
-    if (errno == EEXIST)
-        return -EEXIST;
-    if (fstatat(fd, to, &status, AT_SYMLINK_NOFOLLOW) == 0)
-        return -EEXIST;
-    return renameat(fd, from, fd, to) < 0 ? -errno : 0;
-}
-
 static void
 finish_writing(struct carrier_out *carrier, struct transfer *transfer)
 {
@@ -341,17 +166,17 @@ finish_writing(struct carrier_out *carrier, struct transfer *transfer)
     if (error == 0 && fsync(transfer->header_fd) < 0)
         error = -errno;
     if (error == 0)
-        error = sync_folder(carrier->tree.fd[ATT_IN]);
+        error = out_sync_folder(carrier->tree.fd[ATT_IN]);
     if (error == 0)
-        error = publish(carrier, transfer);
+        error = out_publish(carrier, transfer);
     if (error != 0) {
         fail_transfer(carrier, transfer, error, "the header cannot be handed over");
         return;
     }
     transfer->state = TRANSFER_WAITING; /* from here on it counts as sent */
     transfer->since_ms = monotonic_ms();
-    close_files(transfer);
-    sync_folder(carrier->tree.fd[API_IN]);
+    out_close_files(transfer);
+    out_sync_folder(carrier->tree.fd[API_IN]);
     carrier->services->reachable(carrier->gateway);
     carrier->services->say(carrier->gateway, VIADUCT_LOG_DETAIL, transfer->delivery->id,
                            "written to API_IN as %s.api", transfer->base);
@@ -373,7 +198,7 @@ write_step(struct carrier_out *carrier, struct transfer *transfer)
         }
         if (event == CONTAINER_BROKEN) {
             struct viaduct_reason reason;
-            take_back(carrier, transfer);
+            out_take_back(carrier, transfer);
             gateway_reason(&reason, "4.3.0", "%s", why.text);
             end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
             return;
@@ -425,7 +250,7 @@ watch_step(struct carrier_out *carrier, struct transfer *transfer)
 {
     struct buf text = {0};
     int64_t now_ms = monotonic_ms();
-    bool there = is_there(carrier->tree.fd[API_IN], transfer->base, "api");
+    bool there = out_is_there(carrier->tree.fd[API_IN], transfer->base, "api");
     if (there) {
         transfer->state = TRANSFER_WAITING;
         if (!transfer->warned && now_ms - transfer->since_ms >= carrier->confirm_ms) {
@@ -436,8 +261,8 @@ watch_step(struct carrier_out *carrier, struct transfer *transfer)
         }
     } else if (!gateway_tree_alive(&carrier->tree, API_IN)) {
         return; /* the share is gone, not the file */
-    } else if (holds_id(gateway_optional(&carrier->tree, GWPROB), transfer->base, "api", transfer->delivery->id,
-                        &text)) {
+    } else if (out_holds_id(gateway_optional(&carrier->tree, GWPROB), transfer->base, "api",
+                            transfer->delivery->id, &text)) {
         refuse(carrier, transfer, &text);
     } else if (transfer->state == TRANSFER_WAITING) {
         transfer->state = TRANSFER_GONE;
@@ -448,49 +273,6 @@ watch_step(struct carrier_out *carrier, struct transfer *transfer)
         end_transfer(carrier, transfer, VIADUCT_RELAYED, false, &reason);
     }
     buf_clear(&text);
-}
-
-/* ---- markers that have done their duty ---- */
-
-static void
-drop_markers(struct carrier_out *carrier, bool all)
-{
-    while (carrier->markers != NULL && (all || carrier->markers->due_ms <= monotonic_ms())) {
-        struct old_marker *old = carrier->markers;
-        if (!all)
-            unlink_file(carrier->tree.fd[ATT_IN], old->base, "via");
-        carrier->markers = old->next;
-        if (carrier->markers == NULL)
-            carrier->markers_end = &carrier->markers;
-        free(old);
-    }
-}
-
-/* Markers that outlived the process that made them. */
-static void
-sweep_markers(struct carrier_out *carrier)
-{
-    int fd = openat(carrier->tree.fd[ATT_IN], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-    const struct dirent *entry;
-    if (folder == NULL) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    for (int n = 0; n < SWEEP_MAX && (entry = readdir(folder)) != NULL; n++) {
-        struct stat status;
-        char base[9];
-        if (strlen(entry->d_name) != 12 || strcmp(entry->d_name + 8, ".via") != 0)
-            continue;
-        memcpy(base, entry->d_name, 8);
-        base[8] = '\0';
-        if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            time_ms() / 1000 - status.st_mtime > MARKER_KEEP_S &&
-            !is_there(carrier->tree.fd[API_IN], base, "tmp"))
-            unlinkat(fd, entry->d_name, 0);
-    }
-    closedir(folder);
 }
 
 /* ---- the loop ---- */
@@ -523,7 +305,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
             watch_step(carrier, transfer);
     }
     if (ready)
-        drop_markers(carrier, false);
+        out_drop_markers(carrier, false);
     for (const struct transfer *t = carrier->transfers; t != NULL; t = t->next)
         writing = writing || t->state == TRANSFER_WRITING;
     if (carrier->transfers != NULL)
@@ -551,8 +333,8 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
     carrier->transfers = transfer;
     enum spot spot = SPOT_OTHERS;
     for (unsigned probe = 0; probe < PROBES && spot == SPOT_OTHERS; probe++) {
-        name_base(delivery->id, probe, transfer->base);
-        spot = look_at(carrier, transfer->base, delivery->id);
+        out_name_base(delivery->id, probe, transfer->base);
+        spot = out_look_at(carrier, transfer->base, delivery->id);
     }
     int error = 0;
     if (spot == SPOT_SENT) {
@@ -562,7 +344,7 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
                                "was handed over before as %s.api, and is not sent again", transfer->base);
     } else {
         container_open(&transfer->reader, read_body, transfer);
-        error = spot == SPOT_OTHERS ? -EEXIST : claim(carrier, transfer, spot == SPOT_UNFINISHED);
+        error = spot == SPOT_OTHERS ? -EEXIST : out_claim(carrier, transfer, spot == SPOT_UNFINISHED);
     }
     if (error != 0 && spot != SPOT_OTHERS)
         fail_transfer(carrier, transfer, error, "a name cannot be claimed");
@@ -609,7 +391,7 @@ out_begin(void *state, struct viaduct_reason *reason)
         gateway_reason(reason, "4.3.0", "no timer");
         return -1;
     }
-    sweep_markers(carrier);
+    out_sweep_markers(carrier);
     carrier->swept_ms = monotonic_ms();
     return 0;
 }
@@ -620,10 +402,10 @@ out_tick(void *state)
     struct carrier_out *carrier = state;
     struct viaduct_reason reason;
     if (carrier->markers != NULL && tree_ready(carrier, &reason))
-        drop_markers(carrier, false);
+        out_drop_markers(carrier, false);
     if (monotonic_ms() - carrier->swept_ms > SWEEP_MS && tree_ready(carrier, &reason)) {
         carrier->swept_ms = monotonic_ms();
-        sweep_markers(carrier);
+        out_sweep_markers(carrier);
     }
 }
 
@@ -656,10 +438,10 @@ out_finish(void *state)
            NULL) { /* deliveries that nobody ended die with the process; so does their memory */
         struct transfer *transfer = carrier->transfers;
         carrier->transfers = transfer->next;
-        close_files(transfer);
+        out_close_files(transfer);
         free(transfer);
     }
-    drop_markers(carrier, true);
+    out_drop_markers(carrier, true);
     if (carrier->timer != NULL)
         event_free(carrier->timer);
     gateway_tree_close(&carrier->tree);

@@ -38,4 +38,34 @@ struct carrier_out {
     int64_t poll_ms, confirm_ms, swept_ms;
 };
 
+/* ---- carrier_claim.c ---- */
+
+/* The base name of a queue id: eight digits; `probe` counts names passed over. */
+void out_name_base(const char *id, unsigned probe, char base[9]);
+/* "BASE.EXTENSION", put into `name` and returned. */
+const char *out_file_name(const char *base, const char *extension, char name[32]);
+bool out_is_there(int folder_fd, const char *base, const char *extension);
+/* True where the file holds our id: in its Msg-Id, or as the only thing in a marker or an unfinished header.
+ * `text` gets the file. */
+bool out_holds_id(int folder_fd, const char *base, const char *extension, const char *id, struct buf *text);
+
+/* What lies under a base name, seen from a message. */
+enum spot { SPOT_FREE, SPOT_UNFINISHED, SPOT_SENT, SPOT_OTHERS };
+enum spot out_look_at(struct carrier_out *carrier, const char *base, const char *id);
+
+/* Steps 1 and 2 (`again`: what is there is ours); step 4. 0, or -errno. */
+int out_claim(struct carrier_out *carrier, struct transfer *transfer, bool again);
+int out_publish(struct carrier_out *carrier, const struct transfer *transfer);
+
+/* Makes a folder's names durable; shares that cannot are let be. */
+int out_sync_folder(int fd);
+
+/* Closes the transfer's files; takes an attempt back that was not sent. */
+void out_close_files(struct transfer *transfer);
+void out_take_back(struct carrier_out *carrier, struct transfer *transfer);
+
+/* Removes markers that are due (`all`: forgets them, they stay on disk); ones that outlived their process. */
+void out_drop_markers(struct carrier_out *carrier, bool all);
+void out_sweep_markers(struct carrier_out *carrier);
+
 #endif
