@@ -56,16 +56,16 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/maildir/maildir_out.c \
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
 	systems/gwise/api_write.h systems/gwise/best_fit_table.h systems/gwise/carrier.c systems/gwise/carrier.h \
-	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
-	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/charset.c systems/gwise/charset.h \
-	systems/gwise/codepage.c systems/gwise/codepage_table.h systems/gwise/container.c \
-	systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h systems/gwise/convert_fields.c \
-	systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/convert_in.h \
-	systems/gwise/convert_message.c systems/gwise/convert_out.c systems/gwise/convert_out.h \
-	systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c systems/gwise/html_text.h \
-	systems/gwise/mime_decode.c systems/gwise/mime_decode.h systems/gwise/mime_header.c \
-	systems/gwise/mime_header.h systems/gwise/mime_parameter.c systems/gwise/mime_walk.c \
-	systems/gwise/mime_walk.h
+	systems/gwise/carrier_claim.c systems/gwise/carrier_in.c systems/gwise/carrier_in.h \
+	systems/gwise/carrier_judge.c systems/gwise/carrier_out.c systems/gwise/carrier_out.h \
+	systems/gwise/charset.c systems/gwise/charset.h systems/gwise/codepage.c systems/gwise/codepage_table.h \
+	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
+	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c \
+	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_out.c \
+	systems/gwise/convert_out.h systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c \
+	systems/gwise/html_text.h systems/gwise/mime_decode.c systems/gwise/mime_decode.h \
+	systems/gwise/mime_header.c systems/gwise/mime_header.h systems/gwise/mime_parameter.c \
+	systems/gwise/mime_walk.c systems/gwise/mime_walk.h
 SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ldl
 
 # ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----
