@@ -8,7 +8,7 @@
  * One file at a time. A recipient whom the gateway would refuse is handed over all the same: a file has no
  * session in which to say so, and the sender is to get his report.
  *
- * What is hostile here: the files. Nothing is opened through a link; a header of any size costs HEADER_MAX.
+ * What is hostile here: the files. Nothing is opened through a link; a header of any size costs a megabyte.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,11 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/address.h"
 #include "common/buf.h"
 #include "systems/maildir/maildir.h"
+#include "systems/maildir/maildir_envelope.h"
 
-enum { STEP_BYTES = 1 << 20, HEADER_MAX = 1 << 20, NAMES_MAX = 2000, RECIPIENTS_MAX = 10000 };
+enum { STEP_BYTES = 1 << 20, NAMES_MAX = 2000 };
 
 struct maildir_in {
     const struct viaduct_services *services;
@@ -41,159 +41,11 @@ struct maildir_in {
     off_t at;
 };
 
-struct envelope {
-    struct buf originator, recipients; /* recipients: NUL behind each */
-    size_t n;
-    size_t skip; /* octets of X-Sender and X-Receiver lines, no part of the message */
-};
-
 static void
 arm(struct maildir_in *in, int64_t ms)
 {
     struct timeval wait = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
     event_add(in->timer, &wait);
-}
-
-/* ---- the envelope ---- */
-
-static void
-add_recipient(struct envelope *envelope, struct span text)
-{
-    struct span address = span_trim(text);
-    if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
-        address = (struct span){address.at + 1, address.len - 2};
-    if (address.len == 0 || address.len > 1300 || envelope->n == RECIPIENTS_MAX ||
-        memchr(address.at, '\0', address.len))
-        return;
-    for (size_t at = 0;
-         at < envelope->recipients.len && envelope->n < 200;) { /* of long lists repeats do no harm */
-        struct span known = span_of(envelope->recipients.at + at);
-        if (span_equal_nocase(known, address))
-            return;
-        at += known.len + 1;
-    }
-    buf_add_span(&envelope->recipients, address);
-    buf_add_byte(&envelope->recipients, '\0');
-    envelope->n++;
-}
-
-static void
-set_originator(struct envelope *envelope, struct span text)
-{
-    struct span address = span_trim(text);
-    if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
-        address = (struct span){address.at + 1, address.len - 2};
-    buf_reset(&envelope->originator);
-    if (address.len <= 1300)
-        buf_add_span(&envelope->originator, address);
-}
-
-/* The next header field; false at the end of the header. */
-static bool
-next_field(struct span *rest, struct span *name, struct span *body)
-{
-    const char *line = rest->at, *end = rest->at + rest->len, *p = line;
-    if (rest->len == 0 || *line == '\n' || *line == '\r')
-        return false;
-    do {
-        const char *lf = memchr(p, '\n', (size_t)(end - p));
-        p = lf != NULL ? lf + 1 : end;
-    } while (p < end && (*p == ' ' || *p == '\t'));
-    const char *colon = memchr(line, ':', (size_t)(p - line));
-    *name = colon != NULL ? span_trim((struct span){line, (size_t)(colon - line)}) : (struct span){line, 0};
-    *body =
-        colon != NULL ? span_trim((struct span){colon + 1, (size_t)(p - colon - 1)}) : (struct span){line, 0};
-    *rest = (struct span){p, (size_t)(end - p)};
-    return true;
-}
-
-/* X-Sender and X-Receiver in the first lines. */
-static bool
-take_drop_form(struct envelope *envelope, struct span header)
-{
-    struct span rest = header, name, body, before = header;
-    bool found = false;
-    while (next_field(&rest, &name, &body)) {
-        if (span_equal_nocase(name, SPAN("X-Sender")))
-            set_originator(envelope, body);
-        else if (span_equal_nocase(name, SPAN("X-Receiver")))
-            add_recipient(envelope, body);
-        else
-            break;
-        found = true;
-        before = rest;
-    }
-    envelope->skip = (size_t)(before.at - header.at);
-    return found && envelope->n > 0;
-}
-
-static void
-note_recipient(const struct header_address *found, void *arg)
-{
-    add_recipient(arg, found->mailbox);
-}
-
-static void
-note_originator(const struct header_address *found, void *arg)
-{
-    struct envelope *envelope = arg;
-    if (envelope->originator.len == 0)
-        set_originator(envelope, found->mailbox);
-}
-
-enum pass { PASS_DELIVERY, PASS_ADDRESSES };
-
-static void
-take_fields(struct envelope *envelope, struct span header, enum pass pass)
-{
-    struct span rest = header, name, body;
-    bool returned = false;
-    while (next_field(&rest, &name, &body)) {
-        bool delivery =
-            span_equal_nocase(name, SPAN("Delivered-To")) || span_equal_nocase(name, SPAN("X-Original-To"));
-        if (pass == PASS_DELIVERY && delivery)
-            add_recipient(envelope, body);
-        if (pass == PASS_ADDRESSES &&
-            (span_equal_nocase(name, SPAN("To")) || span_equal_nocase(name, SPAN("Cc")) ||
-             span_equal_nocase(name, SPAN("Bcc"))))
-            header_addresses(body, note_recipient, envelope);
-        if (span_equal_nocase(name, SPAN("Return-Path")) && !returned) {
-            set_originator(envelope, body);
-            returned = true;
-        }
-    }
-    for (rest = header; !returned && next_field(&rest, &name, &body);)
-        if (span_equal_nocase(name, SPAN("From")))
-            header_addresses(body, note_originator, envelope);
-}
-
-static int
-read_envelope(int fd, struct envelope *envelope)
-{
-    struct buf header = {0};
-    char piece[16384];
-    ssize_t got;
-    int error = 0;
-    while (header.len < HEADER_MAX) {
-        got = pread(fd, piece, sizeof piece, (off_t)header.len);
-        if (got < 0)
-            error = -errno;
-        if (got <= 0)
-            break;
-        size_t from = header.len > 3 ? header.len - 3 : 0;
-        buf_add(&header, piece, (size_t)got);
-        if (memmem(header.at + from, header.len - from, "\n\n", 2) != NULL ||
-            memmem(header.at + from, header.len - from, "\n\r\n", 3) != NULL)
-            break;
-    }
-    if (error == 0 && header.len > 0 && !take_drop_form(envelope, buf_span(&header))) {
-        struct span rest = {header.at + envelope->skip, header.len - envelope->skip};
-        take_fields(envelope, rest, PASS_DELIVERY);
-        if (envelope->n == 0)
-            take_fields(envelope, rest, PASS_ADDRESSES);
-    }
-    buf_clear(&header);
-    return error;
 }
 
 /* ---- one file ---- */
@@ -234,7 +86,7 @@ close_file(struct maildir_in *in)
 
 /* Hands the envelope over. False where the file is not taken now. */
 static bool
-begin_intake(struct maildir_in *in, const struct envelope *envelope)
+begin_intake(struct maildir_in *in, const struct maildir_envelope *envelope)
 {
     struct viaduct_envelope_in message = {.size = sizeof message,
                                           .originator = {envelope->originator.at, envelope->originator.len}};
@@ -267,7 +119,7 @@ static void
 begin_file(struct maildir_in *in)
 {
     struct stat status;
-    struct envelope envelope = {.n = 0};
+    struct maildir_envelope envelope = {.n = 0};
     in->fd = openat(in->new_fd, name_now(in), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     bool taken = false;
     if (in->fd < 0 && errno == ENOENT) {
@@ -277,7 +129,7 @@ begin_file(struct maildir_in *in)
                           name_now(in), strerror(errno));
     } else if (in->fd < 0 || fstat(in->fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         set_aside(in, "it is no regular file");
-    } else if (read_envelope(in->fd, &envelope) < 0) {
+    } else if (maildir_read_envelope(in->fd, &envelope) < 0) {
         in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s/new/%s cannot be read", in->root,
                           name_now(in));
     } else if (envelope.n == 0) {

@@ -6,7 +6,7 @@
  *
  * The body can be read only once, in order, so the other copies are made from the first, which is renamed last.
  *
- * What is hostile here: addresses, which become names of folders (see box_name()).
+ * What is hostile here: addresses, which become names of folders (see maildir_box.c).
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "common/buf.h"
-#include "common/crc32c.h"
 #include "systems/maildir/maildir.h"
+#include "systems/maildir/maildir_box.h"
 
-enum { STEP_BYTES = 1 << 20, BOX_NAME_MAX = 200 };
+enum { STEP_BYTES = 1 << 20 };
 
 struct delivery {
     struct maildir_out *out;
@@ -46,124 +46,11 @@ struct maildir_out {
     struct delivery *deliveries;
 };
 
-static void fill_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void
-fill_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-{
-    struct why why;
-    char text[sizeof why.text];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    why_set(&why, status, "%s", text);
-    memcpy(reason->status, why.status, sizeof reason->status);
-    memcpy(reason->text, why.text, sizeof reason->text);
-}
-
 static void
 arm(struct maildir_out *out)
 {
     struct timeval now = {0, 0};
     event_add(out->timer, &now);
-}
-
-/* ---- folders ---- */
-
-/* An address as the name of a folder: one to one, and never a path. Long ones end in their CRC. */
-static void
-box_name(struct viaduct_text address, char name[256])
-{
-    size_t n = 0;
-    bool cut = address.len == 0;
-    for (size_t i = 0; i < address.len && !cut; i++) {
-        unsigned char c = (unsigned char)address.at[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (unsigned char)(c + 32);
-        cut = n + 3 > BOX_NAME_MAX;
-        if (cut)
-            break;
-        if (c < 0x20 || c == 0x7f || c == '/' || c == '%' || (c == '.' && n == 0))
-            n += (size_t)snprintf(name + n, 4, "%%%02X", c);
-        else
-            name[n++] = (char)c;
-    }
-    name[n] = '\0';
-    if (cut)
-        snprintf(name + n, 256 - n, "%%%08x", crc32c(0, address.at, address.len));
-}
-
-static int
-sync_close(int fd)
-{
-    int error = fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
-    close(fd);
-    return error;
-}
-
-/* Opens a sub-folder, made where it is missing. A descriptor, or -errno. */
-static int
-open_made(int parent_fd, const char *name, bool *made)
-{
-    if (mkdirat(parent_fd, name, 0700) == 0)
-        *made = true;
-    else if (errno != EEXIST)
-        return -errno;
-    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd >= 0 ? fd : -errno;
-}
-
-/* Opens the maildir of an address, with all its folders on disk. */
-static int
-open_box(const struct maildir_out *out, struct viaduct_text address)
-{
-    static const char *const folders[] = {"tmp", "new", "cur"};
-    char name[256];
-    bool made = false;
-    box_name(address, name);
-    int box_fd = open_made(out->root_fd, name, &made), error = 0;
-    if (box_fd < 0)
-        return box_fd;
-    for (size_t i = 0; i < COUNT_OF(folders) && error == 0; i++) {
-        int fd = open_made(box_fd, folders[i], &made);
-        if (fd < 0)
-            error = fd;
-        else
-            close(fd);
-    }
-    if (error == 0 && made && (fsync(box_fd) < 0 || fsync(out->root_fd) < 0) && errno != EINVAL)
-        error = -errno;
-    if (error != 0)
-        close(box_fd);
-    return error != 0 ? error : box_fd;
-}
-
-static int
-open_tmp(int box_fd, const char *name, int *tmp_fd)
-{
-    *tmp_fd = openat(box_fd, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (*tmp_fd < 0)
-        return -errno;
-    unlinkat(*tmp_fd, name, 0); /* of an attempt that was cut short: the name is this message's alone */
-    int fd = openat(*tmp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    return fd >= 0 ? fd : -errno;
-}
-
-static int
-write_all(int fd, const char *at, size_t len)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return put < 0 ? -errno : -ENOSPC;
-        at += put;
-        len -= (size_t)put;
-    }
-    return 0;
 }
 
 static void
@@ -182,34 +69,9 @@ write_head(int fd, const struct viaduct_delivery *message, size_t index, off_t *
     buf_add_text(&head, ">\nDelivered-To: ");
     add_address(&head, message->recipients[index].address);
     buf_add_byte(&head, '\n');
-    int error = write_all(fd, head.at, head.len);
+    int error = maildir_write_all(fd, head.at, head.len);
     *len = (off_t)head.len;
     buf_clear(&head);
-    return error;
-}
-
-/* tmp/NAME, complete, becomes new/NAME. A file that is there already is this message, delivered before. */
-static int
-publish(int box_fd, const char *name, int fd)
-{
-    char from[220], to[220];
-    if (fsync(fd) < 0)
-        return -errno;
-    snprintf(from, sizeof from, "tmp/%s", name);
-    snprintf(to, sizeof to, "new/%s", name);
-    int error = 0;
-    if (renameat2(box_fd, from, box_fd, to, RENAME_NOREPLACE) < 0) {
-        error = -errno;
-        if (error == -EINVAL || error == -ENOSYS || error == -ENOTSUP)
-            error = linkat(box_fd, from, box_fd, to, 0) < 0 ? -errno : 0;
-        if (error == 0 || error == -EEXIST)
-            unlinkat(box_fd, from, 0);
-        if (error == -EEXIST)
-            error = 0;
-    }
-    int new_fd = error == 0 ? openat(box_fd, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (new_fd >= 0)
-        error = sync_close(new_fd);
     return error;
 }
 
@@ -244,13 +106,13 @@ give_result(struct delivery *delivery, size_t index, int error)
     struct viaduct_reason reason;
     enum viaduct_outcome outcome = error == 0 ? VIADUCT_RELAYED : VIADUCT_LATER;
     if (error == 0)
-        fill_reason(&reason, "2.0.0", "stored as %s", delivery->name);
+        maildir_reason(&reason, "2.0.0", "stored as %s", delivery->name);
     else
-        fill_reason(&reason,
-                    error == -ENOSPC   ? "4.3.1"
-                    : error == -EDQUOT ? "4.2.2"
-                                       : "4.3.0",
-                    "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
+        maildir_reason(&reason,
+                       error == -ENOSPC   ? "4.3.1"
+                       : error == -EDQUOT ? "4.2.2"
+                                          : "4.3.0",
+                       "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
     delivery->out->services->recipient_result(delivery->message, index, outcome, &reason, NULL);
 }
 
@@ -275,11 +137,11 @@ fail_delivery(struct delivery *delivery, int error)
     struct viaduct_reason reason;
     struct stat status;
     bool gone = fstat(delivery->out->root_fd, &status) < 0 || status.st_nlink == 0;
-    fill_reason(&reason,
-                error == -ENOSPC   ? "4.3.1"
-                : error == -EDQUOT ? "4.2.2"
-                                   : "4.3.0",
-                "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
+    maildir_reason(&reason,
+                   error == -ENOSPC   ? "4.3.1"
+                   : error == -EDQUOT ? "4.2.2"
+                                      : "4.3.0",
+                   "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
     if (delivery->box_tmp_fd >= 0)
         unlinkat(delivery->box_tmp_fd, delivery->name, 0);
     end_delivery(delivery, &reason, gone);
@@ -294,10 +156,11 @@ is_for(const struct delivery *delivery, size_t index)
 static int
 begin_first(struct delivery *delivery)
 {
-    delivery->box_fd = open_box(delivery->out, delivery->message->recipients[delivery->first].address);
+    delivery->box_fd =
+        maildir_box_open(delivery->out->root_fd, delivery->message->recipients[delivery->first].address);
     if (delivery->box_fd < 0)
         return delivery->box_fd;
-    delivery->fd = open_tmp(delivery->box_fd, delivery->name, &delivery->box_tmp_fd);
+    delivery->fd = maildir_box_tmp(delivery->box_fd, delivery->name, &delivery->box_tmp_fd);
     if (delivery->fd < 0)
         return delivery->fd;
     return write_head(delivery->fd, delivery->message, delivery->first, &delivery->head);
@@ -317,7 +180,7 @@ read_step(struct delivery *delivery)
             delivery->read_all = true;
             return 0;
         }
-        int error = write_all(delivery->fd, piece, (size_t)got);
+        int error = maildir_write_all(delivery->fd, piece, (size_t)got);
         if (error != 0)
             return error;
         delivery->offset += (uint64_t)got;
@@ -332,7 +195,8 @@ begin_copy(struct delivery *delivery)
     off_t head;
     int tmp_fd = -1;
     delivery->copied = delivery->head;
-    delivery->copy_box_fd = open_box(delivery->out, delivery->message->recipients[delivery->next].address);
+    delivery->copy_box_fd =
+        maildir_box_open(delivery->out->root_fd, delivery->message->recipients[delivery->next].address);
     if (delivery->copy_box_fd < 0)
         return delivery->copy_box_fd;
     /* The same mailbox twice: its file is the first one's, and must not be unlinked as a leftover. */
@@ -340,7 +204,7 @@ begin_copy(struct delivery *delivery)
     if (fstat(delivery->box_fd, &one) == 0 && fstat(delivery->copy_box_fd, &other) == 0 &&
         one.st_ino == other.st_ino && one.st_dev == other.st_dev)
         return -EALREADY;
-    delivery->copy_fd = open_tmp(delivery->copy_box_fd, delivery->name, &tmp_fd);
+    delivery->copy_fd = maildir_box_tmp(delivery->copy_box_fd, delivery->name, &tmp_fd);
     if (tmp_fd >= 0)
         close(tmp_fd);
     return delivery->copy_fd < 0 ? delivery->copy_fd
@@ -362,8 +226,8 @@ copy_step(struct delivery *delivery)
         if (got < 0)
             return -errno;
         if (got == 0)
-            return publish(delivery->copy_box_fd, delivery->name, delivery->copy_fd);
-        int error = write_all(delivery->copy_fd, piece, (size_t)got);
+            return maildir_box_publish(delivery->copy_box_fd, delivery->name, delivery->copy_fd);
+        int error = maildir_write_all(delivery->copy_fd, piece, (size_t)got);
         if (error != 0)
             return error;
         delivery->copied += got;
@@ -404,7 +268,7 @@ delivery_step(struct delivery *delivery)
         give_result(delivery, delivery->next++, result);
         return;
     }
-    int error = publish(delivery->box_fd, delivery->name, delivery->fd);
+    int error = maildir_box_publish(delivery->box_fd, delivery->name, delivery->fd);
     give_result(delivery, delivery->first, error);
     end_delivery(delivery, NULL, false);
 }
@@ -477,7 +341,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     for (size_t i = 0; i < COUNT_OF(options) && out->root == NULL; i++)
         out->root = find_root(services->option(gateway, options[i]));
     if (out->root == NULL) {
-        fill_reason(reason, "5.3.5", "no maildir:///PATH is set as next hop");
+        maildir_reason(reason, "5.3.5", "no maildir:///PATH is set as next hop");
         free(out);
         return -1;
     }
@@ -486,7 +350,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     }
     out->root_fd = open(out->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->root_fd < 0) {
-        fill_reason(reason, "4.4.1", "%s cannot be opened: %s", out->root, strerror(errno));
+        maildir_reason(reason, "4.4.1", "%s cannot be opened: %s", out->root, strerror(errno));
         free(out->root);
         free(out);
         return -1;
@@ -501,7 +365,7 @@ out_begin(void *state, struct viaduct_reason *reason)
     struct maildir_out *out = state;
     out->timer = event_new(out->services->loop(out->gateway), -1, 0, on_timer, out);
     if (out->timer == NULL)
-        fill_reason(reason, "4.3.0", "no timer");
+        maildir_reason(reason, "4.3.0", "no timer");
     return out->timer == NULL ? -1 : 0;
 }
 
