@@ -52,8 +52,9 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_reply.c \
 	systems/smtp/smtp_reply.h systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c \
 	systems/smtp/smtp_url.h systems/smtp/tls.c systems/smtp/tls.h \
-	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_in.c \
-	systems/maildir/maildir_out.c \
+	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_box.c \
+	systems/maildir/maildir_box.h systems/maildir/maildir_envelope.c systems/maildir/maildir_envelope.h \
+	systems/maildir/maildir_in.c systems/maildir/maildir_out.c \
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
 	systems/gwise/api_write.h systems/gwise/best_fit_table.h systems/gwise/carrier.c systems/gwise/carrier.h \
 	systems/gwise/carrier_claim.c systems/gwise/carrier_in.c systems/gwise/carrier_in.h \

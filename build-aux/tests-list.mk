@@ -18,6 +18,7 @@ UNIT_TESTS = \
 	t/header-scan-t \
 	t/json-out-t \
 	t/log-t \
+	t/maildir-t \
 	t/metrics-t \
 	t/route-t \
 	t/smtp-client-hops-t \
@@ -57,6 +58,8 @@ FUZZ_TARGETS = \
 	fuzz/conf-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
+	fuzz/gwise-api-fuzz \
+	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
 	fuzz/log-pair-fuzz \
 	fuzz/smtp-reply-fuzz \
@@ -69,6 +72,8 @@ CORPUS_RUNNERS = \
 	fuzz/conf-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
+	fuzz/gwise-api-corpus \
+	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
 	fuzz/log-pair-corpus \
 	fuzz/smtp-reply-corpus \
@@ -85,6 +90,10 @@ fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
 fuzz_drop_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dsn_value_corpus_SOURCES = fuzz/dsn-value-fuzz.c fuzz/run-corpus.c
 fuzz_dsn_value_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_gwise_api_corpus_SOURCES = fuzz/gwise-api-fuzz.c fuzz/run-corpus.c
+fuzz_gwise_api_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_gwise_convert_corpus_SOURCES = fuzz/gwise-convert-fuzz.c fuzz/run-corpus.c
+fuzz_gwise_convert_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_header_scan_corpus_SOURCES = fuzz/header-scan-fuzz.c fuzz/run-corpus.c
 fuzz_header_scan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
@@ -160,6 +169,16 @@ TRACKED_FILES = \
 	fuzz/corpus/drop-envelope/lines \
 	fuzz/corpus/dsn-value/mixed \
 	fuzz/corpus/dsn-value/status \
+	fuzz/corpus/gwise-api/busy-answer.api \
+	fuzz/corpus/gwise-api/directory-answer.api \
+	fuzz/corpus/gwise-api/mail-from-gateway.api \
+	fuzz/corpus/gwise-api/refused.api \
+	fuzz/corpus/gwise-convert/html \
+	fuzz/corpus/gwise-convert/item-busy-answer \
+	fuzz/corpus/gwise-convert/item-directory-answer \
+	fuzz/corpus/gwise-convert/item-mail-from-gateway \
+	fuzz/corpus/gwise-convert/item-refused \
+	fuzz/corpus/gwise-convert/mixed \
 	fuzz/corpus/header-scan/folded \
 	fuzz/corpus/header-scan/none \
 	fuzz/corpus/header-scan/plain \
@@ -181,6 +200,8 @@ TRACKED_FILES = \
 	fuzz/corpus/translate-header/odd \
 	fuzz/drop-envelope-fuzz.c \
 	fuzz/dsn-value-fuzz.c \
+	fuzz/gwise-api-fuzz.c \
+	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \
 	fuzz/log-pair-fuzz.c \
 	fuzz/run-corpus.c \
@@ -218,6 +239,7 @@ TRACKED_FILES = \
 	t/json-out-t.c \
 	t/kit_fake.h \
 	t/log-t.c \
+	t/maildir-t.c \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/observer.t \
