@@ -217,7 +217,7 @@ test_refused_late(void)
     run_until_there(api_in, api);
     struct buf header = fake_read(api_in, api);
     erase(api_in, api);
-    fake_run_ms(&gateway, 1200);
+    fake_run_ms(&gateway, 2500); /* two polls saw it nowhere */
     fake_write(gwprob, api, header.at, header.len);
     fake_run_until(&gateway, &gateway.n_ended, 1);
     is_int(gateway.results[0].outcome, VIADUCT_REFUSED,

@@ -20,7 +20,7 @@ enum { FAKE_MAX = 64 };
 struct viaduct_intake {
     struct viaduct_gateway *gateway;
     struct buf bytes, originator, recipients; /* recipients: a line each */
-    bool fetched;
+    bool fetched, smtputf8;
 };
 
 struct fake_result {
@@ -111,6 +111,7 @@ fake_intake_new(struct viaduct_gateway *gateway, const struct viaduct_envelope_i
 {
     struct viaduct_intake *intake = fake_intake(gateway);
     (void)reason;
+    intake->smtputf8 = envelope->smtputf8;
     buf_add(&intake->originator, envelope->originator.at, envelope->originator.len);
     for (size_t i = 0; i < n; i++) {
         buf_add(&intake->recipients, recipients[i].address.at, recipients[i].address.len);

@@ -260,6 +260,10 @@ test_inbound(void)
     gateway.fail_add = 0;
     fake_run_until(&gateway, &gateway.n_intakes, 5);
     is_taken(4, "a@x", "b@x\n", "\n", "and is taken when there is room");
+    put(new, "9", "X-Sender: a@x\nX-Receiver: j\xc3\xb6@x\n\n");
+    fake_run_until(&gateway, &gateway.n_intakes, 6);
+    ok(gateway.n_intakes == 6 && gateway.intakes[5]->smtputf8 && !gateway.intakes[4]->smtputf8,
+       "an address beyond ASCII makes it an SMTPUTF8 message, and only that");
     maildir_system.inbound->finish(state);
 }
 
