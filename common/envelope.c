@@ -433,6 +433,13 @@ all_zero(struct span bytes)
     return true;
 }
 
+/* True for bytes that were cut off before `at` and filled up with zeroes: no entry ends in one. */
+static bool
+zero_from(struct span bytes, size_t at)
+{
+    return all_zero((struct span){bytes.at + at, bytes.len - at});
+}
+
 static bool
 hex_word(const char *text, uint32_t *value)
 {
@@ -546,14 +553,12 @@ journal_parse(struct span bytes, struct arena *arena, struct journal_entry *entr
     if (p[0] != '+' || p[1] != ' ' || p[10] != ' ' || p[19] != ' ' || p[28] != '\n' || !hex_word(p + 2, &len) ||
         !hex_word(p + 11, &len_crc) || !hex_word(p + 20, &crc) || crc32c(0, p + 2, 8) != len_crc ||
         len > ENTRY_MAX)
-        return damaged_journal(why, "not the beginning of an entry");
+        return zero_from(bytes, FRAME_LEN - 1) ? 0 : damaged_journal(why, "not the beginning of an entry");
     if (len > bytes.len - FRAME_LEN)
         return 0;
     struct span records = {p + FRAME_LEN, len};
     if (crc32c(0, records.at, records.len) != crc) {
-        bool zero_tail = len > 0 && records.at[len - 1] == '\0' &&
-                         all_zero((struct span){p + FRAME_LEN + len, bytes.len - FRAME_LEN - len});
-        return zero_tail ? 0 : damaged_journal(why, "wrong checksum of an entry");
+        return zero_from(bytes, FRAME_LEN + len - 1) ? 0 : damaged_journal(why, "wrong checksum of an entry");
     }
     int r = parse_entry(records, arena, entry, why);
     return r < 0 ? r : FRAME_LEN + (int64_t)len;
