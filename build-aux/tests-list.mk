@@ -2,6 +2,7 @@
 
 UNIT_TESTS = \
 	t/address-t \
+	t/base-t \
 	t/book-csv-t \
 	t/book-shard-t \
 	t/book-t \
@@ -9,13 +10,17 @@ UNIT_TESTS = \
 	t/conf-mistakes-t \
 	t/conf-t \
 	t/counters-t \
+	t/crc32c-t \
 	t/dsn-t \
+	t/envelope-t \
 	t/filter-t \
+	t/flow-t \
 	t/gwise-api-t \
 	t/gwise-carrier-t \
 	t/gwise-convert-t \
 	t/header-address-t \
 	t/header-scan-t \
+	t/id-t \
 	t/json-out-t \
 	t/log-t \
 	t/maildir-t \
@@ -62,6 +67,7 @@ FUZZ_TARGETS = \
 	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
 	fuzz/log-pair-fuzz \
+	fuzz/maildir-envelope-fuzz \
 	fuzz/smtp-reply-fuzz \
 	fuzz/smtp-server-fuzz \
 	fuzz/translate-header-fuzz
@@ -76,6 +82,7 @@ CORPUS_RUNNERS = \
 	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
 	fuzz/log-pair-corpus \
+	fuzz/maildir-envelope-corpus \
 	fuzz/smtp-reply-corpus \
 	fuzz/smtp-server-corpus \
 	fuzz/translate-header-corpus
@@ -98,6 +105,8 @@ fuzz_header_scan_corpus_SOURCES = fuzz/header-scan-fuzz.c fuzz/run-corpus.c
 fuzz_header_scan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
 fuzz_log_pair_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-corpus.c
+fuzz_maildir_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_reply_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_server_corpus_SOURCES = fuzz/smtp-server-fuzz.c fuzz/run-corpus.c
@@ -110,7 +119,9 @@ REPORT_TEXTS = \
 	conf/templates/delivered.txt \
 	conf/templates/failed.txt
 
-MAN_PAGES =
+MAN_PAGES = \
+	man/viaduct-master.8 \
+	man/viaduct-sendmail.1
 
 TRACKED_FILES = \
 	.ci/run \
@@ -185,6 +196,9 @@ TRACKED_FILES = \
 	fuzz/corpus/log-pair/line \
 	fuzz/corpus/log-pair/record \
 	fuzz/corpus/log-pair/torn \
+	fuzz/corpus/maildir-envelope/addresses \
+	fuzz/corpus/maildir-envelope/delivered \
+	fuzz/corpus/maildir-envelope/drop-form \
 	fuzz/corpus/smtp-reply/code-changes \
 	fuzz/corpus/smtp-reply/ehlo \
 	fuzz/corpus/smtp-reply/pipelined \
@@ -204,11 +218,20 @@ TRACKED_FILES = \
 	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \
 	fuzz/log-pair-fuzz.c \
+	fuzz/maildir-envelope-fuzz.c \
 	fuzz/run-corpus.c \
 	fuzz/smtp-reply-fuzz.c \
 	fuzz/smtp-server-fuzz.c \
 	fuzz/translate-header-fuzz.c \
+	man/manual.c \
+	man/viaduct-log.5.in \
+	man/viaduct-master.8 \
+	man/viaduct-queue-file.5.in \
+	man/viaduct-sendmail.1 \
+	man/viaduct-workers.8.in \
+	man/viaduct.8.in \
 	t/address-t.c \
+	t/base-t.c \
 	t/book-csv-t.c \
 	t/book-rig.h \
 	t/book-shard-t.c \
@@ -223,18 +246,22 @@ TRACKED_FILES = \
 	t/conf-t.c \
 	t/corpora.t \
 	t/counters-t.c \
+	t/crc32c-t.c \
 	t/dsn-t.c \
 	t/dsn.t \
+	t/envelope-t.c \
 	t/filter-t.c \
 	t/fixtures/gwise/busy-answer.api \
 	t/fixtures/gwise/directory-answer.api \
 	t/fixtures/gwise/mail-from-gateway.api \
 	t/fixtures/gwise/refused.api \
+	t/flow-t.c \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
 	t/header-address-t.c \
 	t/header-scan-t.c \
+	t/id-t.c \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
