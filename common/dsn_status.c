@@ -192,15 +192,29 @@ add_original(const struct dsn *dsn, struct buf *out, struct span orcpt)
     buf_clear(&text);
 }
 
-/* The answer of an SMTP server begins with its three-digit code; other reasons are our own words. */
+static bool
+is_smtp_answer(struct span text)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (i >= text.len || text.at[i] < '0' || text.at[i] > '9')
+            return false;
+    return text.len == 3 || text.at[3] == ' ' || text.at[3] == '-';
+}
+
+/* The answer of an SMTP server begins with its three-digit code, or with who gave it ("mx.example said: 550
+ * ..."), which Remote-MTA tells already; other reasons are our own words. */
 static void
 add_diagnostic(const struct dsn *dsn, struct buf *out, const struct recipient *r)
 {
-    bool answer = r->text.len >= 3;
-    for (size_t i = 0; answer && i < 3; i++)
-        answer = r->text.at[i] >= '0' && r->text.at[i] <= '9';
-    answer = answer && (r->text.len == 3 || r->text.at[3] == ' ' || r->text.at[3] == '-');
-    add_typed(dsn, out, "Diagnostic-Code", answer ? "smtp" : "x-viaduct", r->text);
+    static const char said[] = " said: ";
+    struct span text = r->text;
+    const char *found = text.len > 0 ? memmem(text.at, text.len, said, sizeof said - 1) : NULL;
+    if (found != NULL && memchr(text.at, ' ', text.len) == found) {
+        size_t skipped = (size_t)(found - text.at) + sizeof said - 1;
+        text = (struct span){text.at + skipped, text.len - skipped};
+    }
+    bool answer = is_smtp_answer(text);
+    add_typed(dsn, out, "Diagnostic-Code", answer ? "smtp" : "x-viaduct", answer ? text : r->text);
 }
 
 static void

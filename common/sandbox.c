@@ -272,7 +272,6 @@ static const int refused_calls[] = {
     SCMP_SYS(io_uring_enter),
     SCMP_SYS(open_by_handle_at),
     SCMP_SYS(link),
-    SCMP_SYS(linkat),
     SCMP_SYS(symlink),
     SCMP_SYS(symlinkat),
     SCMP_SYS(mknod),
@@ -300,8 +299,9 @@ static const int refused_calls[] = {
     SCMP_SYS(pidfd_getfd),
 };
 
-static const int network_calls[] = {SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind),
-                                    SCMP_SYS(listen), SCMP_SYS(accept),  SCMP_SYS(accept4)};
+/* linkat: carriers fall back to it on foreign shares that know no RENAME_NOREPLACE. */
+static const int network_calls[] = {SCMP_SYS(linkat), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind),
+                                    SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4)};
 
 static int
 refuse(scmp_filter_ctx filter, const int *calls, size_t n)

@@ -19,6 +19,7 @@ struct viaduct_gateway {
     bool book_told;
     struct translator *translator; /* of the gateway's own connector */
     struct viaduct_services services;
+    const char *fixed_id; /* the id for the next intake, NULL: a new one; a converter's message keeps its item's */
     void *inside; /* the direction's own */
 };
 

@@ -104,6 +104,7 @@ convert(void *arg, struct conversion *conversion)
 {
     struct work *work = arg;
     work->conversion = conversion;
+    work->gateway->fixed_id = work->job->parts.id;
     struct viaduct_convert_in in = {.size = sizeof in,
                                     .gateway = work->gateway,
                                     .services = &work->gateway->services,
@@ -139,14 +140,12 @@ take(struct service *service, struct job *job)
 {
     struct work work = {.gateway = service->data, .job = job};
     struct conversion conversion;
-    char used[ID_LEN + 1];
     struct judgement judgement = {.verdict = VERDICT_NONE};
     if (service->full) {
         service_rescan_in(service, FOLDER_READY_IN, 5000);
         return judgement;
     }
     converter_run(limits_of(service), convert, &work, &conversion);
-    id_new(used); /* the child used this one */
     if (conversion.report.len > 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
                 (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
@@ -168,6 +167,7 @@ take(struct service *service, struct job *job)
 static int
 prepare(struct service *service)
 {
+    service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
     int r = gateway_open(service, true);
     return r < 0 ? r : intake_open(service->data);
 }

@@ -109,7 +109,10 @@ intake_take(struct viaduct_gateway *gateway)
     intake->error = 0;
     intake->item = false;
     intake->replaces[0] = '\0';
-    id_new(intake->id);
+    if (gateway->fixed_id != NULL)
+        snprintf(intake->id, sizeof intake->id, "%s", gateway->fixed_id);
+    else
+        id_new(intake->id);
     return intake;
 }
 

@@ -244,6 +244,7 @@ take(struct service *service, struct job *job)
 static int
 prepare(struct service *service)
 {
+    service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
     return gateway_open(service, false);
 }
 

@@ -312,10 +312,24 @@ in_rest(void *state) /* the timer does all there is to do */
     (void)state;
 }
 
+/* The header of an item that was made durable before a crash: fetched once more, the mail would be there twice.
+ */
+static void
+in_forget_source(void *state, const char *remove_path, uint64_t inode)
+{
+    struct carrier_in *carrier = state;
+    struct stat st;
+    int folder = carrier->tree.fd[API_OUT];
+    if (strchr(remove_path, '/') == NULL && fstatat(folder, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_ino == (ino_t)inode)
+        unlinkat(folder, remove_path, 0);
+}
+
 const struct viaduct_inbound_ops gwise_inbound_ops = {.size = sizeof gwise_inbound_ops,
                                                       .prepare = in_prepare,
                                                       .begin = in_begin,
                                                       .tick = in_rest,
                                                       .drain = in_rest,
                                                       .busy = in_busy,
-                                                      .finish = in_finish};
+                                                      .finish = in_finish,
+                                                      .forget = in_forget_source};

@@ -21,6 +21,7 @@ struct open_part {
 
 struct walker {
     struct mime_tree *tree;
+    struct mime_walk_options options;
     struct open_part open[MIME_DEPTH_MAX];
     int depth;   /* open multiparts */
     int current; /* the part whose content passes; -1: a preamble or an epilogue */
@@ -32,7 +33,7 @@ struct walker {
 };
 
 static struct mime_part *
-add_part(struct walker *walker, int parent)
+add_part(struct walker *walker, int parent, uint64_t at)
 {
     struct mime_tree *tree = walker->tree;
     if ((tree->n & (tree->n - 1)) == 0) /* at each power of two */
@@ -40,6 +41,8 @@ add_part(struct walker *walker, int parent)
     struct mime_part *part = &tree->parts[tree->n];
     memset(part, 0, sizeof *part);
     part->parent = parent;
+    part->level = parent >= 0 ? tree->parts[parent].level + 1 : 0;
+    part->header_start = part->start = part->end = at;
     walker->current = (int)tree->n++;
     if (parent >= 0)
         tree->parts[parent].has_children = true;
@@ -84,6 +87,8 @@ open_multipart(struct walker *walker, struct span type)
         walker->tree->too_deep = true;
         fine = false;
     }
+    for (size_t i = 0; fine && i < boundary.len; i++)
+        walker->tree->odd_boundary = walker->tree->odd_boundary || (unsigned char)boundary.at[i] > 127;
     if (fine) {
         struct open_part *open = &walker->open[walker->depth++];
         open->part = walker->current;
@@ -116,13 +121,29 @@ read_charset(struct mime_part *part, struct span type)
     buf_clear(&charset);
 }
 
+static void begin_part(struct walker *walker, int parent, uint64_t at);
+
+/* A message that is not encoded, and wanted. Its header follows at once. */
+static bool
+enters_message(struct walker *walker, const struct mime_part *part)
+{
+    if (!walker->options.enter_messages || part->encoding != MIME_IDENTITY ||
+        (strcmp(part->type, "message/rfc822") != 0 && strcmp(part->type, "message/global") != 0))
+        return false;
+    if (part->level < MIME_DEPTH_MAX)
+        return true;
+    walker->tree->too_deep = true;
+    return false;
+}
+
+/* The content begins at `at`. */
 static void
-end_header(struct walker *walker)
+end_header(struct walker *walker, uint64_t at)
 {
     struct mime_part *part = &walker->tree->parts[walker->current];
     struct span header = buf_span(&walker->header), type = {"", 0}, field, disposition = {"", 0};
     walker->in_header = false;
-    part->start = part->end = walker->offset;
+    part->start = part->end = at;
     bool digest = part->parent >= 0 && strcmp(walker->tree->parts[part->parent].type, "multipart/digest") == 0;
     memcpy(part->type, "text/plain", sizeof "text/plain");
     if (mime_field(header, "Content-Type", &type))
@@ -153,18 +174,20 @@ end_header(struct walker *walker)
         walker->header = (struct buf){0};
     }
     buf_reset(&walker->header);
+    part->container = enters_message(walker, part);
+    if (part->container)
+        begin_part(walker, walker->current, at);
 }
 
 static void
-begin_part(struct walker *walker, int parent)
+begin_part(struct walker *walker, int parent, uint64_t at)
 {
-    struct mime_part *part = add_part(walker, parent);
-    if (walker->tree->n == MIME_PARTS_MAX) { /* this one and all that follows: raw text to the end */
+    struct mime_part *part = add_part(walker, parent, at);
+    if (walker->tree->n == walker->options.parts_max) { /* this one and all that follows: raw text to the end */
         walker->tree->too_many = true;
         walker->depth = 0;
         part->raw = part->attachment = true;
         memcpy(part->type, "text/plain", sizeof "text/plain");
-        part->start = part->end = walker->offset;
         return;
     }
     walker->in_header = true;
@@ -216,18 +239,15 @@ take_boundary(struct walker *walker)
     int which = boundary_of(walker, &closing);
     if (which < 0)
         return false;
-    if (walker->in_header) {
-        /* A part that ends before its header did. */
-        end_header(walker);
-        if (walker->current >= 0)
-            walker->tree->parts[walker->current].start = walker->line_start;
+    while (walker->in_header) { /* a part that ends before its header did; twice where it was to be a message */
+        end_header(walker, walker->line_start);
         which = boundary_of(walker, &closing);
     }
     end_content(walker, closing ? which : which + 1);
     walker->depth = closing ? which : which + 1;
     walker->current = -1;
     if (!closing)
-        begin_part(walker, walker->open[which].part);
+        begin_part(walker, walker->open[which].part, walker->offset);
     return true;
 }
 
@@ -237,7 +257,7 @@ take_header_piece(struct walker *walker, const char *at, size_t len, bool first)
 {
     size_t max = walker->tree->n == 1 ? MIME_ROOT_HEADER_MAX : MIME_PART_HEADER_MAX;
     if (first && (len == 1 || (len == 2 && at[0] == '\r')) && at[len - 1] == '\n') {
-        end_header(walker);
+        end_header(walker, walker->offset);
         return;
     }
     if (walker->header.len + len <= max)
@@ -256,6 +276,8 @@ take_piece(struct walker *walker, const char *at, size_t len, bool first)
     }
     if (first && walker->depth > 0 && len < LINE_KEPT && take_boundary(walker))
         return;
+    if (walker->options.octets != NULL && walker->current >= 0)
+        walker->options.octets(walker->options.arg, (size_t)walker->current, walker->in_header, at, len);
     if (walker->in_header)
         take_header_piece(walker, at, len, first);
     else if (walker->current >= 0)
@@ -300,6 +322,13 @@ settle_empty(struct walker *walker)
 int
 mime_walk(mime_read_fn *read, void *arg, struct mime_tree *tree)
 {
+    static const struct mime_walk_options none;
+    return mime_walk_with(read, arg, &none, tree);
+}
+
+int
+mime_walk_with(mime_read_fn *read, void *arg, const struct mime_walk_options *options, struct mime_tree *tree)
+{
     enum { SIZE = 64 << 10 };
     memset(tree, 0, sizeof *tree);
     struct walker *walker = xcalloc(1, sizeof *walker);
@@ -309,7 +338,10 @@ mime_walk(mime_read_fn *read, void *arg, struct mime_tree *tree)
     bool line_open = false;
     ssize_t got;
     walker->tree = tree;
-    begin_part(walker, -1);
+    walker->options = *options;
+    if (walker->options.parts_max == 0)
+        walker->options.parts_max = MIME_PARTS_MAX;
+    begin_part(walker, -1, 0);
     do {
         got = read(arg, offset, buffer + filled, SIZE - filled);
         if (got < 0)
@@ -320,8 +352,8 @@ mime_walk(mime_read_fn *read, void *arg, struct mime_tree *tree)
         memmove(buffer, buffer + done, filled - done);
         filled -= done;
     } while (got > 0);
-    if (walker->in_header)
-        end_header(walker);
+    while (walker->in_header)
+        end_header(walker, walker->offset);
     settle_empty(walker);
     buf_clear(&walker->header);
     free(walker);

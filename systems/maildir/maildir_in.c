@@ -372,10 +372,22 @@ in_finish(void *state)
     free(in);
 }
 
+/* The file of a message that was made durable before a crash: taken once more, it would be there twice. */
+static void
+in_forget_source(void *state, const char *remove_path, uint64_t inode)
+{
+    struct maildir_in *in = state;
+    struct stat st;
+    if (in->new_fd >= 0 && strchr(remove_path, '/') == NULL &&
+        fstatat(in->new_fd, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == (ino_t)inode)
+        unlinkat(in->new_fd, remove_path, 0);
+}
+
 const struct viaduct_inbound_ops maildir_inbound_ops = {.size = sizeof maildir_inbound_ops,
                                                         .prepare = in_prepare,
                                                         .begin = in_begin,
                                                         .tick = in_rest,
                                                         .drain = in_rest,
                                                         .busy = in_busy,
-                                                        .finish = in_finish};
+                                                        .finish = in_finish,
+                                                        .forget = in_forget_source};

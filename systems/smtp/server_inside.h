@@ -198,8 +198,8 @@ void session_reset(struct session *s);
 /* The reply code that goes with an enhanced status. */
 int reply_code(const char *status);
 /* Undoes xtext (RFC 3461 section 4). Returns false where it is malformed or hides an octet that is no printable
- * ASCII. `out` (may be NULL) is reset first. */
-bool xtext_decode(struct span text, struct buf *out);
+ * ASCII; with `utf8` it may hide octets above 127, which the caller checks. `out` (may be NULL) is reset first. */
+bool xtext_decode(struct span text, bool utf8, struct buf *out);
 /* Takes the next word off, parted by blanks; empty at the end. */
 struct span next_parameter(struct span *rest);
 /* Parts "KEY=value" or "KEY"; `*value` has no `at` where there is no "=". Returns the key. */

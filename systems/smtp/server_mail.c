@@ -47,7 +47,7 @@ hex_value(char c)
 }
 
 bool
-xtext_decode(struct span text, struct buf *out)
+xtext_decode(struct span text, bool utf8, struct buf *out)
 {
     if (out != NULL)
         buf_reset(out);
@@ -59,7 +59,7 @@ xtext_decode(struct span text, struct buf *out)
             int high = i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
             int low = i + 2 < text.len ? hex_value(text.at[i + 2]) : -1;
             byte = high * 16 + low;
-            if (high < 0 || low < 0 || byte < ' ' || byte > '~')
+            if (high < 0 || low < 0 || byte < ' ' || byte == 127 || (byte > '~' && !utf8))
                 return false;
             i += 2;
         }
@@ -164,7 +164,7 @@ mail_envid(struct session *s, struct mail_parameters *p, struct span value)
 {
     (void)s;
     p->envid = value;
-    bool good = value.len > 0 && value.len <= ENVID_MAX && xtext_decode(value, NULL);
+    bool good = value.len > 0 && value.len <= ENVID_MAX && xtext_decode(value, false, NULL);
     return good ? NULL : "501 5.5.4 ENVID is not 1 to 100 octets of xtext";
 }
 

@@ -40,7 +40,8 @@ rcpt_notify(struct span value, unsigned *notify)
 }
 
 /* "type;xtext" (RFC 3461 section 4.2). Of type utf-8 it may hold UTF-8 as it is, in a transaction with SMTPUTF8
- * (RFC 6533 section 3). */
+ * (RFC 6533 section 3). Postfix writes an address in UTF-8 as rfc822 with each octet in xtext: to refuse that
+ * would refuse its mail. */
 static bool
 rcpt_orcpt(const struct session *s, struct span value)
 {
@@ -57,7 +58,10 @@ rcpt_orcpt(const struct session *s, struct span value)
     }
     if (s->smtputf8 && span_equal_nocase(type, SPAN("utf-8")) && has_octets_above_127(text))
         return utf8_printable(text) && text.len > 0;
-    return text.len > 0 && xtext_decode(text, NULL);
+    struct buf decoded = {0};
+    bool good = text.len > 0 && xtext_decode(text, true, &decoded) && utf8_printable(buf_span(&decoded));
+    buf_clear(&decoded);
+    return good;
 }
 
 /* Returns NULL or the answer. */

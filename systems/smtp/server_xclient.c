@@ -34,7 +34,7 @@ take_name(struct span value, struct buf *name, bool *has)
     buf_reset(name);
     if (is_unavailable(value))
         return true;
-    return xtext_decode(value, name) && name_is_sane(buf_span(name));
+    return xtext_decode(value, false, name) && name_is_sane(buf_span(name));
 }
 
 static bool
