@@ -12,6 +12,7 @@
 #include "systems/gwise/carrier_in.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
