@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "common/worker_state.h"
@@ -175,6 +176,53 @@ common_gid(struct ownership *ownership)
     return number_of(ownership, "common");
 }
 
+/* ---- those who may look ----
+ *
+ * Members of privileges.admin-group get an entry in the access control lists: read and search on folders, read
+ * on the files that workers make there from now on. Where the group does not exist, or the file system has no
+ * lists, only root looks. The format is the kernel's (posix_acl_xattr.h): a version and entries of tag,
+ * permissions and id, little-endian.
+ */
+
+enum { ACL_VERSION = 2, ACL_ENTRY_LEN = 8, ACL_ENTRIES = 5, ACL_LEN = 4 + ACL_ENTRIES * ACL_ENTRY_LEN };
+enum { TAG_USER_OBJ = 0x01, TAG_GROUP_OBJ = 0x04, TAG_GROUP = 0x08, TAG_MASK = 0x10, TAG_OTHER = 0x20 };
+
+static unsigned char *
+put_entry(unsigned char *at, unsigned tag, unsigned permissions, uint32_t id)
+{
+    const unsigned char bytes[ACL_ENTRY_LEN] = {(unsigned char)tag,         0,
+                                                (unsigned char)permissions, 0,
+                                                (unsigned char)id,          (unsigned char)(id >> 8),
+                                                (unsigned char)(id >> 16),  (unsigned char)(id >> 24)};
+    memcpy(at, bytes, sizeof bytes);
+    return at + sizeof bytes;
+}
+
+static void
+set_list(int fd, const char *name, unsigned owner, unsigned group, unsigned admin, gid_t admin_gid,
+         unsigned other)
+{
+    unsigned char list[ACL_LEN] = {ACL_VERSION, 0, 0, 0}, *at = list + 4;
+    at = put_entry(at, TAG_USER_OBJ, owner, UINT32_MAX);
+    at = put_entry(at, TAG_GROUP_OBJ, group, UINT32_MAX);
+    at = put_entry(at, TAG_GROUP, admin, admin_gid);
+    at = put_entry(at, TAG_MASK, group | admin, UINT32_MAX);
+    at = put_entry(at, TAG_OTHER, other, UINT32_MAX);
+    BUG_UNLESS(at == list + sizeof list);
+    fsetxattr(fd, name, list, sizeof list, 0); /* a file system without lists: nobody but root looks */
+}
+
+static void
+let_admins_look(const struct ownership *ownership, int fd, mode_t mode)
+{
+    const struct group *group = getgrnam(ownership->root->privileges.admin_group);
+    if (group == NULL)
+        return;
+    unsigned owner = mode >> 6 & 7, of_group = mode >> 3 & 7, other = mode & 7;
+    set_list(fd, "system.posix_acl_access", owner, of_group, 5, group->gr_gid, other);
+    set_list(fd, "system.posix_acl_default", 7, 6, 5, group->gr_gid, 0);
+}
+
 /* ---- applying ---- */
 
 struct rights {
@@ -189,6 +237,8 @@ set_rights(struct ownership *ownership, const char *path, const struct rights *r
     int r = fd < 0 || fchown(fd, rights->uid, rights->gid) < 0 || fchmod(fd, rights->mode) < 0 ? -errno : 0;
     if (r < 0)
         why_set(why, "4.3.0", "cannot set owner and mode of the spool folder %s: %s", path, strerror(-r));
+    else
+        let_admins_look(ownership, fd, rights->mode);
     if (fd >= 0)
         close(fd);
     return r;
