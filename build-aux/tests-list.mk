@@ -6,6 +6,7 @@ UNIT_TESTS = \
 	t/book-csv-t \
 	t/book-shard-t \
 	t/book-t \
+	t/commit-t \
 	t/conf-file-t \
 	t/conf-mistakes-t \
 	t/conf-t \
@@ -25,7 +26,9 @@ UNIT_TESTS = \
 	t/log-t \
 	t/maildir-t \
 	t/metrics-t \
+	t/queue-file-t \
 	t/route-t \
+	t/settle-t \
 	t/smtp-client-hops-t \
 	t/smtp-client-t \
 	t/smtp-client-tls-t \
@@ -241,6 +244,7 @@ TRACKED_FILES = \
 	t/command-control.t \
 	t/command-queue.t \
 	t/command-route.t \
+	t/commit-t.c \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \
 	t/conf-t.c \
@@ -271,8 +275,10 @@ TRACKED_FILES = \
 	t/mkmsg.c \
 	t/observer.t \
 	t/pickup.t \
+	t/queue-file-t.c \
 	t/route-t.c \
 	t/sendmail.t \
+	t/settle-t.c \
 	t/smtp-client-hops-t.c \
 	t/smtp-client-t.c \
 	t/smtp-client-tls-t.c \
