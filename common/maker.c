@@ -78,19 +78,19 @@ maker_drop(struct maker *maker)
         maker_free(maker);
 }
 
-static void
-track_recipients(const struct maker *maker, enum track_event event)
+void
+track_made(const struct service *service, const char *stem, const struct envelope *envelope, uint64_t bytes,
+           enum track_event event)
 {
-    const struct envelope *envelope = maker->envelope;
     struct track_record record = {.event = event,
-                                  .id = maker->stem,
-                                  .connector = maker->service->connector_name,
+                                  .id = stem,
+                                  .connector = service->connector_name,
                                   .sender = envelope->originator.value,
                                   .msgid = envelope->msgid,
                                   .subject = envelope->subject,
                                   .parent = envelope->parent,
                                   .remote = envelope->client,
-                                  .bytes = maker->bytes,
+                                  .bytes = bytes,
                                   .n_rcpts = envelope->n_recipients};
     for (size_t i = 0; i < envelope->n_recipients; i++) {
         if (envelope->recipients[i].listed)
@@ -98,6 +98,12 @@ track_recipients(const struct maker *maker, enum track_event event)
         record.rcpt = envelope->recipients[i].address.value;
         track_add(&record);
     }
+}
+
+static void
+track_recipients(const struct maker *maker, enum track_event event)
+{
+    track_made(maker->service, maker->stem, maker->envelope, maker->bytes, event);
 }
 
 /* The file could not be made durable or moved. Before its source was removed it is nothing and goes; after that

@@ -58,12 +58,25 @@ copy_marks(struct job *job, const struct recipient_mark *marks, size_t n_marks)
     return copy;
 }
 
+/* What marks settle is never tried again, so the records that tell of it are written first. */
+static int
+flush_records(struct why *why)
+{
+    int r = log_flush();
+    if (r < 0)
+        why_set(why, "4.3.0", "cannot write to the tracking log: %s", strerror(-r));
+    return r;
+}
+
 int
 job_mark(struct job *job, const struct recipient_mark *marks, size_t n_marks, struct why *why)
 {
     struct journal_entry entry = {
         .kind = JOURNAL_MARK, .marks = copy_marks(job, marks, n_marks), .n_marks = n_marks};
-    return n_marks == 0 ? 0 : job_journal(job, &entry, why);
+    if (n_marks == 0)
+        return 0;
+    int r = flush_records(why);
+    return r < 0 ? r : job_journal(job, &entry, why);
 }
 
 void
@@ -306,7 +319,9 @@ append_reported(struct job *job, const struct recipient_mark *marks, size_t n, s
     for (size_t i = 0; i < n; i++)
         if (entry.marks[i].state != RECIPIENT_DELAYED)
             entry.marks[i].state = RECIPIENT_REPORTED;
-    int r = job_journal(job, &entry, why);
+    int r = flush_records(why);
+    if (r == 0)
+        r = job_journal(job, &entry, why);
     if (r == 0 && fdatasync(job->fd) < 0) {
         r = -errno;
         why_set(why, "4.3.0", "cannot make the journal durable: %s", strerror(-r));

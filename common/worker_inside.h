@@ -129,6 +129,9 @@ void badmail_note(struct service *service, const char *stem, enum folder from, c
 
 /* maker.c */
 void makers_retry(struct service *service);
+/* The records of a file that was made: one for each recipient that this system is responsible for. */
+void track_made(const struct service *service, const char *stem, const struct envelope *envelope,
+                uint64_t bytes, enum track_event event);
 
 /* sandbox.c: 0, or -errno where a sandbox that the configuration wants could not be had at all; `told` says in
  * words how the process is confined and what the kernel could not give. */

@@ -145,6 +145,19 @@ move_of(struct service *service, const struct queue_name *parts, const struct qu
     return found;
 }
 
+/* A kill between the end of the file and the flush of its records left none: they are written again, and
+ * readers drop what they have seen. */
+static void
+track_again(struct service *service, const char *name, const struct move_row *move,
+            const struct queue_file *file)
+{
+    bool report = move->from == FOLDER_BOUNCE && move->verdict == VERDICT_REPORT;
+    if (move->verdict != VERDICT_ACCEPT && !report)
+        return;
+    track_made(service, name, &file->envelope, file->body_bytes, report ? TRACK_DSN : TRACK_RECEIVE);
+    log_flush();
+}
+
 static void
 move_on(struct service *service, int temp, const char *name, const struct queue_name *parts,
         struct queue_file *file)
@@ -168,6 +181,7 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
     if (span_equal(envelope->class, SPAN("ITEM")) &&
         flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH) != NULL)
         move = flow_find(service->worker->id, FOLDER_SYSTEM, VERDICT_FETCH);
+    track_again(service, name, move, file);
     int to = service_folder(service, move->to, folder_table[move->to].per == PER_ONE ? NULL : connector);
     int r = to < 0 ? to : spool_move(temp, name, to, name);
     if (r == -EEXIST) /* moved before a power cut that undid the removal from Temp */

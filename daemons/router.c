@@ -137,6 +137,15 @@ all_failed(struct job *job, const struct plan *plan)
     return judgement;
 }
 
+/* A kill came between the marks and the move to Bounce. */
+static struct judgement
+failed_before(void)
+{
+    struct judgement judgement = judge(VERDICT_FAIL, "5.0.0", "its recipients failed before");
+    judgement.sync = true;
+    return judgement;
+}
+
 static struct judgement
 carry_out(struct service *service, struct job *job, const struct plan *plan)
 {
@@ -166,6 +175,8 @@ take(struct service *service, struct job *job)
     }
     if (make_plan(service, job, &plan, &why) < 0)
         return wait_here(service, job, &why);
+    if (plan.n_parts == 0 && plan.n_failed == 0 && envelope_count(&job->file.envelope, RECIPIENT_FAILED) > 0)
+        return failed_before();
     if (plan.n_parts == 0 && plan.n_failed == 0)
         return judge(VERDICT_BAD, "5.5.0", "no recipient is left to route");
     if (plan.n_parts == 0)

@@ -144,13 +144,21 @@ again(struct job *job, const struct why *why)
     return (struct judgement){.verdict = VERDICT_NONE};
 }
 
+/* True where a mark of an earlier attempt was not told of: a kill came before the request, or before the move
+ * to Bounce. */
+static bool
+owes_report(const struct envelope *envelope)
+{
+    return envelope_count(envelope, RECIPIENT_FAILED) + envelope_count(envelope, RECIPIENT_RELAYED) > 0;
+}
+
 /* Recipients of earlier attempts may have failed and been reported: what counts is what has not been told. */
 static struct judgement
 all_settled(struct outcome *outcome)
 {
     struct job *job = outcome->delivery->job;
     struct why why;
-    if (outcome->n_reported == 0)
+    if (outcome->n_reported == 0 && !owes_report(&job->file.envelope))
         return judge(VERDICT_DONE, "", "%s", "");
     if (job_mark(job, outcome->settled, outcome->n_settled, &why) < 0)
         return again(job, &why);
