@@ -358,9 +358,8 @@ run_loop(struct service *service)
     while (in->exit_status == 0 && !is_through(service)) {
         bool work = names_pending(service) && !service->ending && in->in_hand < in->n_jobs &&
                     monotonic_ms() >= in->pause_until_ms;
-        event_base_loop(service->base, EVLOOP_ONCE | (work || service->once ? EVLOOP_NONBLOCK : 0));
-        if (service->once && !names_pending(service) && !is_idle(service))
-            event_base_loop(service->base, EVLOOP_ONCE);
+        bool block = !work && (!service->once || names_pending(service) || !is_idle(service));
+        event_base_loop(service->base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
         jobs_take(service);
         jobs_act(service);
         if (log_flush() == 0 && service->pool != NULL) /* records before the moves they tell of */
