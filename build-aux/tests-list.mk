@@ -129,6 +129,11 @@ MAN_PAGES = \
 TRACKED_FILES = \
 	.ci/run \
 	.clang-format \
+	bench/bench.py \
+	bench/machine.py \
+	bench/measure.py \
+	bench/peers.py \
+	bench/systems.py \
 	build-aux/check-style.sh \
 	build-aux/fuzz-all.sh \
 	build-aux/list-tests.sh \
