@@ -22,9 +22,10 @@ struct source {
     enum folder folder;
     const char *connector; /* "" for folders there is one of */
     int fd, watch;
-    bool rescan;       /* names may be there that are not in the ring */
-    int64_t rescan_ms; /* monotonic: when to look again in any case; 0: not planned */
-    size_t stride;     /* of the ring's names: strangers' names are longer */
+    bool rescan;           /* names may be there that are not in the ring */
+    int64_t rescan_ms;     /* monotonic: when to look again in any case; 0: not planned */
+    int64_t busy_until_ms; /* monotonic: until then a locked name is not waited for */
+    size_t stride;         /* of the ring's names: strangers' names are longer */
     char *ring;
     size_t ring_size, ring_first, ring_count;
 };
@@ -112,7 +113,7 @@ bool state_next_suspect(struct service *service);
 void state_hold_slot(struct service *service, struct job *job);
 void state_free_slot(struct service *service, struct job *job);
 bool state_is_poison(struct service *service, const struct job *job);
-void state_suspect_passed(struct service *service, const struct job *job);
+void state_suspect_passed(struct service *service, const char *name);
 void state_error(struct service *service, const char *text);
 void state_close(struct service *service);
 

@@ -98,12 +98,14 @@ claim_stranger(const struct source *source, const char *name)
 }
 
 /* The worker before us holds its lock for the few microseconds between its rename and its close: that is waited
- * out here. A lock held longer is an operator's; the name is found again by the next scan. */
+ * out here. A lock held longer is an operator's, or that of a process of the generation before: the name is
+ * found again by the next scan, and until then others are not waited for either. */
 static int
 claim(struct source *source, const char *name)
 {
     int fd = spool_claim(source->fd, name);
-    for (int i = 0; fd == -EBUSY && i < BUSY_TRIES; i++) {
+    int tries = fd == -EBUSY && monotonic_ms() >= source->busy_until_ms ? BUSY_TRIES : 0;
+    for (int i = 0; fd == -EBUSY && i < tries; i++) {
         if (i < BUSY_TRIES / 2)
             sched_yield();
         else
@@ -111,7 +113,7 @@ claim(struct source *source, const char *name)
         fd = spool_claim(source->fd, name);
     }
     if (fd == -EBUSY)
-        source->rescan_ms = monotonic_ms() + BUSY_RESCAN_MS;
+        source->busy_until_ms = source->rescan_ms = monotonic_ms() + BUSY_RESCAN_MS;
     if (fd < 0 && fd != -ENOENT && fd != -EBUSY)
         log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "cannot open it in %s: %s", folder_name(source->folder),
                 strerror(-fd));
@@ -155,22 +157,21 @@ job_settle(struct job *job, struct judgement judgement)
     in->settled_end = &job->next;
 }
 
-static void
+/* Claims a name and judges what it names. Returns 0, or -errno where it could not be claimed. */
+static int
 take_name(struct service *service, struct source *source, const char *name)
 {
     bool raw = service->worker->raw;
     struct queue_name parts = {0};
-    if ((!raw && !queue_name_parse(name, &parts)) || in_hand(service->inside, source, name))
-        return;
+    if (!raw && !queue_name_parse(name, &parts))
+        return -EINVAL;
+    if (in_hand(service->inside, source, name))
+        return -EBUSY;
     int fd = raw ? claim_stranger(source, name) : claim(source, name);
-    if (fd < 0 && !raw)
-        return;
-    if (fd < 0 && (fd == -ENOENT || service->worker->refused == NULL))
-        return;
-    if (fd < 0) {
+    if (fd < 0 && raw && fd != -ENOENT && service->worker->refused != NULL)
         service->worker->refused(service, name, -fd);
-        return;
-    }
+    if (fd < 0)
+        return fd;
     struct job *job = new_job(service, source, name, fd);
     job->parts = parts;
     if (raw) {
@@ -180,16 +181,22 @@ take_name(struct service *service, struct source *source, const char *name)
     struct judgement judgement = read_and_take(service, job);
     if (!judgement.later)
         job_settle(job, judgement);
+    return 0;
 }
 
+/* A suspect that cannot be claimed is none: it would keep all others waiting. One that an operator has locked
+ * is waited for. */
 static bool
 take_suspect(struct service *service)
 {
     struct service_inside *in = service->inside;
     if (!in->suspects_running || in->in_hand > 0)
         return in->suspects_running;
-    if (state_next_suspect(service))
-        take_name(service, in->suspect_source, in->suspect_name);
+    if (state_next_suspect(service)) {
+        int r = take_name(service, in->suspect_source, in->suspect_name);
+        if (r < 0 && r != -EBUSY)
+            state_suspect_passed(service, in->suspect_name);
+    }
     return in->suspects_running;
 }
 
@@ -380,7 +387,7 @@ job_moved(struct service *service, struct job *job, const struct move_row *move,
         move_failed(service, job, move, result);
     else if (job->folder == FOLDER_READY_OUT)
         remove_item(service, job);
-    state_suspect_passed(service, job);
+    state_suspect_passed(service, job->name);
     free_job(service, job);
 }
 
@@ -417,7 +424,7 @@ act(struct service *service, struct job *job)
 {
     if (job->judgement.verdict == VERDICT_NONE ||
         service->worker->raw) { /* left where it is, or its maker moves it */
-        state_suspect_passed(service, job);
+        state_suspect_passed(service, job->name);
         free_job(service, job);
         return;
     }
