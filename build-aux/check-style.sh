@@ -4,7 +4,7 @@
 #     build-aux/check-style.sh          (make check-style; t/style.t, so `make check` too)
 #     build-aux/check-style.sh --fix    lays the sources out anew
 #
-# Exceptions stand in style-exceptions.txt, one a line: rule, file, reason. One that is no longer needed fails too.
+# Exceptions stand in style-exceptions.txt, one a line: rule, file or folder/, reason. One that is no longer needed fails too.
 set -u
 shopt -s lastpipe # report counts, at the end of pipes
 export LC_ALL=C
@@ -50,11 +50,15 @@ report() {
     fi
 }
 
-# except RULE: takes out the findings in files that are exceptions to the rule, adds exceptions without a finding
+# except RULE: takes out the findings in files (or below folders) that are exceptions to the rule, adds exceptions without a
+# finding
 except() {
     awk -v rule="$1" -v list="$exceptions" '
         BEGIN { while ((getline line < list) > 0) { split(line, f, " "); if (f[1] == rule) allowed[f[2]] = 1 } }
-        { file = $0; sub(/:.*/, "", file); if (file in allowed) used[file] = 1; else print }
+        { file = $0; sub(/:.*/, "", file); folder = file; sub(/[^\/]*$/, "", folder) }
+        file in allowed { used[file] = 1; next }
+        folder in allowed { used[folder] = 1; next }
+        { print }
         END { for (file in allowed) if (!(file in used)) print file ": is no exception to \"" rule "\" any more" }'
 }
 
@@ -95,6 +99,13 @@ includes() { sources | xargs_code | grep -E '#include "[^/"]*"'; }
 
 unfinished() { sources | xargs grep -nE '\b(TODO|FIXME|XXX:)'; }
 
+# A source that no makefile names is not built, or not distributed.
+unbuilt() {
+    programs | while read -r file; do
+        grep -qE "(^|[[:space:]])$file([[:space:]]|\$)" build-aux/*.mk || echo "$file: no makefile under build-aux/ names it"
+    done
+}
+
 scenarios() {
     local file
     for file in t/*.t; do
@@ -123,6 +134,7 @@ folder_literals | except folder | report "only flow.def names the folders of the
 first_lines | report "every file begins with its name and what it is"
 includes | report "headers are included from the root of the tree"
 unfinished | report "nothing is marked as unfinished"
+unbuilt | report "every source is built of something"
 scenarios | report "every scenario can be executed"
 if [ -e .git ]; then
     list_is_current | report "tests-list.mk names every file that git tracks"

@@ -135,6 +135,13 @@ TRACKED_FILES = \
 	bench/peers.py \
 	bench/systems.py \
 	build-aux/check-style.sh \
+	build-aux/demo/answer.txt \
+	build-aux/demo/gateway.py \
+	build-aux/demo/lost.eml \
+	build-aux/demo/offer.eml \
+	build-aux/demo/people.csv \
+	build-aux/demo/smtp-send.py \
+	build-aux/demo/viaduct.conf.in \
 	build-aux/fuzz-all.sh \
 	build-aux/list-tests.sh \
 	build-aux/packages.txt \
@@ -166,6 +173,7 @@ TRACKED_FILES = \
 	conf/templates/delivered.txt \
 	conf/templates/failed.txt \
 	conf/viaduct.service.in \
+	demo \
 	fuzz/address-fuzz.c \
 	fuzz/book-fuzz.c \
 	fuzz/conf-fuzz.c \
