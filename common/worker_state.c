@@ -124,11 +124,11 @@ state_is_poison(struct service *service, const struct job *job)
 }
 
 void
-state_suspect_passed(struct service *service, const struct job *job)
+state_suspect_passed(struct service *service, const char *name)
 {
     struct state_page *page = service->inside->state;
     for (size_t i = 0; i < page->n_suspects; i++) {
-        if (strcmp(page->suspects[i].name, job->name) != 0)
+        if (strcmp(page->suspects[i].name, name) != 0)
             continue;
         page->suspects[i] = page->suspects[page->n_suspects - 1];
         page->n_suspects--;

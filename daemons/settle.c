@@ -27,10 +27,11 @@ retry_of(const struct service *service)
 int64_t
 retry_wait_s(const struct conf_retry *retry, int64_t attempts)
 {
-    int64_t wait = retry->first_s;
-    for (int64_t i = 0; i < attempts && wait < retry->max_s && i < 200; i++)
+    int64_t wait = (int64_t)retry->first_s * 100,
+            most = (int64_t)retry->max_s * 100; /* hundredths: 1 s grows too */
+    for (int64_t i = 0; i < attempts && wait < most && i < 200; i++)
         wait = wait * retry->factor / 100;
-    return wait < retry->max_s ? wait : retry->max_s;
+    return (wait < most ? wait : most) / 100;
 }
 
 /* What is being worked out. */
