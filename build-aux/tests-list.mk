@@ -57,6 +57,7 @@ SCENARIO_TESTS = \
 	t/install.t \
 	t/observer.t \
 	t/pickup.t \
+	t/recover.t \
 	t/sendmail.t \
 	t/style.t
 
@@ -66,11 +67,13 @@ FUZZ_TARGETS = \
 	fuzz/conf-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
+	fuzz/envelope-fuzz \
 	fuzz/gwise-api-fuzz \
 	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
 	fuzz/log-pair-fuzz \
 	fuzz/maildir-envelope-fuzz \
+	fuzz/queue-file-fuzz \
 	fuzz/smtp-reply-fuzz \
 	fuzz/smtp-server-fuzz \
 	fuzz/translate-header-fuzz
@@ -81,11 +84,13 @@ CORPUS_RUNNERS = \
 	fuzz/conf-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
+	fuzz/envelope-corpus \
 	fuzz/gwise-api-corpus \
 	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
 	fuzz/log-pair-corpus \
 	fuzz/maildir-envelope-corpus \
+	fuzz/queue-file-corpus \
 	fuzz/smtp-reply-corpus \
 	fuzz/smtp-server-corpus \
 	fuzz/translate-header-corpus
@@ -100,6 +105,8 @@ fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
 fuzz_drop_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dsn_value_corpus_SOURCES = fuzz/dsn-value-fuzz.c fuzz/run-corpus.c
 fuzz_dsn_value_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_envelope_corpus_SOURCES = fuzz/envelope-fuzz.c fuzz/run-corpus.c
+fuzz_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_api_corpus_SOURCES = fuzz/gwise-api-fuzz.c fuzz/run-corpus.c
 fuzz_gwise_api_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_convert_corpus_SOURCES = fuzz/gwise-convert-fuzz.c fuzz/run-corpus.c
@@ -110,6 +117,8 @@ fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
 fuzz_log_pair_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-corpus.c
 fuzz_maildir_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_queue_file_corpus_SOURCES = fuzz/queue-file-fuzz.c fuzz/run-corpus.c
+fuzz_queue_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_reply_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_server_corpus_SOURCES = fuzz/smtp-server-fuzz.c fuzz/run-corpus.c
@@ -196,6 +205,12 @@ TRACKED_FILES = \
 	fuzz/corpus/drop-envelope/lines \
 	fuzz/corpus/dsn-value/mixed \
 	fuzz/corpus/dsn-value/status \
+	fuzz/corpus/envelope/attempt \
+	fuzz/corpus/envelope/full \
+	fuzz/corpus/envelope/journal \
+	fuzz/corpus/envelope/mark \
+	fuzz/corpus/envelope/small \
+	fuzz/corpus/envelope/torn \
 	fuzz/corpus/gwise-api/busy-answer.api \
 	fuzz/corpus/gwise-api/directory-answer.api \
 	fuzz/corpus/gwise-api/mail-from-gateway.api \
@@ -215,6 +230,10 @@ TRACKED_FILES = \
 	fuzz/corpus/maildir-envelope/addresses \
 	fuzz/corpus/maildir-envelope/delivered \
 	fuzz/corpus/maildir-envelope/drop-form \
+	fuzz/corpus/queue-file/entry \
+	fuzz/corpus/queue-file/made \
+	fuzz/corpus/queue-file/raw \
+	fuzz/corpus/queue-file/torn \
 	fuzz/corpus/smtp-reply/code-changes \
 	fuzz/corpus/smtp-reply/ehlo \
 	fuzz/corpus/smtp-reply/pipelined \
@@ -230,11 +249,13 @@ TRACKED_FILES = \
 	fuzz/corpus/translate-header/odd \
 	fuzz/drop-envelope-fuzz.c \
 	fuzz/dsn-value-fuzz.c \
+	fuzz/envelope-fuzz.c \
 	fuzz/gwise-api-fuzz.c \
 	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \
 	fuzz/log-pair-fuzz.c \
 	fuzz/maildir-envelope-fuzz.c \
+	fuzz/queue-file-fuzz.c \
 	fuzz/run-corpus.c \
 	fuzz/smtp-reply-fuzz.c \
 	fuzz/smtp-server-fuzz.c \
@@ -289,6 +310,7 @@ TRACKED_FILES = \
 	t/observer.t \
 	t/pickup.t \
 	t/queue-file-t.c \
+	t/recover.t \
 	t/route-t.c \
 	t/sendmail.t \
 	t/settle-t.c \
