@@ -310,7 +310,7 @@ sample_failed(struct buf *out)
     struct envelope envelope = {.envid = SPAN("QQ+2B1"), .helo = SPAN("mail.contoso.example")};
     struct recipient r[4] = {
         recipient("bob@branch.example", RECIPIENT_FAILED, 0, "5.1.1",
-                  "550 5.1.1 <bob@branch.example>: no such user"),
+                  "mx.branch.example said: 550 5.1.1 <bob@branch.example>: no such user"),
         recipient("carl@branch.example", RECIPIENT_DELIVERED, NOTIFY_SUCCESS, "", ""),
         recipient("dora@branch.example", RECIPIENT_FAILED, NOTIFY_FAILURE, "4.4.7",
                   "no next hop could be reached for 2 days"),
