@@ -49,7 +49,10 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/smtp/server.c systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \
 	systems/smtp/server_data.h systems/smtp/server_inside.h systems/smtp/server_mail.c \
 	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c \
-	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_reply.c \
+	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h \
+	systems/smtp/smtp_downgrade.c systems/smtp/smtp_downgrade.h systems/smtp/smtp_downgrade_address.c \
+	systems/smtp/smtp_downgrade_body.c systems/smtp/smtp_downgrade_field.c \
+	systems/smtp/smtp_downgrade_parameter.c systems/smtp/smtp_downgrade_word.c systems/smtp/smtp_reply.c \
 	systems/smtp/smtp_reply.h systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c \
 	systems/smtp/smtp_url.h systems/smtp/tls.c systems/smtp/tls.h \
 	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_box.c \

@@ -27,6 +27,7 @@ UNIT_TESTS = \
 	t/maildir-t \
 	t/metrics-t \
 	t/queue-file-t \
+	t/recover-t \
 	t/route-t \
 	t/settle-t \
 	t/smtp-client-hops-t \
@@ -34,6 +35,7 @@ UNIT_TESTS = \
 	t/smtp-client-tls-t \
 	t/smtp-data-t \
 	t/smtp-dotstuff-t \
+	t/smtp-downgrade-t \
 	t/smtp-resolve-t \
 	t/smtp-server-limits-t \
 	t/smtp-server-t \
@@ -56,6 +58,7 @@ SCENARIO_TESTS = \
 	t/dsn.t \
 	t/install.t \
 	t/observer.t \
+	t/peer-postfix.t \
 	t/pickup.t \
 	t/recover.t \
 	t/sendmail.t \
@@ -74,6 +77,7 @@ FUZZ_TARGETS = \
 	fuzz/log-pair-fuzz \
 	fuzz/maildir-envelope-fuzz \
 	fuzz/queue-file-fuzz \
+	fuzz/smtp-downgrade-fuzz \
 	fuzz/smtp-reply-fuzz \
 	fuzz/smtp-server-fuzz \
 	fuzz/translate-header-fuzz
@@ -91,6 +95,7 @@ CORPUS_RUNNERS = \
 	fuzz/log-pair-corpus \
 	fuzz/maildir-envelope-corpus \
 	fuzz/queue-file-corpus \
+	fuzz/smtp-downgrade-corpus \
 	fuzz/smtp-reply-corpus \
 	fuzz/smtp-server-corpus \
 	fuzz/translate-header-corpus
@@ -119,6 +124,8 @@ fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-cor
 fuzz_maildir_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_queue_file_corpus_SOURCES = fuzz/queue-file-fuzz.c fuzz/run-corpus.c
 fuzz_queue_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_smtp_downgrade_corpus_SOURCES = fuzz/smtp-downgrade-fuzz.c fuzz/run-corpus.c
+fuzz_smtp_downgrade_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_reply_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_server_corpus_SOURCES = fuzz/smtp-server-fuzz.c fuzz/run-corpus.c
@@ -234,6 +241,10 @@ TRACKED_FILES = \
 	fuzz/corpus/queue-file/made \
 	fuzz/corpus/queue-file/raw \
 	fuzz/corpus/queue-file/torn \
+	fuzz/corpus/smtp-downgrade/global \
+	fuzz/corpus/smtp-downgrade/multipart \
+	fuzz/corpus/smtp-downgrade/no-boundary \
+	fuzz/corpus/smtp-downgrade/plain-8bit \
 	fuzz/corpus/smtp-reply/code-changes \
 	fuzz/corpus/smtp-reply/ehlo \
 	fuzz/corpus/smtp-reply/pipelined \
@@ -257,6 +268,7 @@ TRACKED_FILES = \
 	fuzz/maildir-envelope-fuzz.c \
 	fuzz/queue-file-fuzz.c \
 	fuzz/run-corpus.c \
+	fuzz/smtp-downgrade-fuzz.c \
 	fuzz/smtp-reply-fuzz.c \
 	fuzz/smtp-server-fuzz.c \
 	fuzz/translate-header-fuzz.c \
@@ -308,9 +320,12 @@ TRACKED_FILES = \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/observer.t \
+	t/peer-postfix.t \
 	t/pickup.t \
 	t/queue-file-t.c \
+	t/recover-t.c \
 	t/recover.t \
+	t/rig.py \
 	t/route-t.c \
 	t/sendmail.t \
 	t/settle-t.c \
@@ -319,12 +334,14 @@ TRACKED_FILES = \
 	t/smtp-client-tls-t.c \
 	t/smtp-data-t.c \
 	t/smtp-dotstuff-t.c \
+	t/smtp-downgrade-t.c \
 	t/smtp-resolve-t.c \
 	t/smtp-server-limits-t.c \
 	t/smtp-server-rig.h \
 	t/smtp-server-t.c \
 	t/smtp-server-tls-t.c \
 	t/smtp-url-t.c \
+	t/smtp_downgrade_rig.h \
 	t/smtp_fake.h \
 	t/spooltest.py \
 	t/style.t \

@@ -276,8 +276,10 @@ take_piece(struct walker *walker, const char *at, size_t len, bool first)
     }
     if (first && walker->depth > 0 && len < LINE_KEPT && take_boundary(walker))
         return;
-    if (walker->options.octets != NULL && walker->current >= 0)
-        walker->options.octets(walker->options.arg, (size_t)walker->current, walker->in_header, at, len);
+    int part =
+        walker->current < 0 && walker->depth > 0 ? walker->open[walker->depth - 1].part : walker->current;
+    if (walker->options.octets != NULL && part >= 0)
+        walker->options.octets(walker->options.arg, (size_t)part, walker->in_header, at, len);
     if (walker->in_header)
         take_header_piece(walker, at, len, first);
     else if (walker->current >= 0)

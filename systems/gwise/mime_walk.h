@@ -7,8 +7,8 @@
  * What is hostile here: all of it. No recursion; a line of any length; at most MIME_DEPTH_MAX open multiparts
  * and MIME_PARTS_MAX parts. What passes a limit is not lost: a multipart too deep, and all that follows the
  * last part allowed, become leaves whose octets are the raw text (`raw`). A multipart without boundary, or
- * whose boundary never comes, is a leaf of its own text. message/rfc822 is a leaf, carried as a file, unless the
- * options ask for what is within.
+ * whose boundary never comes, is a leaf of its own text. message/rfc822 is a leaf, carried as a file, unless
+ * the options ask for what is within.
  *
  * Sources: RFC 2045, RFC 2046 section 5.1 (a boundary of an outer multipart ends the inner ones), RFC 2183.
  */
@@ -34,9 +34,9 @@ struct mime_part {
     bool has_children;
     bool container; /* message/rfc822 or message/global that was entered: its one child is the message within */
     enum mime_encoding encoding;
-    char type[80];    /* "text/plain", lower case */
-    char charset[48]; /* as written; "" where not given */
-    char *name;       /* UTF-8, NULL where it has none; the tree's */
+    char type[80];                     /* "text/plain", lower case */
+    char charset[48];                  /* as written; "" where not given */
+    char *name;                        /* UTF-8, NULL where it has none; the tree's */
     uint64_t header_start, start, end; /* the header, its empty line included, lies before `start` */
 };
 
@@ -53,8 +53,9 @@ struct mime_tree {
 struct mime_walk_options {
     bool enter_messages; /* at most MIME_DEPTH_MAX levels */
     size_t parts_max;    /* 0: MIME_PARTS_MAX */
-    /* The octets of part `part`, as they pass: of its header, or of its content. The line end before a boundary is handed
-     * over with the content, though `end` leaves it out. May be NULL. */
+    /* The octets of part `part`, as they pass: of its header, or of its content, which for a multipart is what
+     * stands outside of its parts. The line end before a boundary comes with the content, though `end` leaves
+     * it out; the boundary itself does not. May be NULL. */
     void (*octets)(void *arg, size_t part, bool header, const char *at, size_t len);
     void *arg;
 };
@@ -63,7 +64,8 @@ typedef ssize_t mime_read_fn(void *arg, uint64_t offset, void *bytes, size_t siz
 
 /* Returns 0, or a negative value that `read` returned. mime_tree_clear() in either case. */
 int mime_walk(mime_read_fn *read, void *arg, struct mime_tree *tree);
-int mime_walk_with(mime_read_fn *read, void *arg, const struct mime_walk_options *options, struct mime_tree *tree);
+int mime_walk_with(mime_read_fn *read, void *arg, const struct mime_walk_options *options,
+                   struct mime_tree *tree);
 void mime_tree_clear(struct mime_tree *tree);
 
 /* The body of the first field with this name in a header block, folded as it stands. */

@@ -244,6 +244,8 @@ void mail_reason(const struct client_session *session, enum viaduct_outcome outc
 /* True where the address can stand between < and >: no control bytes, no blank or bracket outside of quotes. */
 bool command_address_ok(struct viaduct_text address);
 bool command_is_ascii(struct viaduct_text text);
+/* Whether an address can be written in ASCII, its domain as A-labels. */
+bool command_has_ascii_form(struct viaduct_text address);
 void command_mail(struct client_session *session, struct buf *out);
 void command_rcpt(struct client_session *session, size_t index, struct buf *out);
 

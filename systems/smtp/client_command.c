@@ -10,6 +10,7 @@
 
 #include "common/utf8.h"
 #include "systems/smtp/client.h"
+#include "systems/smtp/smtp_downgrade.h"
 
 enum { ENVID_MAX = 100, ORCPT_MAX = 500, ADDRESS_MAX = 1300 };
 
@@ -20,6 +21,24 @@ command_is_ascii(struct viaduct_text text)
         if ((unsigned char)text.at[i] > 126)
             return false;
     return true;
+}
+
+bool
+command_has_ascii_form(struct viaduct_text address)
+{
+    struct buf ascii = {0};
+    bool fine = downgrade_mailbox((struct span){address.at, address.len}, &ascii);
+    buf_clear(&ascii);
+    return fine;
+}
+
+/* To a peer without SMTPUTF8, a domain goes as its A-labels. */
+static void
+add_address(const struct client_session *session, struct viaduct_text address, struct buf *out)
+{
+    struct span as_it_is = {address.at, address.len};
+    if (session->utf8 || !downgrade_mailbox(as_it_is, out))
+        buf_add_span(out, as_it_is);
 }
 
 bool
@@ -94,7 +113,7 @@ command_mail(struct client_session *session, struct buf *out)
     const struct viaduct_delivery *d = session->job->d;
     const struct smtp_caps *caps = &session->caps;
     buf_add(out, "MAIL FROM:<", 11);
-    add_text(out, d->originator);
+    add_address(session, d->originator, out);
     buf_add_byte(out, '>');
     if (caps->size)
         buf_printf(out, " SIZE=%llu", (unsigned long long)wire_bytes(d));
@@ -210,7 +229,7 @@ command_rcpt(struct client_session *session, size_t index, struct buf *out)
 {
     const struct viaduct_recipient_out *rcpt = &session->job->d->recipients[index];
     buf_add(out, "RCPT TO:<", 9);
-    add_text(out, rcpt->address);
+    add_address(session, rcpt->address, out);
     buf_add_byte(out, '>');
     if (session->caps.dsn) {
         add_notify(rcpt->notify, out);

@@ -27,7 +27,7 @@ refuse(struct client_session *session, struct client_job *job, const char *statu
 static bool
 needs_utf8(const struct viaduct_delivery *d)
 {
-    if (d->smtputf8 || !command_is_ascii(d->originator))
+    if (d->smtputf8 || !command_has_ascii_form(d->originator))
         return true;
     for (size_t i = 0; i < d->n_recipients; i++)
         if (d->recipients[i].responsible && !command_is_ascii(d->recipients[i].address))
@@ -52,7 +52,7 @@ mail_peer_can(struct client_session *session, struct client_job *job)
         refuse(session, job, "5.3.4", text);
     } else if (utf8 && !caps->smtputf8 && !d->converted) {
         client_job_convert(session->client, job, "ascii-addresses");
-    } else if (utf8 && !caps->smtputf8 && (d->smtputf8 || !command_is_ascii(d->originator))) {
+    } else if (utf8 && !caps->smtputf8 && (d->smtputf8 || !command_has_ascii_form(d->originator))) {
         refuse(session, job, "5.6.7", "the message needs SMTPUTF8, which the peer does not offer");
     } else if (d->body_8bit && !caps->eightbit && !session->utf8 && !d->converted) {
         client_job_convert(session->client, job, "7bit");
@@ -79,7 +79,7 @@ mail_mark_recipients(struct client_session *session)
         const struct viaduct_reason *bad = NULL;
         if (rcpt->responsible && (rcpt->address.len == 0 || !command_address_ok(rcpt->address)))
             bad = &no_form;
-        else if (rcpt->responsible && !session->utf8 && !command_is_ascii(rcpt->address))
+        else if (rcpt->responsible && !session->utf8 && !command_has_ascii_form(rcpt->address))
             bad = &no_utf8;
         if (bad != NULL)
             client_job_result(session->client, job, i, VIADUCT_REFUSED, bad, NULL);

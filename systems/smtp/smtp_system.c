@@ -29,4 +29,5 @@ const struct viaduct_system smtp_system = {
     .address = &address_ops,
     .inbound = &smtp_inbound_ops,
     .outbound = &smtp_outbound_ops,
+    .convert = &smtp_convert_ops,
 };

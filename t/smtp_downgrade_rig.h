@@ -1,0 +1,77 @@
+/* smtp_downgrade_rig.h - a message through the downgrade, as tests and the fuzzer hand it over */
+#ifndef VIADUCT_T_SMTP_DOWNGRADE_RIG_H
+#define VIADUCT_T_SMTP_DOWNGRADE_RIG_H
+
+#include "common/buf.h"
+#include "systems/smtp/smtp_system.h"
+
+struct rig {
+    struct span input;
+    struct buf output, report;
+    size_t piece; /* how much a read gives at most; 0: what was asked for */
+    struct viaduct_reason reason;
+};
+
+static inline ssize_t
+rig_read(void *arg, uint64_t offset, void *bytes, size_t size)
+{
+    const struct rig *rig = arg;
+    size_t left = offset < rig->input.len ? rig->input.len - (size_t)offset : 0, n = left < size ? left : size;
+    if (rig->piece > 0 && n > rig->piece)
+        n = rig->piece;
+    if (n > 0)
+        memcpy(bytes, rig->input.at + offset, n);
+    return (ssize_t)n;
+}
+
+static inline int
+rig_write(void *arg, const void *bytes, size_t len)
+{
+    buf_add(&((struct rig *)arg)->output, bytes, len);
+    return 0;
+}
+
+static inline void
+rig_report(void *arg, const char *line)
+{
+    BUG_UNLESS(strchr(line, '\n') == NULL);
+    buf_printf(&((struct rig *)arg)->report, "%s\n", line);
+}
+
+static inline enum viaduct_converted
+rig_convert(struct rig *rig, struct span message, const struct viaduct_delivery *delivery)
+{
+    struct viaduct_convert_out out = {.size = sizeof out, .write = rig_write, .report = rig_report, .arg = rig};
+    struct viaduct_convert_in in = {.size = sizeof in,
+                                    .id = "0123456789ABCDEFGHJKMNPQRS",
+                                    .need = "7bit",
+                                    .message = delivery,
+                                    .read = rig_read,
+                                    .arg = rig,
+                                    .bytes = message.len};
+    rig->input = message;
+    buf_reset(&rig->output);
+    buf_reset(&rig->report);
+    buf_add(&rig->output, "", 0);
+    buf_add(&rig->report, "", 0);
+    rig->reason = (struct viaduct_reason){"", ""};
+    return smtp_convert_ops.to_foreign(&in, &out, &rig->reason);
+}
+
+static inline bool
+rig_is_ascii(const struct rig *rig)
+{
+    for (size_t i = 0; i < rig->output.len; i++)
+        if ((unsigned char)rig->output.at[i] > 127)
+            return false;
+    return true;
+}
+
+static inline void
+rig_clear(struct rig *rig)
+{
+    buf_clear(&rig->output);
+    buf_clear(&rig->report);
+}
+
+#endif
