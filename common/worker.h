@@ -67,7 +67,7 @@ struct job {
     /* the skeleton's: */
     unsigned slot;
     struct judgement judgement;
-    bool told, closed;
+    bool told, closed, kept;
     const char *true_name; /* of a stranger's file; NULL else */
     struct job *next;
 };

@@ -80,7 +80,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->data = NULL;
     job->true_name = NULL;
     job->next = NULL;
-    job->told = job->closed = false;
+    job->told = job->closed = job->kept = false;
     job->taken_ms = monotonic_ms();
     memset(&job->file, 0, sizeof job->file);
     snprintf(job->name, sizeof job->name, "%.*s", QUEUE_NAME_MAX - 1, name);
@@ -380,9 +380,30 @@ remove_item(struct service *service, const struct job *job)
     spool_remove(service_folder(service, job->folder, job->connector), name);
 }
 
+/* A message that is through and cannot be removed (a file system that refuses even that) is kept in hand, and
+ * only its removal is tried again: taken again, it would be transferred again, every second. */
+static void
+keep_settled(struct service *service, struct job *job, int error)
+{
+    struct service_inside *in = service->inside;
+    if (!job->kept)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,
+                "it is through, but cannot be removed from %s: %s; its removal is tried again",
+                folder_name(job->folder), strerror(-error));
+    job->kept = true;
+    state_error(service, strerror(-error));
+    in->pause_until_ms = monotonic_ms() + PAUSE_MS;
+    *in->settled_end = job;
+    in->settled_end = &job->next;
+}
+
 static void
 job_moved(struct service *service, struct job *job, const struct move_row *move, int result)
 {
+    if (result < 0 && result != -ENOENT && move->to == FOLDER_GONE && !service->ending) {
+        keep_settled(service, job, result);
+        return;
+    }
     if (result < 0)
         move_failed(service, job, move, result);
     else if (job->folder == FOLDER_READY_OUT)
@@ -462,7 +483,8 @@ jobs_act(struct service *service)
             tell(service, job);
         job->told = true;
     }
-    if (in->settled == NULL || log_flush() < 0)
+    bool pause = !service->ending && monotonic_ms() < in->pause_until_ms;
+    if (in->settled == NULL || pause || log_flush() < 0)
         return;
     struct job *batch = in->settled;
     in->settled = NULL;
