@@ -375,7 +375,7 @@ envelope_parse(struct span records, size_t max_recipients, struct arena *arena, 
  * right, but fewer bytes follow) from a damaged length.
  */
 
-enum { FRAME_LEN = 29, ENTRY_MAX = 32 << 20 };
+enum { FRAME_LEN = 29, ENTRY_MAX = 32 << 20, REPORTS_MAX = 999999 /* six digits, see id.h */ };
 
 /* The members of an entry and their tags; the end record and the marks aside. */
 #define JOURNAL_MEMBERS(X)                                                                                     \
@@ -596,9 +596,13 @@ envelope_apply(struct envelope *envelope, const struct journal_entry *entry, str
         envelope->last_remote = entry->remote;
         break;
     case JOURNAL_COMMITTED:
+        if ((uint64_t)entry->number > envelope->n_recipients)
+            return damaged_journal(why, "a split into more parts than there are recipients");
         envelope->committed = entry->number;
         break;
     case JOURNAL_REPORTED:
+        if (entry->number >= REPORTS_MAX)
+            return damaged_journal(why, "more reports than a name can number");
         envelope->next_report = entry->number + 1;
         break;
     case JOURNAL_REQUEUED:

@@ -139,7 +139,7 @@ void journal_print(const struct journal_entry *entry, struct buf *out);
 int64_t journal_parse(struct span bytes, struct arena *arena, struct journal_entry *entry, struct why *why);
 
 /* Applies an entry to the state in the envelope. -EBADMSG with `why` where it names recipients that are not
- * there. */
+ * there, more parts than there are recipients, or a report that no name can number. */
 int envelope_apply(struct envelope *envelope, const struct journal_entry *entry, struct why *why);
 
 #endif

@@ -488,6 +488,12 @@ test_apply(void)
     is_int(envelope_apply(&envelope, &entry, &why), -EBADMSG, "a mark of nobody is damage");
     nobody.index = UINT32_MAX;
     is_int(envelope_apply(&envelope, &entry, &why), -EBADMSG, "however far away");
+    entry = (struct journal_entry){.kind = JOURNAL_COMMITTED, .number = 4};
+    is_int(envelope_apply(&envelope, &entry, &why), -EBADMSG,
+           "a split of three recipients into four is damage");
+    entry = (struct journal_entry){.kind = JOURNAL_REPORTED, .number = INT64_MAX};
+    is_int(envelope_apply(&envelope, &entry, &why), -EBADMSG, "and a report that no name can number");
+    is_int(envelope.next_report, 5, "neither changes anything");
     arena_reset(arena);
 }
 
