@@ -46,6 +46,8 @@ UNIT_TESTS = \
 	t/translate-t
 
 TEST_TOOLS = \
+	t/balance \
+	t/crash/crashpoint \
 	t/mkmsg
 
 SCENARIO_TESTS = \
@@ -58,10 +60,12 @@ SCENARIO_TESTS = \
 	t/dsn.t \
 	t/install.t \
 	t/observer.t \
+	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/pickup.t \
 	t/recover.t \
 	t/sendmail.t \
+	t/soak.t \
 	t/style.t
 
 FUZZ_TARGETS = \
@@ -280,6 +284,7 @@ TRACKED_FILES = \
 	man/viaduct-workers.8.in \
 	man/viaduct.8.in \
 	t/address-t.c \
+	t/balance.c \
 	t/base-t.c \
 	t/book-csv-t.c \
 	t/book-rig.h \
@@ -296,6 +301,9 @@ TRACKED_FILES = \
 	t/conf-t.c \
 	t/corpora.t \
 	t/counters-t.c \
+	t/crash/crashpoint.c \
+	t/crash/rig.py \
+	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/dsn-t.c \
 	t/dsn.t \
@@ -320,6 +328,7 @@ TRACKED_FILES = \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/observer.t \
+	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/pickup.t \
 	t/queue-file-t.c \
@@ -343,6 +352,7 @@ TRACKED_FILES = \
 	t/smtp-url-t.c \
 	t/smtp_downgrade_rig.h \
 	t/smtp_fake.h \
+	t/soak.t \
 	t/spooltest.py \
 	t/style.t \
 	t/tap.h \

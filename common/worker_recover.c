@@ -31,19 +31,37 @@
 
 enum fate { FATE_REMOVE, FATE_MOVE, FATE_LEAVE };
 
-/* Reads header, envelope, journal and the whole body. */
-static bool
-is_whole(struct queue_file *file, int fd, struct arena *arena, struct why *why)
+/* Reads header, envelope, journal and the whole body. Returns 0; -EBADMSG or -EINVAL with why: torn; another
+ * -errno with why: it is not known, since it could not be read. */
+static int
+check_whole(struct queue_file *file, int fd, struct arena *arena, struct why *why)
 {
-    if (queue_file_read(fd, arena, file, why) < 0)
-        return false;
     char bytes[16384];
     struct queue_body body;
-    queue_body_start(&body, file);
     ssize_t n;
+    why_set(why, "4.3.0", "more than memory holds");
+    int r = queue_file_read(fd, arena, file, why);
+    if (r < 0)
+        return r;
+    queue_body_start(&body, file);
     while ((n = queue_body_read(&body, bytes, sizeof bytes, why)) > 0)
         continue;
-    return n == 0;
+    return (int)n;
+}
+
+static enum fate
+fate_by_contents(const char *name, struct queue_file *file, int fd, struct arena *arena)
+{
+    struct why why;
+    int r = check_whole(file, fd, arena, &why);
+    if (r == 0)
+        return FATE_MOVE;
+    bool torn = r == -EBADMSG || r == -EINVAL;
+    log_say(LOG_GENERAL, torn ? LEVEL_MEDIUM : LEVEL_MINIMUM, name,
+            torn ? "recovery: torn in Temp, never accepted, removed (%s)"
+                 : "recovery: cannot be read in Temp: left there (%s)",
+            why.text);
+    return torn ? FATE_REMOVE : FATE_LEAVE;
 }
 
 /* Finds the parent in the folders the worker takes from: under its own name, or as <stem>@<time>. */
@@ -197,7 +215,6 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
 {
     struct queue_name parts;
     struct queue_file file;
-    struct why why;
     const char *suffix = strrchr(name, '.');
     if (suffix != NULL && strcmp(suffix, ".item") == 0) {
         spool_remove(temp, name);
@@ -211,11 +228,8 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     if (fd < 0)
         return;
     arena_reset(arena);
-    enum fate fate = is_whole(&file, fd, arena, &why) ? FATE_MOVE : FATE_REMOVE;
-    if (fate == FATE_REMOVE)
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: torn in Temp, never accepted, removed (%s)",
-                why.text);
-    else if (parts.is_request || parts.is_part)
+    enum fate fate = fate_by_contents(name, &file, fd, arena);
+    if (fate == FATE_MOVE && (parts.is_request || parts.is_part))
         fate = fate_by_parent(service, &parts, arena);
     if (fate == FATE_MOVE && fsync(fd) < 0)
         fate = FATE_LEAVE; /* whether it is on disk is not known: a person must look */
