@@ -52,6 +52,7 @@ TEST_TOOLS = \
 
 SCENARIO_TESTS = \
 	t/bouncer.t \
+	t/cleanup.t \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \
@@ -64,6 +65,7 @@ SCENARIO_TESTS = \
 	t/peer-postfix.t \
 	t/pickup.t \
 	t/recover.t \
+	t/router.t \
 	t/sendmail.t \
 	t/soak.t \
 	t/style.t
@@ -291,6 +293,7 @@ TRACKED_FILES = \
 	t/book-shard-t.c \
 	t/book-t.c \
 	t/bouncer.t \
+	t/cleanup.t \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \
@@ -336,6 +339,7 @@ TRACKED_FILES = \
 	t/recover.t \
 	t/rig.py \
 	t/route-t.c \
+	t/router.t \
 	t/sendmail.t \
 	t/settle-t.c \
 	t/smtp-client-hops-t.c \

@@ -246,6 +246,18 @@ commit_parts(struct job *job, size_t n_parts, struct why *why)
     return r;
 }
 
+/* Parts that are not committed must not outlive their message: were it taken away meanwhile, recovery would
+ * take them for committed ones. */
+static void
+drop_parts(struct job *job, size_t n_parts)
+{
+    char stem[QUEUE_NAME_MAX];
+    for (size_t i = 0; i < n_parts; i++) {
+        part_stem(job, i, stem);
+        spool_remove(job->service->temp_fd, stem);
+    }
+}
+
 int
 job_split(struct job *job, const struct split_part *parts, size_t n_parts, struct why *why)
 {
@@ -257,6 +269,8 @@ job_split(struct job *job, const struct split_part *parts, size_t n_parts, struc
         r = commit_parts(job, n_parts, why);
     for (size_t i = 0; r == 0 && i < n_parts; i++)
         r = move_part(job, parts[i].connector, i, why);
+    if (r < 0 && job->file.envelope.committed == 0)
+        drop_parts(job, n_parts);
     return r;
 }
 
@@ -357,7 +371,7 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
         envelope.full_bytes = (int64_t)job->file.body_bytes;
     if (snprintf(stem, sizeof stem, "%s.r%lld", job->parts.stem, (long long)envelope.next_report) >=
         (int)sizeof stem)
-        return -ENAMETOOLONG;
+        return why_set(why, "5.6.0", "more report requests than a name can number");
     struct buf journal = {0};
     print_request_marks(job, marks, n_marks, &journal);
     r = write_temp(job, stem, &envelope, return_limit(job), buf_span(&journal), why);

@@ -125,6 +125,16 @@ wait_here(struct service *service, struct job *job, const struct why *why)
     return (struct judgement){.verdict = VERDICT_NONE};
 }
 
+/* What cannot be done now is done later; what is damaged (its body, which nobody has read before) does not
+ * heal. */
+static struct judgement
+not_done(struct service *service, struct job *job, const struct why *why)
+{
+    if (why_is_temporary(why))
+        return wait_here(service, job, why);
+    return (struct judgement){.verdict = VERDICT_BAD, .why = *why};
+}
+
 static struct judgement
 all_failed(struct job *job, const struct plan *plan)
 {
@@ -151,10 +161,10 @@ carry_out(struct service *service, struct job *job, const struct plan *plan)
 {
     struct why why;
     if (plan->n_failed > 0 && job_request_report(job, plan->failed, plan->n_failed, &why) < 0)
-        return wait_here(service, job, &why);
+        return not_done(service, job, &why);
     if (plan->n_parts > 1) {
         if (job_split(job, plan->parts, plan->n_parts, &why) < 0)
-            return wait_here(service, job, &why);
+            return not_done(service, job, &why);
         return judge(VERDICT_DONE, "", "split into %zu parts", plan->n_parts);
     }
     job_track(job, TRACK_TRANSFER, NULL, span_of(plan->parts[0].connector), NULL, NULL);
