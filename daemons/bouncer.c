@@ -280,6 +280,17 @@ judge_unowed(const struct envelope *envelope)
     return judge(VERDICT_BAD, "5.0.0", "it has no sender to tell that it failed");
 }
 
+/* Nothing comes here before all its recipients are settled, or said to be delayed: what is pending would be
+ * forgotten. */
+static bool
+has_pending(const struct envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->n_recipients; i++)
+        if (envelope->recipients[i].state == RECIPIENT_PENDING && !envelope->recipients[i].listed)
+            return true;
+    return false;
+}
+
 static struct judgement
 take(struct service *service, struct job *job)
 {
@@ -299,6 +310,9 @@ take(struct service *service, struct job *job)
     if (dsn.id == NULL)
         return judge(VERDICT_BAD, "5.3.0", "its envelope leaves no memory for a report");
     set_transfer(service, job, &dsn);
+    if (has_pending(envelope))
+        return judge(VERDICT_BAD, "5.6.0",
+                     "a recipient of it is neither settled nor failed: its journal is not whole");
     dsn_plan(&dsn, job->arena);
     if (dsn.worst == DSN_NONE)
         return judge_unowed(envelope);

@@ -59,6 +59,15 @@ check_hops(const struct service *service, struct job *job)
     return judge(VERDICT_PASS, "", "%s", "");
 }
 
+/* A kill came between the marks and the move to Bounce. */
+static struct judgement
+failed_before(void)
+{
+    struct judgement judgement = judge(VERDICT_FAIL, "5.0.0", "its recipients failed before");
+    judgement.sync = true;
+    return judgement;
+}
+
 static struct judgement
 take(struct service *service, struct job *job)
 {
@@ -67,6 +76,8 @@ take(struct service *service, struct job *job)
     if (!came_by_this_door(job))
         return judge(VERDICT_BAD, "5.6.0", "it lies in %s/MTS-IN and says that it came from \"%.*s\"",
                      job->connector, (int)job->file.envelope.origin.len, job->file.envelope.origin.at);
+    if (!has_pending(&job->file.envelope) && envelope_count(&job->file.envelope, RECIPIENT_FAILED) > 0)
+        return failed_before();
     if (!has_pending(&job->file.envelope))
         return judge(VERDICT_BAD, "5.5.0", "no recipient is left to deliver to");
     if (queue_body_small(&job->file, &body, &why) < 0)
