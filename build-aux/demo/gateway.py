@@ -3,7 +3,7 @@
 
     gateway.py serve ROOT MAILBOXES     takes API_IN into MAILBOXES/USER/, refuses what it does not know into GWPROB
     gateway.py send ROOT FROM TO SUBJECT FILE      a GroupWise user writes: API_OUT and ATT_OUT
-                                                   FROM and TO are Domain.PostOffice.User
+                                                   FROM and TO are Domain.PostOffice.User, FILE may be -
 
 Header files are text in code page 437: KEY= value; with groups of addresses and files, up to a line -END-. What is done to
 a file is done in the gateway's order: bodies are there before the header appears, and go before it is removed.
@@ -96,7 +96,7 @@ def deliver(root, mailboxes, name, items):
         for a in files:
             shutil.copy(os.path.join(root, "ATT_IN", a["current-file"]),
                         os.path.join(box, name[:8] + "-" + os.path.basename(a["original-file"])))
-        with open(os.path.join(box, name[:8] + ".txt"), "w") as f:
+        with open(os.path.join(box, name[:8] + ".txt"), "w", encoding="utf-8") as f:
             f.write(head + "\n" + text)
         say("delivered %s to %s" % (name, r["wpu"]))
     return None
@@ -140,7 +140,7 @@ def group(address):
 
 
 def send(root, sender, recipient, subject, path):
-    with open(path) as f:
+    with open(0 if path == "-" else path, encoding="utf-8") as f:
         text = f.read()
     base = "%08x" % int(time.time())
     while os.path.exists(os.path.join(root, "ATT_OUT", base + ".bdy")):
