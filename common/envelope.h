@@ -94,9 +94,9 @@ void envelope_print(const struct envelope *envelope, struct buf *out);
 
 /* Reads records of a base envelope: the whole span, which ends with the end record. Everything is checked: tags
  * known (those that begin with "x-" are kept as properties), numbers in range, addresses by address_parse, ids,
- * at least one recipient unless `origin` is a file of pickup's that could not be read, no more than
- * `max_recipients`, text members free of control bytes (properties may hold any byte). Returns 0, or -EINVAL
- * with `why` saying which record at which offset; -ENOMEM where the arena is full. */
+ * no more than `max_recipients` (whether there is anybody to go to is for workers to judge: Badmail holds files
+ * of pickup's without), text members free of control bytes (properties may hold any byte). Returns 0, or
+ * -EINVAL with `why` saying which record at which offset; -ENOMEM where the arena is full. */
 int envelope_parse(struct span records, size_t max_recipients, struct arena *arena, struct envelope *envelope,
                    struct why *why);
 

@@ -95,6 +95,8 @@ fill_recipients(struct viaduct_gateway *gateway, struct delivery *delivery, size
         fill_recipient(&out[n], recipient, &delivery->translations[n]);
         n++;
     }
+    if (n < last) /* the last one's result was put there, and moved to the end */
+        delivery->results[n].given = false;
     delivery->out.n_recipients = n;
     *n_failed = envelope->n_recipients - last;
     return 0;

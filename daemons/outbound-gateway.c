@@ -32,6 +32,15 @@ needs_conversion(const struct viaduct_gateway *gateway, const struct job *job)
     return gateway->system->always_convert && job->folder != FOLDER_READY_OUT;
 }
 
+static bool
+has_recipient(const struct envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->n_recipients; i++)
+        if (!envelope->recipients[i].listed)
+            return true;
+    return false;
+}
+
 static struct judgement
 take(struct service *service, struct job *job)
 {
@@ -40,6 +49,8 @@ take(struct service *service, struct job *job)
         return judge(VERDICT_BAD, "5.3.3", "this system takes no directory requests");
     if (gateway->system->outbound == NULL)
         return judge(VERDICT_BAD, "5.3.3", "the system \"%s\" cannot be sent to", gateway->system->name);
+    if (!has_recipient(&job->file.envelope))
+        return judge(VERDICT_BAD, "5.5.0", "it is for nobody");
     if (needs_conversion(gateway, job))
         return judge(VERDICT_CONVERT, "", "%s", "");
     return delivery_start(gateway, job);
