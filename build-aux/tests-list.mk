@@ -67,6 +67,7 @@ SCENARIO_TESTS = \
 	t/recover.t \
 	t/router.t \
 	t/sendmail.t \
+	t/settle.t \
 	t/soak.t \
 	t/style.t
 
@@ -342,6 +343,7 @@ TRACKED_FILES = \
 	t/router.t \
 	t/sendmail.t \
 	t/settle-t.c \
+	t/settle.t \
 	t/smtp-client-hops-t.c \
 	t/smtp-client-t.c \
 	t/smtp-client-tls-t.c \
