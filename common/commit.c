@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "common/planted.h"
 #include "spool-layout/layout.h"
 
 enum { THREAD_STACK = 64 * 1024 };
@@ -79,8 +81,14 @@ step_run(const struct commit_step *step)
     int r = 0;
     switch (step->op) {
     case COMMIT_SYNC:
+        if (planted_bug("ackearly"))
+            nanosleep(&(struct timespec){.tv_nsec = 80000000}, NULL);
+        if (planted_bug("nofsync"))
+            return 0;
         return fsync(step->fd) < 0 ? -errno : 0;
     case COMMIT_DATASYNC:
+        if (planted_bug("nosync"))
+            return 0;
         return fdatasync(step->fd) < 0 ? -errno : 0;
     case COMMIT_MOVE:
         return spool_move(step->fd, step->name, step->to_fd, step->to_name);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/planted.h"
 #include "common/worker_inside.h"
 
 struct maker {
@@ -113,7 +114,7 @@ maker_stuck(struct maker *maker)
 {
     struct service *service = maker->service;
     const struct commit_step *failed = &maker->commit.steps[maker->commit.failed];
-    bool only_copy = maker->source_removed && failed->op == COMMIT_MOVE && maker->commit.result != -EEXIST;
+    bool only_copy = maker->source_removed && failed->op == COMMIT_MOVE;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "cannot %s: %s%s",
             failed->op == COMMIT_MOVE     ? "move it out of Temp"
             : failed->op == COMMIT_REMOVE ? "remove what it replaces"
@@ -149,11 +150,37 @@ on_commit(struct commit *commit)
         done(arg, result);
 }
 
+void
+stuck_add(struct service *service, const char *stem, int to_fd)
+{
+    struct stuck_move *stuck = xcalloc(1, sizeof *stuck);
+    snprintf(stuck->stem, sizeof stuck->stem, "%s", stem);
+    stuck->to_fd = to_fd;
+    stuck->next = service->inside->stuck_moves;
+    service->inside->stuck_moves = stuck;
+}
+
+static void
+retry_stuck_moves(struct service *service)
+{
+    for (struct stuck_move **at = &service->inside->stuck_moves; *at != NULL;) {
+        struct stuck_move *stuck = *at;
+        int r = spool_move(service->temp_fd, stuck->stem, stuck->to_fd, stuck->stem);
+        if (r < 0 && r != -ENOENT) {
+            at = &stuck->next;
+            continue;
+        }
+        *at = stuck->next;
+        free(stuck);
+    }
+}
+
 /* Called by the tick: moves what is complete in Temp and could not be moved before. */
 void
 makers_retry(struct service *service)
 {
     struct maker **at = &service->inside->stuck;
+    retry_stuck_moves(service);
     while (*at != NULL) {
         struct maker *maker = *at;
         const struct commit_step *move = &maker->commit.steps[maker->commit.failed];
@@ -182,6 +209,8 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
     BUG_UNLESS(move != NULL && move->how == HOW_REWRITE);
     const char *connector = goal->connector != NULL ? goal->connector : service->connector_name;
     struct why why;
+    if (planted_bug("removeearly") && goal->source_name != NULL)
+        spool_remove(goal->source_fd, goal->source_name);
     int to = service_folder(service, move->to, connector);
     int fd = to < 0 ? to : queue_writer_finish(maker->writer, maker->envelope, buf_span(&maker->journal), &why);
     if (fd < 0) {
@@ -201,6 +230,10 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
     maker->done = done;
     maker->arg = arg;
     maker->source_removed = goal->source_fd >= 0 && goal->source_name != NULL;
+    if (planted_bug("ackearly") && !maker->source_removed && done != NULL) {
+        maker->done = NULL;
+        done(arg, 0);
+    }
     commit_init(&maker->commit, on_commit, maker);
     commit_add_sync(&maker->commit, fd);
     if (maker->source_removed)
@@ -211,7 +244,12 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
         commit_submit(service->pool, &maker->commit);
         return;
     }
-    log_flush();
-    commit_run(&maker->commit);
+    if (log_flush() < 0) { /* as a failed fsync: nothing was moved or removed */
+        maker->commit.result = -ENOSPC;
+        maker->commit.failed = 0;
+        close(fd);
+    } else {
+        commit_run(&maker->commit);
+    }
     on_commit(&maker->commit);
 }

@@ -16,9 +16,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/planted.h"
 #include "common/worker_inside.h"
 
-enum { COPY_BYTES = 64 * 1024 };
+enum { COPY_BYTES = 64 * 1024, MARKS_PER_ENTRY = 1000 };
 
 int
 job_journal(struct job *job, const struct journal_entry *entry, struct why *why)
@@ -43,21 +44,6 @@ job_journal(struct job *job, const struct journal_entry *entry, struct why *why)
     return envelope_apply(&job->file.envelope, &full, why);
 }
 
-/* The envelope keeps the marks' spans: they are copied into the job's arena. */
-static struct recipient_mark *
-copy_marks(struct job *job, const struct recipient_mark *marks, size_t n_marks)
-{
-    struct recipient_mark *copy = arena_alloc(job->arena, n_marks * sizeof *copy);
-    BUG_UNLESS(copy != NULL);
-    for (size_t i = 0; i < n_marks; i++) {
-        copy[i] = marks[i];
-        copy[i].status = arena_span(job->arena, marks[i].status);
-        copy[i].text = arena_span(job->arena, marks[i].text);
-        copy[i].remote = arena_span(job->arena, marks[i].remote);
-    }
-    return copy;
-}
-
 /* What marks settle is never tried again, so the records that tell of it are written first. */
 static int
 flush_records(struct why *why)
@@ -68,15 +54,24 @@ flush_records(struct why *why)
     return r;
 }
 
+/* Marks stand in entries of a thousand: an entry has a limit, a message may have 100,000 recipients. */
+static size_t
+piece(size_t left)
+{
+    return left < MARKS_PER_ENTRY ? left : MARKS_PER_ENTRY;
+}
+
 int
 job_mark(struct job *job, const struct recipient_mark *marks, size_t n_marks, struct why *why)
 {
-    struct journal_entry entry = {
-        .kind = JOURNAL_MARK, .marks = copy_marks(job, marks, n_marks), .n_marks = n_marks};
-    if (n_marks == 0)
-        return 0;
-    int r = flush_records(why);
-    return r < 0 ? r : job_journal(job, &entry, why);
+    int r = n_marks > 0 ? flush_records(why) : 0;
+    for (size_t done = 0; r == 0 && done < n_marks; done += piece(n_marks - done)) {
+        struct journal_entry entry = {.kind = JOURNAL_MARK,
+                                      .marks = (struct recipient_mark *)(uintptr_t)&marks[done],
+                                      .n_marks = piece(n_marks - done)};
+        r = job_journal(job, &entry, why);
+    }
+    return r;
 }
 
 void
@@ -108,6 +103,8 @@ job_fail(struct job *job, const struct why *reason)
     struct envelope *envelope = &job->file.envelope;
     struct why why;
     size_t n = 0;
+    struct span status = arena_span(job->arena, span_of(reason->status));
+    struct span text = arena_span(job->arena, span_of(reason->text));
     struct recipient_mark *marks = xcalloc(envelope->n_recipients + 1, sizeof *marks);
     for (size_t i = 0; i < envelope->n_recipients; i++) {
         const struct recipient *recipient = &envelope->recipients[i];
@@ -116,8 +113,8 @@ job_fail(struct job *job, const struct why *reason)
         job_track(job, TRACK_FAIL, recipient, SPAN(""), reason, NULL);
         marks[n++] = (struct recipient_mark){.index = (uint32_t)i,
                                              .state = RECIPIENT_FAILED,
-                                             .status = span_of(reason->status),
-                                             .text = span_of(reason->text)};
+                                             .status = status,
+                                             .text = text};
     }
     int r = job_mark(job, marks, n, &why);
     free(marks);
@@ -183,7 +180,7 @@ write_temp(struct job *job, const char *stem, const struct envelope *envelope, u
         return -errno;
     int r = copy_body(job, writer, limit, why);
     int fd = r == 0 ? queue_writer_finish(writer, envelope, journal, why) : r;
-    if (fd >= 0 && fsync(fd) < 0) {
+    if (fd >= 0 && !planted_bug("nofsync") && fsync(fd) < 0) {
         r = -errno;
         why_set(why, "4.3.0", "cannot make %s durable: %s", stem, strerror(-r));
         spool_remove(job->service->temp_fd, stem);
@@ -218,12 +215,39 @@ write_part(struct job *job, const struct split_part *part, size_t index, struct 
     return write_temp(job, stem, &envelope, UINT64_MAX, SPAN(""), why);
 }
 
+/* *committed* in the new file's own journal, behind the parent's: a file in Temp that says so is to be moved on, whatever has
+ * become of the message it was made of. */
+static int
+commit_itself(struct job *job, const char *stem, struct why *why)
+{
+    struct queue_file file;
+    struct buf text = {0};
+    struct journal_entry entry = {
+        .kind = JOURNAL_COMMITTED, .time_ms = time_ms(), .by = span_of(job->service->instance), .number = 1};
+    int fd = openat(job->service->temp_fd, stem, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 ? -errno : queue_file_read(fd, job->arena, &file, why);
+    journal_print(&entry, &text);
+    if (r == 0)
+        r = queue_file_append(&file, buf_span(&text));
+    if (r == 0 && !planted_bug("nosync") && fdatasync(fd) < 0)
+        r = -errno;
+    if (r < 0)
+        why_set(why, "4.3.0", "cannot write to %s: %s", stem, strerror(-r));
+    if (fd >= 0)
+        close(fd);
+    buf_clear(&text);
+    return r;
+}
+
 static int
 move_part(struct job *job, const char *connector, size_t index, struct why *why)
 {
     struct service *service = job->service;
     char stem[QUEUE_NAME_MAX];
     part_stem(job, index, stem);
+    int marked = commit_itself(job, stem, why);
+    if (marked < 0)
+        return marked;
     service_log_move(service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT, connector,
                      NULL);
     log_flush();
@@ -239,7 +263,7 @@ commit_parts(struct job *job, size_t n_parts, struct why *why)
 {
     int r =
         job_journal(job, &(struct journal_entry){.kind = JOURNAL_COMMITTED, .number = (int64_t)n_parts}, why);
-    if (r == 0 && fdatasync(job->fd) < 0) {
+    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0) {
         r = -errno;
         why_set(why, "4.3.0", "cannot make the split durable: %s", strerror(-r));
     }
@@ -274,69 +298,113 @@ job_split(struct job *job, const struct split_part *parts, size_t n_parts, struc
     return r;
 }
 
-/* The connector that a part in Temp is for; "" where there is no such part (it was moved). */
+/* A part in one of this worker's lanes of Temp: who committed it may have been another process. -ENOENT: it was moved. */
 static int
-part_connector(struct job *job, size_t index, char connector[CONNECTOR_NAME_MAX + 1], struct why *why)
+open_part(struct service *service, const char *stem, int *lane_fd)
 {
-    char stem[QUEUE_NAME_MAX];
+    char name[120];
+    int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL), fd = temp;
+    *lane_fd = -1;
+    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++) {
+        snprintf(name, sizeof name, "%s.%d", service->instance, lane);
+        int folder = openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd = folder < 0 ? -errno : openat(folder, stem, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (folder >= 0 && fd < 0)
+            fd = -errno;
+        if (fd >= 0) {
+            *lane_fd = folder;
+            break;
+        }
+        if (folder >= 0)
+            close(folder);
+        if (fd != -ENOENT)
+            break;
+    }
+    if (temp >= 0)
+        close(temp);
+    return fd;
+}
+
+/* Moves a part that an earlier try left in Temp. */
+static int
+resume_part(struct job *job, size_t index, struct why *why)
+{
+    char stem[QUEUE_NAME_MAX], connector[CONNECTOR_NAME_MAX + 1];
     struct queue_file part;
+    int lane;
     part_stem(job, index, stem);
-    connector[0] = '\0';
-    int fd = openat(job->service->temp_fd, stem, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    int r = queue_file_read(fd, job->arena, &part, why);
-    if (r == 0)
-        snprintf(connector, CONNECTOR_NAME_MAX + 1, "%.*s", (int)part.envelope.via.len, part.envelope.via.at);
-    close(fd);
+    int fd = open_part(job->service, stem, &lane);
+    if (fd == -ENOENT)
+        return 0;
+    int r = fd < 0 ? fd : queue_file_read(fd, job->arena, &part, why);
+    if (r == 0) {
+        snprintf(connector, sizeof connector, "%.*s", (int)part.envelope.via.len, part.envelope.via.at);
+        int to = service_folder(job->service, FOLDER_MTS_OUT, connector);
+        r = to < 0 ? to : spool_move(lane, stem, to, stem);
+        service_log_move(job->service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT, connector, NULL);
+    }
+    if (r < 0)
+        why_set(why, "4.3.0", "cannot move part %s: %s", stem, strerror(-r));
+    if (fd >= 0)
+        close(fd);
+    if (lane >= 0)
+        close(lane);
     return r;
 }
 
 int
 job_split_resume(struct job *job, struct why *why)
 {
-    char connector[CONNECTOR_NAME_MAX + 1];
     int r = 0;
-    for (size_t i = 0; r == 0 && i < (size_t)job->file.envelope.committed; i++) {
-        r = part_connector(job, i, connector, why);
-        if (r == 0 && connector[0] != '\0')
-            r = move_part(job, connector, i, why);
-    }
+    for (size_t i = 0; r == 0 && i < (size_t)job->file.envelope.committed; i++)
+        r = resume_part(job, i, why);
     return r;
 }
 
 /* ---- report requests ---- */
 
 /* The marks of the request's own recipients, which are numbered anew. */
-static void
+static int
 print_request_marks(struct job *job, const struct recipient_mark *marks, size_t n, struct buf *journal)
 {
-    struct journal_entry entry = {.kind = JOURNAL_MARK,
-                                  .time_ms = time_ms(),
-                                  .by = span_of(job->service->instance),
-                                  .marks = copy_marks(job, marks, n),
-                                  .n_marks = n};
-    for (size_t i = 0; i < n; i++)
-        entry.marks[i].index = (uint32_t)i;
-    journal_print(&entry, journal);
+    struct recipient_mark *own = arena_alloc(job->arena, n * sizeof *own);
+    if (own == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        own[i] = marks[i];
+        own[i].index = (uint32_t)i;
+    }
+    for (size_t done = 0; done < n; done += piece(n - done)) {
+        struct journal_entry entry = {.kind = JOURNAL_MARK,
+                                      .time_ms = time_ms(),
+                                      .by = span_of(job->service->instance),
+                                      .marks = &own[done],
+                                      .n_marks = piece(n - done)};
+        journal_print(&entry, journal);
+    }
+    return 0;
 }
 
-/* *reported rN*: the recipients that are settled count as reported; those that are only delayed stay pending.
- */
+/* *reported rN*: the recipients that are settled count as reported; those that are only delayed stay pending. One entry, since
+ * the number is what recovery looks for; the texts stand in the request. */
 static int
 append_reported(struct job *job, const struct recipient_mark *marks, size_t n, struct why *why)
 {
+    struct recipient_mark *reported = arena_alloc(job->arena, n * sizeof *reported);
     struct journal_entry entry = {.kind = JOURNAL_REPORTED,
                                   .number = job->file.envelope.next_report,
-                                  .marks = copy_marks(job, marks, n),
+                                  .marks = reported,
                                   .n_marks = n};
-    for (size_t i = 0; i < n; i++)
-        if (entry.marks[i].state != RECIPIENT_DELAYED)
-            entry.marks[i].state = RECIPIENT_REPORTED;
+    if (reported == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        enum recipient_state state = marks[i].state == RECIPIENT_DELAYED ? RECIPIENT_DELAYED : RECIPIENT_REPORTED;
+        reported[i] = (struct recipient_mark){.index = marks[i].index, .state = state, .status = marks[i].status};
+    }
     int r = flush_records(why);
     if (r == 0)
         r = job_journal(job, &entry, why);
-    if (r == 0 && fdatasync(job->fd) < 0) {
+    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0) {
         r = -errno;
         why_set(why, "4.3.0", "cannot make the journal durable: %s", strerror(-r));
     }
@@ -373,19 +441,46 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
         (int)sizeof stem)
         return why_set(why, "5.6.0", "more report requests than a name can number");
     struct buf journal = {0};
-    print_request_marks(job, marks, n_marks, &journal);
-    r = write_temp(job, stem, &envelope, return_limit(job), buf_span(&journal), why);
+    r = print_request_marks(job, marks, n_marks, &journal);
+    if (r == 0)
+        r = write_temp(job, stem, &envelope, return_limit(job), buf_span(&journal), why);
     buf_clear(&journal);
     if (r == 0)
         r = append_reported(job, marks, n_marks, why);
+    if (r == 0)
+        r = commit_itself(job, stem, why);
     if (r < 0)
         return r;
     service_log_move(service, stem, job->folder, job->connector, VERDICT_REPORT, FOLDER_BOUNCE, NULL, NULL);
     log_flush();
     int to = service_folder(service, FOLDER_BOUNCE, NULL);
     r = to < 0 ? to : spool_move(service->temp_fd, stem, to, stem);
-    if (r < 0) /* committed: recovery moves it; the message itself goes on */
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "cannot move it to Bounce: %s; it is moved at the next start",
+    if (r < 0) { /* committed: the message itself goes on */
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "cannot move it to %s: %s; it is tried again", folder_name(FOLDER_BOUNCE),
                 strerror(-r));
+        stuck_add(service, stem, to);
+    }
     return 0;
+}
+
+int
+job_request_owed(struct job *job, struct why *why)
+{
+    const struct envelope *envelope = &job->file.envelope;
+    struct recipient_mark *marks = arena_alloc(job->arena, envelope->n_recipients * sizeof *marks);
+    size_t n = 0;
+    if (marks == NULL) {
+        why_set(why, "4.3.0", "too many recipients for this worker's memory");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        const struct recipient *recipient = &envelope->recipients[i];
+        if (recipient->state == RECIPIENT_FAILED || recipient->state == RECIPIENT_RELAYED)
+            marks[n++] = (struct recipient_mark){.index = (uint32_t)i,
+                                                 .state = recipient->state,
+                                                 .status = recipient->status,
+                                                 .text = recipient->text,
+                                                 .remote = recipient->remote};
+    }
+    return n > 0 ? job_request_report(job, marks, n, why) : 0;
 }

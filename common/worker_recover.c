@@ -1,23 +1,23 @@
-/* worker_recover.c - the sweep of Temp at start: what an end in the middle of something left behind
+/* worker_recover.c - the sweep of Temp: what an end in the middle of something left behind
  *
- * | found in Temp                      | condition                                  | what start does | |
- * ---------------------------------- | ------------------------------------------ |
- * ------------------------------ | | torn file (header line, envelope   | | removed: it was never accepted | |
- * or body not whole)                 |                                            | | | message <id> | replaces
- * nothing                           | moved on: it may have been     | |                                    |
- * | acknowledged                   | | message <id>                       | replaces a file | that is removed,
- * then moved on | | part <id>.<n>                      | parent there, *committed*                  | moved to
- * its connector         | | part <id>.<n>                      | parent there, not committed                |
- * removed: the split is made anew| | part <id>.<n>                      | parent gone | moved to its connector
- * | | request <id>.r<n>                  | parent there, *reported* n                 | moved to Bounce | |
- * request <id>.r<n>                  | parent there, not reported                 | removed: it is made anew |
- * | request <id>.r<n>                  | parent gone                                | moved to Bounce | |
- * <id>.item                          |                                            | removed: a converter's item
- * is | |                                    |                                            | made again | |
- * anything else                      |                                            | left, and named in the log
- * |
+ * | found in Temp        | condition                                | what the sweep does                         |
+ * | -------------------- | ---------------------------------------- | ------------------------------------------- |
+ * | torn file            |                                          | removed: it was never accepted              |
+ * | damaged file         | committed, or what it replaces is gone   | left, and named in the log: the only copy   |
+ * | unreadable file      | (EIO, no memory)                         | left, and looked at again                   |
+ * | message <id>         | replaces nothing                         | moved on: it may have been acknowledged     |
+ * | message <id>         | replaces a file                          | that is removed, then moved on              |
+ * | part, request        | *committed* in its own journal           | moved on                                    |
+ * | part <id>.<n>        | parent there, *committed*                | moved on to its connector                   |
+ * | part <id>.<n>        | parent there, not committed              | removed: the split is made anew             |
+ * | request <id>.r<n>    | parent there, *reported* n               | moved on to Bounce                          |
+ * | request <id>.r<n>    | parent there, not reported               | removed: it is made anew                    |
+ * | part, request        | not committed itself, parent not there   | left, and named: an operator has the parent |
+ * | <id>.item            |                                          | removed: a converter's item is made again   |
+ * | anything else        |                                          | left, and named in the log                  |
  *
- * A worker sweeps the lanes of its own name that nobody holds, and no others: a folder of Temp has one owner.
+ * At start, and every ten seconds for lanes whose process has ended since. A worker sweeps the lanes of its own name
+ * that nobody holds, and no others: a folder of Temp has one owner.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/planted.h"
 #include "common/worker_inside.h"
 
 enum fate { FATE_REMOVE, FATE_MOVE, FATE_LEAVE };
@@ -49,21 +50,6 @@ check_whole(struct queue_file *file, int fd, struct arena *arena, struct why *wh
     return (int)n;
 }
 
-static enum fate
-fate_by_contents(const char *name, struct queue_file *file, int fd, struct arena *arena)
-{
-    struct why why;
-    int r = check_whole(file, fd, arena, &why);
-    if (r == 0)
-        return FATE_MOVE;
-    bool torn = r == -EBADMSG || r == -EINVAL;
-    log_say(LOG_GENERAL, torn ? LEVEL_MEDIUM : LEVEL_MINIMUM, name,
-            torn ? "recovery: torn in Temp, never accepted, removed (%s)"
-                 : "recovery: cannot be read in Temp: left there (%s)",
-            why.text);
-    return torn ? FATE_REMOVE : FATE_LEAVE;
-}
-
 /* Finds the parent in the folders the worker takes from: under its own name, or as <stem>@<time>. */
 static int
 open_parent(struct service *service, const char *stem)
@@ -73,6 +59,8 @@ open_parent(struct service *service, const char *stem)
         int fd = openat(in->sources[i].fd, stem, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0)
             return fd;
+        if (errno != ENOENT)
+            return -errno;
         int copy = openat(in->sources[i].fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = copy >= 0 && in->sources[i].folder == FOLDER_DEFERRED ? fdopendir(copy) : NULL;
         if (dir == NULL && copy >= 0)
@@ -93,8 +81,11 @@ open_parent(struct service *service, const char *stem)
 }
 
 static enum fate
-fate_by_parent(struct service *service, const struct queue_name *parts, struct arena *arena)
+fate_by_parent(struct service *service, const struct queue_name *parts, const struct queue_file *file,
+               struct arena *arena)
 {
+    if (file->envelope.committed > 0) /* in its own journal, written after the parent's */
+        return FATE_MOVE;
     char stem[QUEUE_NAME_MAX];
     snprintf(stem, sizeof stem, "%s", parts->stem);
     char *dot = strrchr(stem, '.');
@@ -104,7 +95,10 @@ fate_by_parent(struct service *service, const struct queue_name *parts, struct a
     *dot = '\0';
     int fd = open_parent(service, stem);
     if (fd < 0)
-        return FATE_MOVE;
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, parts->stem, "in Temp, and the message it was made of is not to be found (%s): left there",
+                strerror(-fd));
+    if (fd < 0)
+        return FATE_LEAVE;
     struct queue_file parent;
     struct why why;
     int r = queue_file_read(fd, arena, &parent, &why);
@@ -116,33 +110,73 @@ fate_by_parent(struct service *service, const struct queue_name *parts, struct a
     return parent.envelope.committed > 0 ? FATE_MOVE : FATE_REMOVE;
 }
 
-/* `replaces` is "<inode> <folder>/<name>": removed where it is still that file, in a folder the worker takes
- * from. */
-static void
-remove_replaced(struct service *service, const char *stem, struct span replaces)
+/* `replaces` is "<inode> <folder>/<name>". Finds the folder among those the worker takes from, and the name in it where it is
+ * still that file. Returns the folder's descriptor, with `name` the caller's to free; -ENOENT where it is gone; -EXDEV
+ * where it lies outside the spool (the worker's own recover() knows). */
+static int
+find_replaced(struct service *service, struct span replaces, char **name)
 {
     struct service_inside *in = service->inside;
-    size_t n = 0;
-    while (n < replaces.len && replaces.at[n] != ' ')
-        n++;
+    const char *blank = replaces.len > 0 ? memchr(replaces.at, ' ', replaces.len) : NULL;
     uint64_t inode;
-    if (n == replaces.len || !span_to_u64((struct span){replaces.at, n}, UINT64_MAX, &inode))
-        return;
-    struct span path = {replaces.at + n + 1, replaces.len - n - 1};
+    *name = NULL;
+    if (blank == NULL || !span_to_u64((struct span){replaces.at, (size_t)(blank - replaces.at)}, UINT64_MAX, &inode))
+        return -EXDEV;
+    struct span path = {blank + 1, replaces.len - (size_t)(blank - replaces.at) - 1};
     for (size_t i = 0; i < in->n_sources; i++) {
         char folder[SPOOL_PATH_MAX];
+        struct stat st;
         folder_path(in->sources[i].folder, in->sources[i].connector, folder);
         size_t len = strlen(folder);
         if (path.len <= len + 1 || memcmp(path.at, folder, len) != 0 || path.at[len] != '/')
             continue;
-        char *name = strndup(path.at + len + 1, path.len - len - 1);
-        struct stat st;
-        if (name != NULL && strchr(name, '/') == NULL &&
-            fstatat(in->sources[i].fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == (ino_t)inode &&
-            spool_remove(in->sources[i].fd, name) == 0)
-            log_say(LOG_GENERAL, LEVEL_MEDIUM, stem, "recovery: removed %s, which it replaces", name);
-        free(name);
+        *name = strndup(path.at + len + 1, path.len - len - 1);
+        if (*name != NULL && strchr(*name, '/') == NULL &&
+            fstatat(in->sources[i].fd, *name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == (ino_t)inode)
+            return in->sources[i].fd;
+        return -ENOENT;
     }
+    return -EXDEV;
+}
+
+static void
+remove_replaced(struct service *service, const char *stem, struct span replaces)
+{
+    char *name;
+    int folder = find_replaced(service, replaces, &name);
+    if (folder >= 0 && spool_remove(folder, name) == 0)
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, stem, "recovery: removed %s, which it replaces", name);
+    free(name);
+}
+
+/* Damage of a file that was complete once: it is the only copy where it is committed, or its source is gone. */
+static bool
+is_only_copy(struct service *service, const struct queue_file *file)
+{
+    char *name;
+    if (file->envelope.committed > 0)
+        return true;
+    if (file->envelope.replaces.len == 0)
+        return false;
+    int r = find_replaced(service, file->envelope.replaces, &name);
+    free(name);
+    return r == -ENOENT;
+}
+
+static enum fate
+fate_by_contents(struct service *service, const char *name, struct queue_file *file, int fd, struct arena *arena)
+{
+    struct why why;
+    int r = check_whole(file, fd, arena, &why);
+    if (r == 0)
+        return FATE_MOVE;
+    bool torn = r == -EBADMSG || r == -EINVAL;
+    bool keep = !torn || is_only_copy(service, file);
+    log_say(LOG_GENERAL, keep ? LEVEL_MINIMUM : LEVEL_MEDIUM, name,
+            keep ? "recovery: cannot be read in Temp, and may be the only copy: left there (%s)"
+                 : "recovery: torn in Temp, never accepted, removed (%s)",
+            why.text);
+    return keep ? FATE_LEAVE : FATE_REMOVE;
 }
 
 /* Where a complete file goes: the worker's REWRITE move that fits its kind. */
@@ -176,6 +210,20 @@ track_again(struct service *service, const char *name, const struct move_row *mo
     log_flush();
 }
 
+/* Whether the file of that name in a folder is the same message, byte for byte as far as its header line tells. */
+static bool
+is_same_file(int folder_fd, const char *name, const struct queue_file *file)
+{
+    char line[QUEUE_HEADER_LEN];
+    int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool same = pread(fd, line, sizeof line, 0) == (ssize_t)sizeof line && file->first.len >= sizeof line &&
+                memcmp(line, file->first.at, sizeof line) == 0;
+    close(fd);
+    return same;
+}
+
 static void
 move_on(struct service *service, int temp, const char *name, const struct queue_name *parts,
         struct queue_file *file)
@@ -194,6 +242,11 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
     for (size_t i = 0; i < service->inside->n_connectors; i++)
         if (span_equal(owner, span_of(service->inside->connectors[i])))
             connector = service->inside->connectors[i];
+    if (move->verdict == VERDICT_SPLIT && !span_equal(owner, span_of(connector))) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "recovery: a part for connector \"%.*s\", which is not configured: left in Temp",
+                (int)owner.len, owner.at);
+        return;
+    }
     if (folder_table[move->to].per != PER_ONE && *connector == '\0')
         connector = "host";
     if (span_equal(envelope->class, SPAN("ITEM")) &&
@@ -202,7 +255,7 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
     track_again(service, name, move, file);
     int to = service_folder(service, move->to, folder_table[move->to].per == PER_ONE ? NULL : connector);
     int r = to < 0 ? to : spool_move(temp, name, to, name);
-    if (r == -EEXIST) /* moved before a power cut that undid the removal from Temp */
+    if (r == -EEXIST && is_same_file(to, name, file)) /* moved before a power cut that undid the removal from Temp */
         r = spool_remove(temp, name);
     log_say(LOG_GENERAL, LEVEL_MEDIUM, name,
             r < 0 ? "recovery: complete in Temp, cannot be moved to %s: %s"
@@ -228,9 +281,9 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     if (fd < 0)
         return;
     arena_reset(arena);
-    enum fate fate = fate_by_contents(name, &file, fd, arena);
+    enum fate fate = fate_by_contents(service, name, &file, fd, arena);
     if (fate == FATE_MOVE && (parts.is_request || parts.is_part))
-        fate = fate_by_parent(service, &parts, arena);
+        fate = fate_by_parent(service, &parts, &file, arena);
     if (fate == FATE_MOVE && fsync(fd) < 0)
         fate = FATE_LEAVE; /* whether it is on disk is not known: a person must look */
     bool done =
@@ -256,26 +309,46 @@ recover_lane(struct service *service, int temp, struct arena *arena)
         closedir(dir);
 }
 
-int
-recover_temp(struct service *service)
+/* A lane of this worker's name that is not its own, where nobody holds it. */
+static void
+recover_lane_of_others(struct service *service, int temp, int lane, struct arena *arena)
 {
-    struct service_inside *in = service->inside;
+    char name[sizeof service->inside->lane_name];
+    snprintf(name, sizeof name, "%s.%d", service->instance, lane);
+    int fd = openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && spool_lock(fd) == 0)
+        recover_lane(service, fd, arena);
+    if (fd >= 0)
+        close(fd);
+}
+
+void
+recover_own_lane(struct service *service)
+{
     struct arena *arena = arena_new(256 << 20);
+    recover_lane(service, service->temp_fd, arena);
+    arena_free(arena);
+}
+
+void
+recover_other_lanes(struct service *service)
+{
     int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL);
-    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++) {
-        char name[sizeof in->lane_name];
-        snprintf(name, sizeof name, "%s.%d", service->instance, lane);
-        int fd = lane == in->lane ? service->temp_fd
-                                  : openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        if (lane == in->lane || spool_lock(fd) == 0)
-            recover_lane(service, fd, arena);
-        if (lane != in->lane)
-            close(fd);
-    }
+    struct arena *arena = arena_new(256 << 20);
+    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++)
+        if (lane != service->inside->lane)
+            recover_lane_of_others(service, temp, lane, arena);
     if (temp >= 0)
         close(temp);
     arena_free(arena);
+}
+
+int
+recover_temp(struct service *service)
+{
+    if (planted_bug("norecover"))
+        return 0;
+    recover_own_lane(service);
+    recover_other_lanes(service);
     return 0;
 }

@@ -1,0 +1,39 @@
+/* planted.h - protections that a test can take out, one at a time, to see that the crash tests miss them
+ *
+ * A test that has never failed proves little. A build with --enable-planted-bugs obeys VIADUCT_BUG=<name> in
+ * the environment; in every other build planted_bug() is false when compiled, and nothing of it is left.
+ *
+ *     nofsync      new files are not synced before they count             powercut
+ *     nosync       journals are not synced before their message moves     powercut
+ *     ackearly     mail is acknowledged before it is on the disk          powercut
+ *     removeearly  what a copy replaces is removed before the copy is whole    sweep
+ *     norecover    what a kill left in Temp stays there                   sweep
+ */
+#ifndef VIADUCT_PLANTED_H
+#define VIADUCT_PLANTED_H
+
+#include <stdbool.h>
+
+#ifdef VIADUCT_PLANTED_BUGS
+
+#include <stdlib.h>
+#include <string.h>
+
+static inline bool
+planted_bug(const char *name)
+{
+    const char *chosen = getenv("VIADUCT_BUG");
+    return chosen != NULL && strcmp(chosen, name) == 0;
+}
+
+#else
+
+static inline bool
+planted_bug(const char *name)
+{
+    (void)name;
+    return false;
+}
+
+#endif
+#endif
