@@ -111,6 +111,7 @@ class Sink:
         self.received = collections.Counter()
         self.bodies = {}
         self.judge = judge or (lambda verb, rcpt, token: None)
+        self.note = None # called with (token, recipient or "report") before the 250 is said
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
@@ -129,7 +130,10 @@ class Sink:
         """Counts what is about to be answered with 250."""
         with self.lock:
             for rcpt in rcpts:
-                self.received[(token, "report" if sender == "" else rcpt)] += 1
+                key = (token, "report" if sender == "" else rcpt)
+                self.received[key] += 1
+                if self.note is not None:
+                    self.note(*key)
             self.bodies.setdefault(token, []).append(body)
 
     def copy(self):

@@ -9,6 +9,7 @@ A route is over when N is past its last call.
 
     MODE      kill-all kill-all-after kill-one kill-one-after error:E error:E+ short stop:MS
     --step    every N-th call only            --limit   so many points of a route and mode, spread over its calls
+    --keep    a folder for the logs of what went wrong
     --double  after kill-all, the recovery is killed too, at every N-th of its calls
 
 Speaks TAP: one test for each route and mode. The routes by single workers are sequential, so the same N is the same
@@ -41,10 +42,10 @@ class Route:
 
     name, names, sinks = "", (), ("host", "branch")
 
-    def __init__(self):
+    def __init__(self, path=None):
         self.sink = {name: Sink(self.judge) for name in self.sinks}
         self.listen = free_port()
-        self.spool = CrashSpool(self.sink, listen=self.listen)
+        self.spool = CrashSpool(self.sink, path, listen=self.listen)
         self.items = []
 
     def judge(self, verb, rcpt, token):
@@ -82,7 +83,7 @@ class Route:
     @staticmethod
     def patience(fault):
         """A disk that stays full is waited for: then the kill comes soon."""
-        return 2 if fault.action.endswith("+") else HANG_S
+        return 2 if fault is not None and fault.action.endswith("+") else HANG_S
 
     def recover(self):
         """What the next start does, until nothing is left on the road."""
@@ -224,8 +225,8 @@ class Whole(Route):
     sinks = ("host", "branch", "north")
     more = ""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, path=None):
+        super().__init__(path)
         if self.more:
             self.spool.configure(self.more, self.listen)
 
@@ -243,8 +244,11 @@ class Whole(Route):
         super().prepare()
         self.items = [Item(t, good, reports) for t, _, _, good, reports in self.mail]
 
+    def ack(self, token):
+        self.acked.add(token)
+
     def send(self):
-        client = Client(self.listen, self.acked.add)
+        client = Client(self.listen, self.ack)
         try:
             if client.connect(3):
                 for token, rcpts, size, _, _ in self.mail:
@@ -305,7 +309,16 @@ class Sweep:
         for line in lines[:8]:
             print("#   " + str(line)[:600])
 
+    def keep(self, fault, wrong):
+        """What one needs to find out why: the log, the tracking logs, the ledger."""
+        path = os.path.join(self.arguments.keep, "%s-%s-%d" % (self.route.name, fault.action.replace(":", "-"), fault.n))
+        with open(path, "w") as f:
+            f.write("%s\n%s\n\n%s\n" % (fault, "\n".join(wrong), self.route.spool.say_log(10000)))
+            f.write("\n".join(self.route.spool.track()) + "\n%s\n" % self.route.spool.received())
+
     def fail(self, fault, wrong):
+        if self.arguments.keep:
+            self.keep(fault, wrong)
         self.wrong.append("%s | %s" % (fault, "; ".join(wrong)))
         if len(self.wrong) <= 3:
             self.show([fault] + wrong)
@@ -373,6 +386,7 @@ def main():
     parser.add_argument("--limit", type=int, default=0)
     parser.add_argument("--double", type=int, default=0)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--keep")
     sweep_all(parser.parse_args())
     done()
 
