@@ -48,6 +48,7 @@ UNIT_TESTS = \
 TEST_TOOLS = \
 	t/balance \
 	t/crash/crashpoint \
+	t/crash/logdisk \
 	t/mkmsg
 
 SCENARIO_TESTS = \
@@ -58,6 +59,7 @@ SCENARIO_TESTS = \
 	t/command-queue.t \
 	t/command-route.t \
 	t/corpora.t \
+	t/downgrade.t \
 	t/dsn.t \
 	t/install.t \
 	t/observer.t \
@@ -248,10 +250,12 @@ TRACKED_FILES = \
 	fuzz/corpus/queue-file/made \
 	fuzz/corpus/queue-file/raw \
 	fuzz/corpus/queue-file/torn \
+	fuzz/corpus/smtp-downgrade/boundary-comment \
 	fuzz/corpus/smtp-downgrade/global \
 	fuzz/corpus/smtp-downgrade/multipart \
 	fuzz/corpus/smtp-downgrade/no-boundary \
 	fuzz/corpus/smtp-downgrade/plain-8bit \
+	fuzz/corpus/smtp-downgrade/two-boundaries \
 	fuzz/corpus/smtp-reply/code-changes \
 	fuzz/corpus/smtp-reply/ehlo \
 	fuzz/corpus/smtp-reply/pipelined \
@@ -306,9 +310,12 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
+	t/crash/logdisk.c \
+	t/crash/powercut.py \
 	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
+	t/downgrade.t \
 	t/dsn-t.c \
 	t/dsn.t \
 	t/envelope-t.c \

@@ -286,6 +286,9 @@ test_parameters(void)
             "Content-Disposition: attachment; size=1; filename*=unknown-8bit''%E9.pdf;\n x*0=\"a\"; "
             "x*1=\"?\"\n\nx\n",
             "parameters are extended ones; what is ASCII stays");
+    converted("Content-Type: multipart/mixed; x=a\"b; boundary=\"b\" (\xe9)\n\n--b\n\n\xe9\n--b--\n");
+    ok(strstr(rig.output.at, "boundary=\"b\"\n") != NULL && strstr(rig.output.at, "\n\n=E9\n--b--\n") != NULL,
+       "a boundary stays what it was, whatever stands around it");
     struct buf message = {0}, name = {0};
     struct span body;
     buf_add_text(&message, "Content-Disposition: attachment; filename=\"");

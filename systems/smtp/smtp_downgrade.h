@@ -94,8 +94,8 @@ void downgrade_header_write(struct downgrade *d, const struct downgrade_header *
 /* Adds the value and the parameters of Content-Type or Content-Disposition, unfolded. */
 void downgrade_parameters(struct downgrade *d, struct span body, struct fold *fold);
 
-/* Behind the end of the value or parameter that begins at `i`: at a ";" outside of quotes, or the end. */
-size_t downgrade_parameter_end(struct span body, size_t i);
+/* The length of the value before the parameters. */
+size_t downgrade_value_end(struct span body);
 
 /* ---- words and folding ---- */
 

@@ -68,7 +68,7 @@ is_identifier(struct span name)
 static void
 put_type(struct block *block, struct fold *fold, struct span body)
 {
-    size_t end = downgrade_parameter_end(body, 0);
+    size_t end = downgrade_value_end(body);
     fold_token(fold, span_of(block->how->type));
     if (!span_starts_nocase(span_of(block->how->type), SPAN("text/")))
         downgrade_parameters(block->d, (struct span){body.at + end, body.len - end}, fold);

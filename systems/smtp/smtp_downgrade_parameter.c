@@ -13,6 +13,12 @@
 
 enum { SECTION_COLUMNS = 72, SECTION_MIN = 12 };
 
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void
 add_unquoted(struct buf *out, struct span value)
 {
@@ -125,7 +131,14 @@ put_any_parameter(struct downgrade *d, struct fold *fold, struct span text)
         return;
     }
     struct span raw = span_trim((struct span){sign + 1, (size_t)(text.at + text.len - sign - 1)});
-    if (memchr(name.at, '*', name.len) != NULL) {
+    if (raw.len > 0 && raw.at[0] == '"') /* what stands behind the quotes is a comment, or nothing */
+        raw.len = fold_skip_quoted(raw, 0);
+    if (downgrade_is_ascii(raw)) {
+        put_parameter(fold, (struct span){text.at, (size_t)(raw.at + raw.len - text.at)});
+        return;
+    }
+    /* A second boundary must not come before the first that readers know, as an extended one would. */
+    if (memchr(name.at, '*', name.len) != NULL || span_equal_nocase(name, SPAN("boundary"))) {
         put_section(d, fold, name, raw);
     } else {
         add_unquoted(&value, raw);
@@ -135,21 +148,37 @@ put_any_parameter(struct downgrade *d, struct fold *fold, struct span text)
 }
 
 size_t
-downgrade_parameter_end(struct span body, size_t i)
+downgrade_value_end(struct span body)
 {
+    const char *sign = body.len > 0 ? memchr(body.at, ';', body.len) : NULL;
+    return sign != NULL ? (size_t)(sign - body.at) : body.len;
+}
+
+/* Behind the parameter that begins at `i`. A quoted string is one only as the whole value: what else has quotes
+ * ends at the next ";" all the same, since mime_parameter(), which found the boundaries, reads it so. */
+static size_t
+parameter_end(struct span body, size_t i)
+{
+    while (i < body.len && body.at[i] != ';' && body.at[i] != '=')
+        i++;
+    if (i < body.len && body.at[i] == '=')
+        for (i++; i < body.len && is_blank(body.at[i]);)
+            i++;
+    if (i < body.len && body.at[i] == '"')
+        i = fold_skip_quoted(body, i);
     while (i < body.len && body.at[i] != ';')
-        i = body.at[i] == '"' ? fold_skip_quoted(body, i) : i + 1;
+        i++;
     return i < body.len ? i : body.len;
 }
 
 void
 downgrade_parameters(struct downgrade *d, struct span body, struct fold *fold)
 {
-    size_t end = downgrade_parameter_end(body, 0);
+    size_t end = downgrade_value_end(body);
     fold_structured(fold, (struct span){body.at, end});
     while (end < body.len) {
         size_t from = end + 1;
-        end = downgrade_parameter_end(body, from);
+        end = parameter_end(body, from);
         put_any_parameter(d, fold, span_trim((struct span){body.at + from, end - from}));
     }
 }
