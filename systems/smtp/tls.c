@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/secret.h"
+
 enum { PIN_BYTES = 32, PIN_TEXT = 44 };
 
 struct tls_client {
@@ -60,6 +62,25 @@ context_new(const SSL_METHOD *method)
     return context;
 }
 
+/* The key may be a file that only the master could open. */
+static bool
+context_use_key(SSL_CTX *context, const char *path, struct why *why)
+{
+    struct buf text = {0};
+    int r = secret_read(path, &text);
+    BIO *bio = r == 0 ? BIO_new_mem_buf(text.at, (int)text.len) : NULL;
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    bool used = key != NULL && SSL_CTX_use_PrivateKey(context, key) == 1;
+    if (r < 0)
+        why_set(why, "4.7.5", "cannot read the key %s: %s", path, strerror(-r));
+    else if (!used)
+        why_openssl(why, "cannot use the key", path);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    secret_wipe(&text);
+    return used;
+}
+
 /* Chain and key, where the section has them. Returns false with `why`. */
 static bool
 context_identify(SSL_CTX *context, const struct conf_tls *tls, struct why *why)
@@ -67,8 +88,8 @@ context_identify(SSL_CTX *context, const struct conf_tls *tls, struct why *why)
     const char *key = tls->key_file ? tls->key_file : tls->certificate;
     if (SSL_CTX_use_certificate_chain_file(context, tls->certificate) != 1)
         why_openssl(why, "cannot use the certificate", tls->certificate);
-    else if (SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1)
-        why_openssl(why, "cannot use the key", key);
+    else if (!context_use_key(context, key, why))
+        return false;
     else if (SSL_CTX_check_private_key(context) != 1)
         why_openssl(why, "the key does not belong to the certificate", tls->certificate);
     else
