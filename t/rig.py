@@ -169,7 +169,10 @@ def run(argv, seconds=30, **more):
     if "input" not in more and "stdin" not in more:
         more["stdin"] = subprocess.DEVNULL
     with tempfile.TemporaryFile() as said:
-        status = subprocess.run(argv, stdout=said, stderr=subprocess.STDOUT, timeout=seconds, **more).returncode
+        try:
+            status = subprocess.run(argv, stdout=said, stderr=subprocess.STDOUT, timeout=seconds, **more).returncode
+        except subprocess.TimeoutExpired:
+            status = 124
         said.seek(0)
         return status, said.read().decode("utf-8", "replace")
 
