@@ -1,5 +1,6 @@
 /* smtp-downgrade-t.c - what a peer of 7 bits gets: pure ASCII that decodes to what was sent, and nothing
  * touched without need */
+#include "conf/conf.h"
 #include "systems/gwise/mime_decode.h"
 #include "systems/gwise/mime_header.h"
 #include "systems/gwise/mime_walk.h"
@@ -330,6 +331,50 @@ test_envelope(void)
        "so is one whose sender has none");
 }
 
+/* ---- its surroundings ---- */
+
+static struct conf_connector connector;
+
+static const void *
+own_connector(struct viaduct_gateway *gateway)
+{
+    (void)gateway;
+    return &connector;
+}
+
+static void
+test_translation(void)
+{
+    static const struct viaduct_services services = {.size = sizeof services, .conf_connector = own_connector};
+    static const char message[] =
+        "From: Anna <anna@in.example>\nTo: b@x.example,\n  c@x.example\nSubject: to a@in.example\n\nx\n";
+    rig.services = &services;
+    connector.mapping.headers = true;
+    is_text(converted(message),
+            "From: Anna <anna@out.example>\nTo: b@x.example,\n  c@x.example\nSubject: to a@in.example\n\nx\n",
+            "addresses of the header are translated, and nothing else");
+    is_text(
+        converted(
+            "Cc: J\xc3\xbcrgen <j@in.example>, (x) K <@r.example:k@in.example>, \xc3\xa9@in.example\n\nx\n"),
+        "Cc: =?utf-8?Q?J=C3=BCrgen?= <j@out.example>, (x) K <k@out.example>,\n "
+        "=?utf-8?B?w6lAb3V0LmV4YW1wbGU=?= :;\n\nx\n",
+        "so are those in a field that must change anyway");
+    connector.mapping.headers = false;
+    is_text(converted(message), message, "but where that is not wanted, none is");
+    rig.services = NULL;
+}
+
+static void
+test_failures(void)
+{
+    struct span message = SPAN("From: a@b.example\nContent-Type: text/plain\n\n\xe9\xe9\xe9 and more text\n");
+    rig.fills = 70;
+    ok(rig_convert(&rig, message, NULL) == VIADUCT_CONVERT_BAD && strcmp(rig.reason.status, "4.3.0") == 0,
+       "a full disk is no fault of the message");
+    rig.fills = 0;
+    is_int(rig_convert(&rig, message, NULL), VIADUCT_CONVERTED, "and the next attempt is as good as the first");
+}
+
 /* ---- any message ---- */
 
 static uint32_t seed = 1;
@@ -494,6 +539,8 @@ main(void)
     test_address_fields();
     test_parameters();
     test_envelope();
+    test_translation();
+    test_failures();
     test_any_message();
     rig_clear(&rig);
     return tap_done();

@@ -2,13 +2,18 @@
 #ifndef VIADUCT_T_SMTP_DOWNGRADE_RIG_H
 #define VIADUCT_T_SMTP_DOWNGRADE_RIG_H
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "common/buf.h"
 #include "systems/smtp/smtp_system.h"
 
 struct rig {
     struct span input;
     struct buf output, report;
-    size_t piece; /* how much a read gives at most; 0: what was asked for */
+    const struct viaduct_services *services; /* NULL: header addresses are not translated */
+    size_t fills;                            /* how much can be written; 0: anything */
+    size_t piece;                            /* how much a read gives at most; 0: what was asked for */
     struct viaduct_reason reason;
 };
 
@@ -27,7 +32,10 @@ rig_read(void *arg, uint64_t offset, void *bytes, size_t size)
 static inline int
 rig_write(void *arg, const void *bytes, size_t len)
 {
-    buf_add(&((struct rig *)arg)->output, bytes, len);
+    struct rig *rig = arg;
+    if (rig->fills > 0 && rig->output.len + len > rig->fills)
+        return -ENOSPC;
+    buf_add(&rig->output, bytes, len);
     return 0;
 }
 
@@ -36,6 +44,20 @@ rig_report(void *arg, const char *line)
 {
     BUG_UNLESS(strchr(line, '\n') == NULL);
     buf_printf(&((struct rig *)arg)->report, "%s\n", line);
+}
+
+/* Whoever is at in.example is at out.example for the other side. */
+static inline struct viaduct_text
+rig_translate(void *arg, struct viaduct_text address, bool outwards, struct viaduct_text *display)
+{
+    static char text[300];
+    (void)arg;
+    *display = (struct viaduct_text){"", 0};
+    if (!outwards || address.len < 11 || address.len >= sizeof text ||
+        memcmp(address.at + address.len - 11, "@in.example", 11) != 0)
+        return address;
+    int n = snprintf(text, sizeof text, "%.*s@out.example", (int)address.len - 11, address.at);
+    return (struct viaduct_text){text, (size_t)n};
 }
 
 static inline enum viaduct_converted
@@ -48,6 +70,8 @@ rig_convert(struct rig *rig, struct span message, const struct viaduct_delivery 
                                     .message = delivery,
                                     .read = rig_read,
                                     .arg = rig,
+                                    .services = rig->services,
+                                    .translate = rig_translate,
                                     .bytes = message.len};
     rig->input = message;
     buf_reset(&rig->output);

@@ -238,7 +238,7 @@ write_range(struct downgrade *d, struct downgrade_encoder *encoder, uint64_t fro
         uint64_t want = to - from < PIECE ? to - from : PIECE;
         ssize_t got = d->in->read(d->in->arg, from, piece, (size_t)want);
         if (got <= 0) {
-            d->failed = got < 0 ? (int)got : -EIO;
+            d->failed = got < 0 ? (int)got : -EBADMSG;
             break;
         }
         downgrade_encode(encoder, piece, (size_t)got, &d->pending);
@@ -268,7 +268,7 @@ read_header(struct downgrade *d, const struct mime_part *part, struct buf *heade
         ssize_t got = d->in->read(d->in->arg, part->header_start + header->len, header->at + header->len,
                                   len - header->len);
         if (got <= 0)
-            d->failed = got < 0 ? (int)got : -EIO;
+            d->failed = got < 0 ? (int)got : -EBADMSG;
         else
             header->len += (size_t)got;
     }
@@ -357,7 +357,7 @@ downgrade(struct downgrade *d, struct viaduct_reason *reason)
         write_message(d);
     if (d->failed == 0)
         return answer;
-    snprintf(reason->status, sizeof reason->status, "5.6.0");
+    snprintf(reason->status, sizeof reason->status, "%s", d->failed == -EBADMSG ? "5.6.0" : "4.3.0");
     snprintf(reason->text, sizeof reason->text, "the message cannot be read or written anew: %s",
              strerror(d->failed < 0 ? -d->failed : EIO));
     return VIADUCT_CONVERT_BAD;

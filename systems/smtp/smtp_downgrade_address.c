@@ -200,8 +200,9 @@ write_element(const struct header_address *element, void *arg)
         return;
     }
     struct pieces pieces = take_apart(element);
-    struct span mailbox = list->translate ? translated(list->d, pieces.mailbox) : pieces.mailbox;
-    if (downgrade_mailbox(mailbox, &ascii))
+    if (list->translate)
+        pieces.mailbox = translated(list->d, pieces.mailbox);
+    if (downgrade_mailbox(pieces.mailbox, &ascii))
         write_mailbox(list, &pieces, buf_span(&ascii));
     else
         write_lost(list, &pieces);
