@@ -575,6 +575,20 @@ apply_mark(struct envelope *envelope, const struct journal_entry *entry, const s
     recipient->state_ms = entry->time_ms;
 }
 
+/* Who failed and was never reported gets another try: the report that was owed is not owed any more. */
+static void
+reopen_failed(struct envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        struct recipient *recipient = &envelope->recipients[i];
+        if (recipient->state != RECIPIENT_FAILED)
+            continue;
+        recipient->state = RECIPIENT_PENDING;
+        recipient->status = recipient->text = recipient->remote = SPAN("");
+        recipient->state_ms = 0;
+    }
+}
+
 int
 envelope_apply(struct envelope *envelope, const struct journal_entry *entry, struct why *why)
 {
@@ -611,6 +625,7 @@ envelope_apply(struct envelope *envelope, const struct journal_entry *entry, str
         envelope->loops = 0;
         envelope->warned_ms = 0;
         envelope->requeued_ms = entry->time_ms;
+        reopen_failed(envelope);
         break;
     case JOURNAL_TRACE:
     case JOURNAL_MARK:

@@ -108,7 +108,8 @@ enum journal_kind {
     JOURNAL_ATTEMPT,   /* a transfer was tried and the rest is deferred */
     JOURNAL_COMMITTED, /* all parts of a split are durable: `number` of them */
     JOURNAL_REPORTED,  /* report request .r<number> is durable; its recipients are in the marks */
-    JOURNAL_REQUEUED,  /* an operator sent it again: attempts and loops count from zero */
+    JOURNAL_REQUEUED,  /* an operator sent it again: attempts and loops count from zero, FAILED recipients that
+                        * were not REPORTED are PENDING again; whoever is settled otherwise stays so */
     JOURNAL_KIND_COUNT
 };
 

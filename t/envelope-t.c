@@ -482,7 +482,20 @@ test_apply(void)
     ok(envelope.attempts == 0 && envelope.hops == 0 && envelope.loops == 0 && envelope.warned_ms == 0 &&
            envelope.requeued_ms == 99,
        "sent again, everything counts from zero");
-    is_int(envelope.recipients[0].state, RECIPIENT_FAILED, "but who is settled stays so");
+    is_int(envelope.recipients[0].state, RECIPIENT_PENDING, "who failed and was not reported is tried again");
+    ok(envelope.recipients[0].status.len == 0 && envelope.recipients[0].text.len == 0 &&
+           envelope.recipients[0].state_ms == 0,
+       "with nothing left of how he failed");
+    for (unsigned state = RECIPIENT_DELIVERED; state < RECIPIENT_STATE_COUNT; state++) {
+        if (state == RECIPIENT_FAILED || state == RECIPIENT_DELAYED)
+            continue;
+        struct recipient_mark settled = {.index = 2, .state = (enum recipient_state)state};
+        entry = (struct journal_entry){.kind = JOURNAL_MARK, .marks = &settled, .n_marks = 1};
+        envelope_apply(&envelope, &entry, &why);
+        entry = (struct journal_entry){.kind = JOURNAL_REQUEUED, .time_ms = 100};
+        envelope_apply(&envelope, &entry, &why);
+        is_int(envelope.recipients[2].state, state, "who is settled otherwise stays so");
+    }
     struct recipient_mark nobody = {.index = 3, .state = RECIPIENT_FAILED};
     entry = (struct journal_entry){.kind = JOURNAL_MARK, .marks = &nobody, .n_marks = 1};
     is_int(envelope_apply(&envelope, &entry, &why), -EBADMSG, "a mark of nobody is damage");
