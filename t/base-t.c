@@ -68,6 +68,7 @@ test_arena(void)
 {
     struct arena *arena = arena_new(100000);
     ok(arena_alloc(arena, 100001) == NULL, "more than the cap is not given");
+    ok(arena_alloc(arena, 100) != NULL, "less is");
     ok(arena_alloc(arena, SIZE_MAX) == NULL && arena_alloc(arena, SIZE_MAX - 15) == NULL,
        "nor a size that would turn over");
     size_t given = 0, unaligned = 0, dirty = 0;

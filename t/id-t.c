@@ -94,20 +94,28 @@ test_clock_back(void)
     free(ids);
 }
 
+/* The bits [from, from + count) of an id, of 130. */
+static unsigned
+bits_of(const char *id, unsigned from, unsigned count)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
+    unsigned value = 0;
+    for (unsigned i = from; i < from + count; i++)
+        value = value << 1 | ((unsigned)(strchr(digits, id[i / 5]) - digits) >> (4 - i % 5) & 1);
+    return value;
+}
+
 static void
 test_nodes(void)
 {
-    char a[ID_LEN + 1], b[ID_LEN + 1];
-    size_t same = 0;
-    for (uint16_t i = 0; i < 500;
-         i++) { /* the counter begins anywhere: node and slot must differ by themselves */
-        id_start(i, 7);
-        id_new(a);
-        id_start((uint16_t)(i + 1), 7);
-        id_new(b);
-        same += memcmp(a + 9, b + 9, 7) == 0;
+    char id[ID_LEN + 1];
+    size_t wrong = 0;
+    for (unsigned i = 0; i < 65536; i += 13) {
+        id_start((uint16_t)i, (uint16_t)(i * 7));
+        id_new(id);
+        wrong += bits_of(id, 48, 16) != i || bits_of(id, 64, 16) != (i * 7 & 0xffff);
     }
-    is_int(same, 0, "two nodes differ in their part of the id");
+    is_int(wrong, 0, "node and slot stand each in their bits: no other node or process makes the same id");
 }
 
 /* ---- names ---- */
