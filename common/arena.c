@@ -60,6 +60,12 @@ arena_reset(struct arena *arena)
     arena->given = 0;
 }
 
+size_t
+arena_bytes(const struct arena *arena)
+{
+    return arena->given;
+}
+
 void *
 arena_alloc(struct arena *arena, size_t size)
 {

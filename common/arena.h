@@ -20,6 +20,9 @@ void arena_free(struct arena *arena);
 /* Forgets all that the arena gave out; its first block is kept. */
 void arena_reset(struct arena *arena);
 
+/* Bytes given out since the last reset. */
+size_t arena_bytes(const struct arena *arena);
+
 /* `size` zeroed bytes aligned for any type, or NULL when the cap is reached. */
 void *arena_alloc(struct arena *arena, size_t size);
 

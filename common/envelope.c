@@ -40,6 +40,16 @@ envelope_count(const struct envelope *envelope, enum recipient_state state)
     return count;
 }
 
+bool
+envelope_owes_report(const struct envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->n_recipients; i++)
+        if (envelope->recipients[i].state == RECIPIENT_FAILED ||
+            envelope->recipients[i].state == RECIPIENT_RELAYED)
+            return true;
+    return false;
+}
+
 /* ---- records ---- */
 
 static void
@@ -238,13 +248,25 @@ is_property(const struct reader *reader, char scope)
     return false;
 }
 
+enum { PROPERTIES_MAX = 200 };
+
+static int
+reader_no_memory(struct reader *reader)
+{
+    why_set(reader->why, "5.6.0", "an envelope or journal larger than a worker's memory for one message");
+    return -ENOMEM;
+}
+
 /* Properties are rare: the array grows by copying. */
 static int
 add_property(struct reader *reader, struct envelope_property **properties, size_t *n)
 {
-    struct envelope_property *more = arena_alloc(reader->arena, (*n + 1) * sizeof *more);
-    if (more == NULL || *n > 200)
-        return -ENOMEM;
+    struct envelope_property *more =
+        *n < PROPERTIES_MAX ? arena_alloc(reader->arena, (*n + 1) * sizeof *more) : NULL;
+    if (*n >= PROPERTIES_MAX)
+        return reader_error(reader, "too many properties");
+    if (more == NULL)
+        return reader_no_memory(reader);
     if (*n > 0)
         memcpy(more, *properties, *n * sizeof *more);
     more[*n] = (struct envelope_property){reader->tag, reader->value};
@@ -287,7 +309,7 @@ read_address(struct reader *reader, struct address *address)
     struct why inner;
     int r = address_parse(reader->value, reader->arena, address, &inner);
     if (r == -ENOMEM)
-        return r;
+        return reader_no_memory(reader);
     if (r < 0)
         return reader_error(reader, inner.text);
     return 0;
@@ -362,7 +384,7 @@ envelope_parse(struct span records, size_t max_recipients, struct arena *arena, 
         return reader_error(&reader, "too many recipients");
     envelope->recipients = arena_alloc(arena, count * sizeof *envelope->recipients);
     if (envelope->recipients == NULL)
-        return -ENOMEM;
+        return reader_no_memory(&reader);
     r = read_records(&reader, envelope);
     return r < 0 ? r : check_whole(&reader, envelope);
 }
@@ -531,7 +553,7 @@ parse_entry(struct span records, struct arena *arena, struct journal_entry *entr
     }
     entry->marks = arena_alloc(arena, marks * sizeof *entry->marks);
     if (entry->marks == NULL)
-        return -ENOMEM;
+        return reader_no_memory(&reader);
     while (reader.rest.len > 0) {
         if (reader_next(&reader) < 0)
             return -EBADMSG;

@@ -85,6 +85,10 @@ envelope_is_report(const struct envelope *envelope)
     return envelope->originator.value.len == 0;
 }
 
+/* True where a recipient FAILED, or was RELAYED with success to be told, and no report was made or asked for yet: the message
+ * must go by Bounce. */
+bool envelope_owes_report(const struct envelope *envelope);
+
 /* The recipients not yet settled; sets of indexes are made by walking them. */
 size_t envelope_count(const struct envelope *envelope, enum recipient_state state);
 

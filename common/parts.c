@@ -111,10 +111,8 @@ job_fail(struct job *job, const struct why *reason)
         if (recipient_is_settled(recipient->state) || recipient->listed)
             continue;
         job_track(job, TRACK_FAIL, recipient, SPAN(""), reason, NULL);
-        marks[n++] = (struct recipient_mark){.index = (uint32_t)i,
-                                             .state = RECIPIENT_FAILED,
-                                             .status = status,
-                                             .text = text};
+        marks[n++] = (struct recipient_mark){
+            .index = (uint32_t)i, .state = RECIPIENT_FAILED, .status = status, .text = text};
     }
     int r = job_mark(job, marks, n, &why);
     free(marks);
@@ -341,7 +339,8 @@ resume_part(struct job *job, size_t index, struct why *why)
         snprintf(connector, sizeof connector, "%.*s", (int)part.envelope.via.len, part.envelope.via.at);
         int to = service_folder(job->service, FOLDER_MTS_OUT, connector);
         r = to < 0 ? to : spool_move(lane, stem, to, stem);
-        service_log_move(job->service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT, connector, NULL);
+        service_log_move(job->service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT,
+                         connector, NULL);
     }
     if (r < 0)
         why_set(why, "4.3.0", "cannot move part %s: %s", stem, strerror(-r));
@@ -391,15 +390,15 @@ static int
 append_reported(struct job *job, const struct recipient_mark *marks, size_t n, struct why *why)
 {
     struct recipient_mark *reported = arena_alloc(job->arena, n * sizeof *reported);
-    struct journal_entry entry = {.kind = JOURNAL_REPORTED,
-                                  .number = job->file.envelope.next_report,
-                                  .marks = reported,
-                                  .n_marks = n};
+    struct journal_entry entry = {
+        .kind = JOURNAL_REPORTED, .number = job->file.envelope.next_report, .marks = reported, .n_marks = n};
     if (reported == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        enum recipient_state state = marks[i].state == RECIPIENT_DELAYED ? RECIPIENT_DELAYED : RECIPIENT_REPORTED;
-        reported[i] = (struct recipient_mark){.index = marks[i].index, .state = state, .status = marks[i].status};
+        enum recipient_state state =
+            marks[i].state == RECIPIENT_DELAYED ? RECIPIENT_DELAYED : RECIPIENT_REPORTED;
+        reported[i] =
+            (struct recipient_mark){.index = marks[i].index, .state = state, .status = marks[i].status};
     }
     int r = flush_records(why);
     if (r == 0)
@@ -456,8 +455,8 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
     int to = service_folder(service, FOLDER_BOUNCE, NULL);
     r = to < 0 ? to : spool_move(service->temp_fd, stem, to, stem);
     if (r < 0) { /* committed: the message itself goes on */
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "cannot move it to %s: %s; it is tried again", folder_name(FOLDER_BOUNCE),
-                strerror(-r));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "cannot move it to %s: %s; it is tried again",
+                folder_name(FOLDER_BOUNCE), strerror(-r));
         stuck_add(service, stem, to);
     }
     return 0;

@@ -153,8 +153,10 @@ read_first(struct queue_file *file, struct arena *arena, struct header *header, 
     file->size = (uint64_t)st.st_size;
     size_t want = file->size < QUEUE_FIRST_READ ? (size_t)file->size : QUEUE_FIRST_READ;
     char *memory = arena_alloc(arena, want);
-    if (memory == NULL)
+    if (memory == NULL) {
+        why_set(why, "4.3.0", "no memory for the first bytes of the queue file");
         return -ENOMEM;
+    }
     ssize_t n = read_at(file->fd, memory, want, 0);
     if (n < 0)
         return read_failed(why, (int)n);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +42,7 @@
 #define FILE_RIGHTS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
 #define TAKE_RIGHTS                                                                                            \
     (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REFER)
-#define PUT_RIGHTS                                                                                             \
-    (FILE_RIGHTS | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
+#define PUT_RIGHTS     (FILE_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER)
 #define READ_RIGHTS    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FOREIGN_RIGHTS (TAKE_RIGHTS | PUT_RIGHTS | LANDLOCK_ACCESS_FS_MAKE_DIR)
 
@@ -129,19 +129,31 @@ allow_folder(struct service *service, struct ruleset *ruleset, enum folder folde
     }
 }
 
-/* The worker's row of flow.def. A gateway of one connector gets that connector's folders; the host's inbound
- * gateway also MTS-IN of those whose sessions come to the host's port (`from`). */
+/* The worker's row of flow.def. A gateway of one connector gets that connector's folders. */
 static void
 allow_moves(struct service *service, struct ruleset *ruleset)
 {
     enum worker_id id = service->worker->id;
-    bool all = worker_table[id].per == PER_ONE || (id == WORKER_INBOUND && service->connector == NULL);
+    bool all = worker_table[id].per == PER_ONE;
     for (unsigned i = 0; i < FOLDER_COUNT; i++) {
         enum folder folder = (enum folder)i;
         if (flow_takes(id, folder))
             allow_folder(service, ruleset, folder, TAKE_RIGHTS | (flow_puts(id, folder) ? PUT_RIGHTS : 0), all);
         else if (flow_puts(id, folder))
             allow_folder(service, ruleset, folder, PUT_RIGHTS, all);
+    }
+}
+
+/* The host's inbound gateway also takes sessions of connectors with `from`: into their MTS-IN. */
+static void
+allow_doors(struct service *service, struct ruleset *ruleset)
+{
+    char path[SPOOL_PATH_MAX];
+    for (size_t i = 0; i < service->root->connectors_n; i++) {
+        if (service->root->connectors[i].from.n == 0)
+            continue;
+        folder_path(FOLDER_MTS_IN, service->root->connectors[i].title, path);
+        allow_path(ruleset, service->spool_fd, path, PUT_RIGHTS);
     }
 }
 
@@ -226,6 +238,8 @@ enter_landlock(struct service *service, struct ruleset *ruleset)
         return r;
     allow_moves(service, ruleset);
     allow_common(service, ruleset);
+    if (service->worker->id == WORKER_INBOUND && service->connector == NULL)
+        allow_doors(service, ruleset);
     if (service->worker->id == WORKER_OBSERVER)
         allow_observer(service, ruleset);
     if (service->worker->id == WORKER_DIRSYNC)
@@ -293,6 +307,17 @@ static const int refused_calls[] = {
     SCMP_SYS(modify_ldt),
     SCMP_SYS(iopl),
     SCMP_SYS(ioperm),
+    SCMP_SYS(rt_sigqueueinfo),
+    SCMP_SYS(rt_tgsigqueueinfo),
+    SCMP_SYS(pidfd_send_signal),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(fsconfig),
+    SCMP_SYS(fsmount),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(chmod),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fchmodat),
     SCMP_SYS(kill),
     SCMP_SYS(tkill),
     SCMP_SYS(pidfd_open),
@@ -314,6 +339,26 @@ refuse(scmp_filter_ctx filter, const int *calls, size_t n)
     return 0;
 }
 
+/* Signals to other processes than this one; new namespaces. clone3 hides its flags in memory, so it is said not
+ * to exist, and the C library takes clone. */
+static int
+refuse_by_argument(scmp_filter_ctx filter)
+{
+    int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                             SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+    for (unsigned bit = 7; r == 0 && bit < 32; bit++) {
+        unsigned namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
+                              CLONE_NEWPID | CLONE_NEWNET;
+        scmp_datum_t flag = (scmp_datum_t)1 << bit;
+        if (flag & namespaces)
+            r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+                                 SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag));
+    }
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    return r;
+}
+
 static int
 enter_seccomp(struct service *service)
 {
@@ -321,6 +366,8 @@ enter_seccomp(struct service *service)
     if (filter == NULL)
         return -ENOMEM;
     int r = refuse(filter, refused_calls, COUNT_OF(refused_calls));
+    if (r == 0)
+        r = refuse_by_argument(filter);
     if (r == 0 && !service->worker->network)
         r = refuse(filter, network_calls, COUNT_OF(network_calls));
     if (r == 0)
@@ -350,6 +397,9 @@ sandbox_enter(struct service *service, char *told, size_t size)
                  ruleset.abi < 4   ? " (no network rules)"
                  : ruleset.abi < 6 ? " (no signal scope)"
                                    : "");
+    if (landlock < 0 || seccomp < 0)
+        log_say(LOG_SECURITY, LEVEL_MINIMUM, NULL, "confined only in part: %s, %s", lock,
+                seccomp < 0 ? "no seccomp" : "seccomp");
     snprintf(told, size, "uid %u%s, no new privileges, %s, %s", geteuid(),
              geteuid() == 0 ? " (root: started without master)" : "", lock,
              seccomp < 0 ? "no seccomp" : "seccomp");

@@ -21,7 +21,7 @@
 
 #include "common/worker_inside.h"
 
-enum { EXIT_CONFIG = 3, EXIT_SYSTEM = 71, RESCAN_MS = 30000, FULL_CHECK_MS = 1000 };
+enum { EXIT_CONFIG = 3, EXIT_SYSTEM = 71 };
 
 struct arguments {
     const char *conf_path, *connector;
@@ -301,6 +301,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     check_room(service);
     control_tick(service);
     makers_retry(service);
+    if (in->state->beat_ms / 1000 % 10 == 0)
+        recover_other_lanes(service);
     names_scan_planned(service, false);
     if (service->worker->tick != NULL)
         service->worker->tick(service);
@@ -356,7 +358,8 @@ run_loop(struct service *service)
 {
     struct service_inside *in = service->inside;
     while (in->exit_status == 0 && !is_through(service)) {
-        bool work = names_pending(service) && !service->ending && in->in_hand < in->n_jobs &&
+        bool alone = in->suspects_running && in->in_hand > 0;
+        bool work = names_pending(service) && !service->ending && !alone && in->in_hand < in->n_jobs &&
                     monotonic_ms() >= in->pause_until_ms;
         bool block = !work && (!service->once || names_pending(service) || !is_idle(service));
         event_base_loop(service->base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
@@ -414,6 +417,17 @@ start_service(struct service *service, const struct arguments *args)
     return 0;
 }
 
+/* So that no spool file ever gets the number of standard output or error. */
+static void
+keep_low_descriptors(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+        continue;
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int
 worker_main(const struct worker *worker, int argc, char **argv)
 {
@@ -425,6 +439,7 @@ worker_main(const struct worker *worker, int argc, char **argv)
     service.inside->settled_end = &service.inside->settled;
     if (parse_arguments(&service, &args, argc, argv) < 0)
         return usage(argv[0]);
+    keep_low_descriptors();
     umask(0007);
     signal(SIGPIPE, SIG_IGN);
     service.once = args.once;

@@ -67,6 +67,7 @@ struct job {
     /* the skeleton's: */
     unsigned slot;
     struct judgement judgement;
+    bool poison; /* it ended the worker before: raw workers must put it aside without looking into it */
     bool told, closed, kept;
     const char *true_name; /* of a stranger's file; NULL else */
     struct job *next;
@@ -221,7 +222,10 @@ void maker_drop(struct maker *maker);
  * the caller). */
 int job_request_report(struct job *job, const struct recipient_mark *marks, size_t n_marks, struct why *why);
 
-/* Appends recipient marks, and applies them to job->file.envelope. The judgement's `sync` must be set then. */
+/* The same for all recipients that are FAILED or RELAYED and were not reported: what an earlier try owed, too. */
+int job_request_owed(struct job *job, struct why *why);
+
+/* Appends recipient marks, whose texts must live as long as the job, and applies them to job->file.envelope. The judgement's `sync` must be set then. */
 int job_mark(struct job *job, const struct recipient_mark *marks, size_t n_marks, struct why *why);
 
 /* Marks all pending recipients that this message is responsible for FAILED with this reason, and tracks it. The

@@ -16,7 +16,10 @@ service_folder(struct service *service, enum folder folder, const char *connecto
     for (size_t i = 0; i < in->n_opened; i++)
         if (in->opened[i].folder == folder && strcmp(in->opened[i].connector, connector) == 0)
             return in->opened[i].fd;
-    int fd = folder_open(service->spool_fd, folder, connector);
+    /* Folders that it only puts into need not be read: a name is enough for a move. */
+    bool takes = flow_takes(service->worker->id, folder);
+    int fd = takes ? folder_open(service->spool_fd, folder, connector)
+                   : folder_open_path(service->spool_fd, folder, connector);
     if (fd < 0)
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot open the spool folder %s of \"%s\": %s",
                 folder_name(folder), connector, strerror(-fd));

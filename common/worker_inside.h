@@ -25,6 +25,7 @@ struct source {
     bool rescan;           /* names may be there that are not in the ring */
     int64_t rescan_ms;     /* monotonic: when to look again in any case; 0: not planned */
     int64_t busy_until_ms; /* monotonic: until then a locked name is not waited for */
+    int64_t cursor;        /* where in the folder a run goes on */
     size_t stride;         /* of the ring's names: strangers' names are longer */
     char *ring;
     size_t ring_size, ring_first, ring_count;
@@ -54,6 +55,13 @@ struct listener {
     int fd;
 };
 
+/* A committed file in Temp whose move failed: the tick tries again. */
+struct stuck_move {
+    char stem[QUEUE_NAME_MAX];
+    int to_fd;
+    struct stuck_move *next;
+};
+
 struct service_inside {
     struct source *sources;
     size_t n_sources, next_source; /* whose turn it is */
@@ -65,6 +73,7 @@ struct service_inside {
     size_t n_heap;
     int64_t horizon_s; /* names due at or after this may not be in the heap; INT64_MAX: all are */
     struct job *free_jobs, *settled, **settled_end;
+    size_t settled_bytes; /* memory of what is judged and not yet acted on */
     struct job *jobs;
     unsigned n_jobs, in_hand;
     struct state_page *state;
@@ -80,13 +89,13 @@ struct service_inside {
     int64_t run_ms;         /* wall clock: a run of everything deferred began; 0: none */
     int64_t run_obeyed_ns;  /* which one */
     int64_t pause_until_ms; /* the spool refused a move: wait */
-    int64_t full_checked_ms;
-    int64_t hold_until_s; /* 0: no end */
+    int64_t hold_until_s;   /* 0: no end */
     int exit_status;
     uint64_t idle_moves; /* --once: 1 + the number of moves at the last look at all folders */
     bool suspects_running;
     struct source *suspect_source;
     char suspect_name[QUEUE_NAME_MAX];
+    struct stuck_move *stuck_moves;
     struct maker *stuck; /* committed files whose last move failed: tried again by tick */
 };
 
@@ -119,6 +128,8 @@ void state_close(struct service *service);
 
 /* worker_recover.c */
 int recover_temp(struct service *service);
+void recover_own_lane(struct service *service);    /* between conversions: what a child left */
+void recover_other_lanes(struct service *service); /* of processes that have ended since */
 
 /* worker_control.c */
 int control_open(struct service *service);
@@ -130,12 +141,13 @@ void badmail_note(struct service *service, const char *stem, enum folder from, c
 
 /* maker.c */
 void makers_retry(struct service *service);
+void stuck_add(struct service *service, const char *stem, int to_fd);
 /* The records of a file that was made: one for each recipient that this system is responsible for. */
 void track_made(const struct service *service, const char *stem, const struct envelope *envelope,
                 uint64_t bytes, enum track_event event);
 
-/* sandbox.c: 0, or -errno where a sandbox that the configuration wants could not be had at all; `told` says in
- * words how the process is confined and what the kernel could not give. */
+/* sandbox.c: 0, or -errno where not even no_new_privs can be set; `told` says in words how the process is
+ * confined and what the kernel could not give (then a line at level minimum says so too). */
 int sandbox_enter(struct service *service, char *told, size_t size);
 
 #endif

@@ -17,7 +17,14 @@
 
 #include "common/worker_inside.h"
 
-enum { ARENA_CAP = 160 << 20, BATCH = 64, PAUSE_MS = 1000, BUSY_RESCAN_MS = 1000, BUSY_TRIES = 40 };
+enum {
+    ARENA_CAP = 160 << 20,
+    BATCH = 64,
+    PAUSE_MS = 1000,
+    BUSY_RESCAN_MS = 1000,
+    BUSY_TRIES = 40,
+    BATCH_BYTES = 32 << 20
+};
 
 void
 jobs_init(struct service *service)
@@ -28,6 +35,7 @@ jobs_init(struct service *service)
     in->jobs = xcalloc(in->n_jobs, sizeof *in->jobs);
     for (unsigned i = in->n_jobs; i-- > 0;) {
         struct job *job = &in->jobs[i];
+        job->fd = -1;
         job->service = service;
         job->slot = i;
         job->next = in->free_jobs;
@@ -43,7 +51,7 @@ in_hand(const struct service_inside *in, const struct source *source, const char
     for (unsigned i = 0; in->in_hand > 0 && i < in->n_jobs; i++) {
         const struct job *job = &in->jobs[i];
         const char *job_name = job->true_name != NULL ? job->true_name : job->name;
-        if (job->fd > 0 && job->folder == source->folder && strcmp(job_name, name) == 0 &&
+        if (job->fd >= 0 && job->folder == source->folder && strcmp(job_name, name) == 0 &&
             strcmp(job->connector, source->connector) == 0)
             return true;
     }
@@ -58,7 +66,7 @@ free_job(struct service *service, struct job *job)
     if (!job->closed)
         close(job->fd);
     arena_reset(job->arena);
-    job->fd = 0;
+    job->fd = -1;
     job->data = NULL;
     job->next = in->free_jobs;
     in->free_jobs = job;
@@ -80,7 +88,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->data = NULL;
     job->true_name = NULL;
     job->next = NULL;
-    job->told = job->closed = job->kept = false;
+    job->told = job->closed = job->kept = job->poison = false;
     job->taken_ms = monotonic_ms();
     memset(&job->file, 0, sizeof job->file);
     snprintf(job->name, sizeof job->name, "%.*s", QUEUE_NAME_MAX - 1, name);
@@ -125,13 +133,9 @@ claim(struct source *source, const char *name)
 static struct judgement
 read_and_take(struct service *service, struct job *job)
 {
-    struct why why;
-    if (state_is_poison(service, job) && service->worker->raw) {
-        if (service->worker->refused != NULL)
-            service->worker->refused(service, job->true_name, ENOTRECOVERABLE);
-        return (struct judgement){.verdict = VERDICT_NONE};
-    }
-    if (state_is_poison(service, job))
+    struct why why = {"", ""};
+    job->poison = state_is_poison(service, job);
+    if (job->poison && !service->worker->raw)
         return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %d times", service->instance,
                      STATE_CRASHES_MAX);
     if (service->worker->raw)
@@ -153,6 +157,7 @@ job_settle(struct job *job, struct judgement judgement)
     struct service_inside *in = job->service->inside;
     BUG_UNLESS(!judgement.later && job->next == NULL && in->settled_end != &job->next);
     job->judgement = judgement;
+    in->settled_bytes += arena_bytes(job->arena);
     *in->settled_end = job;
     in->settled_end = &job->next;
 }
@@ -210,8 +215,11 @@ jobs_take(struct service *service)
         take_suspect(service))
         return;
     names_make_due(service, time_ms() / 1000, BATCH);
-    for (unsigned i = 0; i < BATCH && in->in_hand < in->n_jobs && names_next(service, &source, name); i++)
+    for (unsigned i = 0; i < BATCH && in->in_hand < in->n_jobs && names_next(service, &source, name); i++) {
         take_name(service, source, name);
+        if (in->settled_bytes > BATCH_BYTES) /* a batch of huge envelopes ends early */
+            break;
+    }
 }
 
 /* ---- act ---- */
@@ -364,14 +372,16 @@ move_failed(struct service *service, const struct job *job, const struct move_ro
             "cannot move it from %s to %s: %s; it stays in %s and is taken again", folder_name(job->folder),
             folder_name(move->to), strerror(-error), folder_name(job->folder));
     state_error(service, strerror(-error));
+    if (error == -EEXIST) /* this message's trouble alone: the planned scan finds it again */
+        return;
     service->inside->pause_until_ms = monotonic_ms() + PAUSE_MS;
     struct source *source = names_source(service, job->folder, job->connector);
     if (source != NULL)
         source->rescan_ms = monotonic_ms() + PAUSE_MS;
 }
 
-/* The converter's item beside a message in ReadyOut goes when the message has gone; one that is left over is
- * disposable. */
+/* The converter's item beside a message in ReadyOut goes first: without it the message is converted again,
+ * while an item made later by a quick converter must not be taken for the old one. */
 static void
 remove_item(struct service *service, const struct job *job)
 {
@@ -406,8 +416,6 @@ job_moved(struct service *service, struct job *job, const struct move_row *move,
     }
     if (result < 0)
         move_failed(service, job, move, result);
-    else if (job->folder == FOLDER_READY_OUT)
-        remove_item(service, job);
     state_suspect_passed(service, job->name);
     free_job(service, job);
 }
@@ -440,6 +448,30 @@ move_synced(struct service *service, struct job *job, const struct move_row *mov
     free(commit);
 }
 
+/* The name in Badmail: the stem, or where that is taken (damage of two files of one name) the stem and a
+ * number. */
+static void
+badmail_name(const struct job *job, int badmail_fd, char name[QUEUE_NAME_MAX])
+{
+    snprintf(name, QUEUE_NAME_MAX, "%s", job->parts.stem);
+    for (int i = 1; i < 100 && faccessat(badmail_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0; i++)
+        snprintf(name, QUEUE_NAME_MAX, "%.*s.%d", ID_LEN, job->parts.stem, 900 + i);
+}
+
+static void
+new_name(struct service *service, const struct job *job, const struct move_row *move, int to,
+         char name[QUEUE_NAME_MAX])
+{
+    if (move->to == FOLDER_DEFERRED)
+        queue_name_at(job->parts.stem, job->judgement.next_s, name);
+    else
+        snprintf(name, QUEUE_NAME_MAX, "%s", job->parts.stem);
+    if (move->verdict != VERDICT_BAD)
+        return;
+    badmail_name(job, to, name);
+    badmail_note(service, name, job->folder, job->connector, &job->judgement.why, to);
+}
+
 static void
 act(struct service *service, struct job *job)
 {
@@ -451,6 +483,8 @@ act(struct service *service, struct job *job)
     }
     const struct move_row *move = find_move(service, job);
     int from = service_folder(service, job->folder, job->connector);
+    if (job->folder == FOLDER_READY_OUT)
+        remove_item(service, job);
     if (move->to == FOLDER_GONE) {
         job_moved(service, job, move, spool_remove(from, job->name));
         return;
@@ -458,16 +492,12 @@ act(struct service *service, struct job *job)
     const char *connector = folder_table[move->to].per == PER_ONE ? NULL : destination_connector(service, job);
     int to = service_folder(service, move->to, connector);
     char name[QUEUE_NAME_MAX];
-    if (move->to == FOLDER_DEFERRED)
-        queue_name_at(job->parts.stem, job->judgement.next_s, name);
-    else
-        snprintf(name, sizeof name, "%s", job->parts.stem);
-    if (move->verdict == VERDICT_BAD)
-        badmail_note(service, job->parts.stem, job->folder, job->connector, &job->judgement.why, to);
-    if (job->judgement.sync)
+    new_name(service, job, move, to, name);
+    bool same = from == to && strcmp(name, job->name) == 0;
+    if (same)
+        job_moved(service, job, move, job->judgement.sync && fdatasync(job->fd) < 0 ? -errno : 0);
+    else if (job->judgement.sync)
         move_synced(service, job, move, from, to, name);
-    else if (from == to && strcmp(name, job->name) == 0)
-        job_moved(service, job, move, 0);
     else
         job_moved(service, job, move, spool_move(from, job->name, to, name));
 }
@@ -489,6 +519,7 @@ jobs_act(struct service *service)
     struct job *batch = in->settled;
     in->settled = NULL;
     in->settled_end = &in->settled;
+    in->settled_bytes = 0;
     for (struct job *next, *job = batch; job != NULL; job = next) {
         next = job->next;
         job->next = NULL;

@@ -215,7 +215,7 @@ name_seen(struct service *service, struct source *source, const char *name)
         return;
     }
     struct queue_name parts;
-    if (!queue_name_parse(name, &parts) || !parts.has_time)
+    if (!queue_name_parse(name, &parts))
         return;
     if (parts.time_s <= time_ms() / 1000 || run_wants(service, source, name))
         names_put(source, name);
@@ -234,19 +234,29 @@ scan(struct service *service, struct source *source)
         service->inside->horizon_s = INT64_MAX;
     }
     source->rescan_ms = monotonic_ms() + SCAN_EVERY_MS;
-    if (lseek(source->fd, 0, SEEK_SET) < 0)
+    /* A run of everything deferred goes through a big folder in pieces, as the ring takes them. */
+    bool run = source->folder == FOLDER_DEFERRED && service->inside->run_ms > 0;
+    if (lseek(source->fd, run ? source->cursor : 0, SEEK_SET) < 0)
         return;
+    source->cursor = 0;
     for (;;) {
         long n = syscall(SYS_getdents64, source->fd, bytes, sizeof bytes);
         if (n <= 0) {
-            if (source->folder == FOLDER_DEFERRED && !source->rescan)
+            if (run) { /* through: the names that wait again are found by a scan of their own */
                 service->inside->run_ms = 0;
+                source->rescan = true;
+            }
             return;
         }
         for (long at = 0; at < n;) {
             const struct linux_dirent *entry = (const struct linux_dirent *)(const void *)(bytes + at);
             name_seen(service, source, entry->name);
             at += entry->reclen;
+            if (run && ring_full(source)) {
+                source->cursor = entry->off;
+                source->rescan = true;
+                return;
+            }
         }
         if (source->folder != FOLDER_DEFERRED && ring_full(source)) {
             source->rescan = true;

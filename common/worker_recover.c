@@ -95,8 +95,8 @@ fate_by_parent(struct service *service, const struct queue_name *parts, const st
     *dot = '\0';
     int fd = open_parent(service, stem);
     if (fd < 0)
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, parts->stem, "in Temp, and the message it was made of is not to be found (%s): left there",
-                strerror(-fd));
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, parts->stem,
+                "in Temp, and the message it was made of is not to be found (%s): left there", strerror(-fd));
     if (fd < 0)
         return FATE_LEAVE;
     struct queue_file parent;
@@ -120,7 +120,8 @@ find_replaced(struct service *service, struct span replaces, char **name)
     const char *blank = replaces.len > 0 ? memchr(replaces.at, ' ', replaces.len) : NULL;
     uint64_t inode;
     *name = NULL;
-    if (blank == NULL || !span_to_u64((struct span){replaces.at, (size_t)(blank - replaces.at)}, UINT64_MAX, &inode))
+    if (blank == NULL ||
+        !span_to_u64((struct span){replaces.at, (size_t)(blank - replaces.at)}, UINT64_MAX, &inode))
         return -EXDEV;
     struct span path = {blank + 1, replaces.len - (size_t)(blank - replaces.at) - 1};
     for (size_t i = 0; i < in->n_sources; i++) {
@@ -164,7 +165,8 @@ is_only_copy(struct service *service, const struct queue_file *file)
 }
 
 static enum fate
-fate_by_contents(struct service *service, const char *name, struct queue_file *file, int fd, struct arena *arena)
+fate_by_contents(struct service *service, const char *name, struct queue_file *file, int fd,
+                 struct arena *arena)
 {
     struct why why;
     int r = check_whole(file, fd, arena, &why);
@@ -243,7 +245,8 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
         if (span_equal(owner, span_of(service->inside->connectors[i])))
             connector = service->inside->connectors[i];
     if (move->verdict == VERDICT_SPLIT && !span_equal(owner, span_of(connector))) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "recovery: a part for connector \"%.*s\", which is not configured: left in Temp",
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, name,
+                "recovery: a part for connector \"%.*s\", which is not configured: left in Temp",
                 (int)owner.len, owner.at);
         return;
     }
@@ -255,7 +258,8 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
     track_again(service, name, move, file);
     int to = service_folder(service, move->to, folder_table[move->to].per == PER_ONE ? NULL : connector);
     int r = to < 0 ? to : spool_move(temp, name, to, name);
-    if (r == -EEXIST && is_same_file(to, name, file)) /* moved before a power cut that undid the removal from Temp */
+    if (r == -EEXIST &&
+        is_same_file(to, name, file)) /* moved before a power cut that undid the removal from Temp */
         r = spool_remove(temp, name);
     log_say(LOG_GENERAL, LEVEL_MEDIUM, name,
             r < 0 ? "recovery: complete in Temp, cannot be moved to %s: %s"

@@ -43,7 +43,7 @@ collect_suspects(struct state_page *page)
             *suspect = *slot;
             suspect->crashes = 0;
         }
-        if (suspect != NULL && in_hand == 1)
+        if (suspect != NULL && in_hand == 1 && !page->ending) /* killed at the end of a stop: not its fault */
             suspect->crashes++;
         slot->name[0] = '\0';
     }

@@ -1,10 +1,10 @@
 /* worker_state.h - a worker's state file: what it does, what it has in hand, how it fared
  *
  * state/<instance>.<lane> is a shared mapping: writing to it costs no system call and outlives a crash of its
- * writer. An instance has two lanes, so that while a reload is under way the old process and the new one do not
- * share a page; a lane belongs to whoever holds the lock (flock) on Temp/<instance>.<lane>. Readers (`viaduct
- * status`, the successor) map or read it; a page may change while it is read, so texts are cut at their arrays'
- * ends by the reader.
+ * writer. An instance has a few lanes, so that while a reload is under way the old process and the new one do
+ * not share a page; a lane belongs to whoever holds the lock (flock) on Temp/<instance>.<lane>. Readers
+ * (`viaduct status`, the successor) map or read it; a page may change while it is read, so texts are cut at
+ * their arrays' ends by the reader.
  *
  * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before
  * anything else. A crash with one message in hand counts against it; the third such crash and it goes to
@@ -16,7 +16,7 @@
 #include "common/id.h"
 #include "spool-layout/layout.h"
 
-enum { STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 2 };
+enum { STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
 
 struct state_message {
     char name[QUEUE_NAME_MAX]; /* "" for a free slot */

@@ -142,8 +142,9 @@ all_failed(struct job *job, const struct plan *plan)
     struct judgement judgement = {.verdict = VERDICT_FAIL, .sync = true};
     why_set(&judgement.why, plan->failed[0].status.at, "%s%s", plan->failed[0].text.at,
             plan->n_failed > 1 ? " (and others)" : "");
-    if (job_mark(job, plan->failed, plan->n_failed, &why) < 0)
-        return wait_here(job->service, job, &why);
+    int r = job_mark(job, plan->failed, plan->n_failed, &why);
+    if (r < 0)
+        return not_done(job->service, job, &why);
     return judgement;
 }
 
@@ -177,15 +178,17 @@ static struct judgement
 take(struct service *service, struct job *job)
 {
     struct plan plan = {0};
-    struct why why;
+    struct why why = {"4.3.0", "the address book cannot be read now"};
     if (job->file.envelope.committed > 0) {
-        if (job_split_resume(job, &why) < 0)
-            return wait_here(service, job, &why);
+        int r = job_split_resume(job, &why);
+        if (r < 0)
+            return not_done(service, job, &why);
         return judge(VERDICT_DONE, "", "split before, all parts are on their way");
     }
-    if (make_plan(service, job, &plan, &why) < 0)
-        return wait_here(service, job, &why);
-    if (plan.n_parts == 0 && plan.n_failed == 0 && envelope_count(&job->file.envelope, RECIPIENT_FAILED) > 0)
+    int r = make_plan(service, job, &plan, &why);
+    if (r < 0)
+        return not_done(service, job, &why);
+    if (plan.n_parts == 0 && plan.n_failed == 0 && envelope_owes_report(&job->file.envelope))
         return failed_before();
     if (plan.n_parts == 0 && plan.n_failed == 0)
         return judge(VERDICT_BAD, "5.5.0", "no recipient is left to route");

@@ -138,19 +138,13 @@ collect(struct outcome *outcome, const struct why *reason)
 }
 
 static struct judgement
-again(struct job *job, const struct why *why)
+again(struct job *job, int error, const struct why *why)
 {
+    if (error == -EBADMSG)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = *why};
     log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem, "%s; it is taken again", why->text);
     service_rescan_in(job->service, job->folder, 5000);
     return (struct judgement){.verdict = VERDICT_NONE};
-}
-
-/* True where a mark of an earlier attempt was not told of: a kill came before the request, or before the move
- * to Bounce. */
-static bool
-owes_report(const struct envelope *envelope)
-{
-    return envelope_count(envelope, RECIPIENT_FAILED) + envelope_count(envelope, RECIPIENT_RELAYED) > 0;
 }
 
 /* Recipients of earlier attempts may have failed and been reported: what counts is what has not been told. */
@@ -159,10 +153,11 @@ all_settled(struct outcome *outcome)
 {
     struct job *job = outcome->delivery->job;
     struct why why;
-    if (outcome->n_reported == 0 && !owes_report(&job->file.envelope))
+    if (outcome->n_reported == 0 && !envelope_owes_report(&job->file.envelope))
         return judge(VERDICT_DONE, "", "%s", "");
-    if (job_mark(job, outcome->settled, outcome->n_settled, &why) < 0)
-        return again(job, &why);
+    int r = job_mark(job, outcome->settled, outcome->n_settled, &why);
+    if (r < 0)
+        return again(job, r, &why);
     struct judgement judgement = {.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
     return judgement;
 }
@@ -184,8 +179,9 @@ give_up(struct outcome *outcome)
         counter_add(COUNTER_FAILED_OUT, 1);
         outcome->settled[outcome->n_settled++] = mark;
     }
-    if (job_mark(job, outcome->settled, outcome->n_settled, &why) < 0)
-        return again(job, &why);
+    int r = job_mark(job, outcome->settled, outcome->n_settled, &why);
+    if (r < 0)
+        return again(job, r, &why);
     return (struct judgement){.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
 }
 
@@ -214,8 +210,8 @@ note_attempt(struct outcome *outcome, int64_t next_s, struct why *why)
 {
     struct job *job = outcome->delivery->job;
     int r = job_mark(job, outcome->settled, outcome->n_settled, why);
-    if (r == 0 && outcome->n_reported > 0)
-        r = job_request_report(job, outcome->reported, outcome->n_reported, why);
+    if (r == 0)
+        r = job_request_owed(job, why);
     struct journal_entry entry = {.kind = JOURNAL_ATTEMPT,
                                   .status = arena_span(job->arena, span_of(outcome->why.status)),
                                   .text = arena_span(job->arena, span_of(outcome->why.text)),
@@ -241,7 +237,7 @@ some_pending(struct outcome *outcome)
     if (r == 0)
         r = note_attempt(outcome, next_s, &why);
     if (r < 0)
-        return again(job, &why);
+        return again(job, r, &why);
     struct judgement judgement = {
         .verdict = VERDICT_DEFER, .sync = true, .next_s = next_s, .why = outcome->why};
     return judgement;

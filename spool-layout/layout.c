@@ -141,15 +141,27 @@ folder_path(enum folder folder, const char *connector, char path[SPOOL_PATH_MAX]
     return 0;
 }
 
-int
-folder_open(int spool_fd, enum folder folder, const char *connector)
+static int
+open_folder(int spool_fd, enum folder folder, const char *connector, int how)
 {
     char path[SPOOL_PATH_MAX];
     int r = folder_path(folder, connector, path);
     if (r < 0)
         return r;
-    int fd = openat(spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(spool_fd, path, how | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int
+folder_open(int spool_fd, enum folder folder, const char *connector)
+{
+    return open_folder(spool_fd, folder, connector, O_RDONLY);
+}
+
+int
+folder_open_path(int spool_fd, enum folder folder, const char *connector)
+{
+    return open_folder(spool_fd, folder, connector, O_PATH);
 }
 
 int

@@ -101,6 +101,9 @@ int spool_move(int from_fd, const char *from_name, int to_fd, const char *to_nam
 /* Unlinks a name. Returns 0 or -errno. */
 int spool_remove(int folder_fd, const char *name);
 
+/* The same for moves alone (O_PATH): needs no right to list the folder. */
+int folder_open_path(int spool_fd, enum folder folder, const char *connector);
+
 /* Takes an exclusive lock (flock) without waiting: 0, -EBUSY where somebody else has it, or -errno. The lock
  * ends with the descriptor. Whoever acts on a queue file, worker or command, holds it. */
 int spool_lock(int fd);
