@@ -58,9 +58,10 @@ main(void)
     }
     reads_left = -1;
     int fd = openat(folder, ID, O_RDWR);
-    is_int(fate_by_contents(ID, &file, fd, arena), FATE_MOVE, "when it can be read it is complete");
+    is_int(fate_by_contents(NULL, ID, &file, fd, arena), FATE_MOVE, "when it can be read it is complete");
     struct arena *small = arena_new(10000);
-    is_int(fate_by_contents(ID, &file, fd, small), FATE_LEAVE, "what memory does not hold is left as well");
+    is_int(fate_by_contents(NULL, ID, &file, fd, small), FATE_LEAVE,
+           "what memory does not hold is left as well");
     if (ftruncate(fd, 50000) < 0)
         abort();
     close(fd);

@@ -44,8 +44,13 @@ def place(symbol, connector="host"):
 
 
 
-def part(parent, n, connector, rcpt):
-    return message("anna@contoso.example", [rcpt], BODY, ident=parent, via=connector)
+def part(parent, n, connector, rcpt, journal=b""):
+    return message("anna@contoso.example", [rcpt], BODY, ident=parent, via=connector, journal=journal)
+
+
+def own_part(parent, n, connector, rcpt):
+    """A part that says itself that it is committed."""
+    return part(parent, n, connector, rcpt, committed(1))
 
 
 def committed(n):
@@ -94,7 +99,8 @@ old = message("anna@contoso.example", RCPTS, BODY)
 for how, inode, there in (("that very file", 0, False), ("another file of its name", 1, True)):
     path = put("SPOOLER_QUEUE", old)
     was = "%d %s/%s" % (os.stat(path).st_ino + inode, place("SPOOLER_QUEUE"), old.get("id"))
-    new = message("anna@contoso.example", ["bob@branch.example"], BODY, ident=new_id(), replaces=was, via="branch", origin="host")
+    new = message("anna@contoso.example", ["bob@branch.example"], BODY, ident=new_id(), replaces=was, via="branch", origin="host",
+                  journal=committed(1))
     temp_file("router", new.get("id") + ".1", new)
     os.makedirs(lane("router"), exist_ok=True)
     spool.run("router")
@@ -108,7 +114,7 @@ for how, inode, there in (("that very file", 0, False), ("another file of its na
 outside = os.path.join(spool.top, "outside")
 open(outside, "w").close()
 for was in ("%d %s/../../outside" % (os.stat(outside).st_ino, place("SPOOLER_QUEUE")), "no number", "1", " ", "%d /x" % 2**70):
-    new = message("anna@contoso.example", ["bob@branch.example"], BODY, replaces=was, via="branch")
+    new = message("anna@contoso.example", ["bob@branch.example"], BODY, replaces=was, via="branch", journal=committed(1))
     temp_file("router", new.get("id") + ".1", new)
     spool.run("router")
     is_(everywhere(new.get("id") + ".1"), [place("MTS_OUT", "branch")], "a hostile %r harms nobody" % was)
@@ -146,9 +152,16 @@ is_((everywhere(parent.get("id") + ".1"), everywhere(parent.get("id") + ".2"), e
     ([place("MTS_OUT", "branch")], [place("MTS_OUT", "annex")], []), "each recipient once")
 
 gone = new_id()
+temp_file("router", gone + ".1", own_part(gone, 1, "annex", RCPTS[1]))
+spool.run("router")
+is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that says itself that it is committed goes to its connector, its parent gone")
+gone = new_id()
 temp_file("router", gone + ".1", part(gone, 1, "annex", RCPTS[1]))
 spool.run("router")
-is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part whose parent has gone was committed: it goes to its connector")
+is_(everywhere(gone + ".1"), [place("TEMP") + "/router.0"],
+    "one that does not is left: an operator may hold the parent, and would send it twice")
+ok(gone + ".1" in spool.log and "not to be found" in spool.log, "and is named in the log")
+os.unlink(os.path.join(lane("router"), gone + ".1"))
 
 parent = message("anna@contoso.example", RCPTS, BODY)
 path = put("SPOOLER_QUEUE", parent)
@@ -163,9 +176,9 @@ os.unlink(os.path.join(lane("router"), parent.get("id") + ".1"))
 
 # ---- report requests ----
 
-def request(ident, rcpt="bob@branch.example"):
+def request(ident, rcpt="bob@branch.example", more=b""):
     return message("anna@contoso.example", [rcpt], BODY, ident=ident,
-                   journal=journal_entry("mark", ("time", 1), ("mark", "0 failed"), ("mark-status", "5.1.1"), ("mark-text", "no")))
+                   journal=more + journal_entry("mark", ("time", 1), ("mark", "0 failed"), ("mark-status", "5.1.1"), ("mark-text", "no")))
 
 
 later = int(time.time()) + 3600
@@ -181,10 +194,10 @@ for connector, symbol, suffix in (("branch", "MTS_OUT", ""), ("branch", "DEFERRE
         is_(len(everywhere(p.get("id"))), 1, "its parent goes on")
 
 gone = new_id()
-temp_file("outbound-gateway-branch", gone + ".r3", request(gone))
-temp_file("outbound-gateway-branch", gone + ".2.r1", request(gone))
+temp_file("outbound-gateway-branch", gone + ".r3", request(gone, more=committed(1)))
+temp_file("outbound-gateway-branch", gone + ".2.r1", request(gone, more=committed(1)))
 spool.run("outbound-gateway", "--connector", "branch")
-is_(everywhere(gone + ".r3") + everywhere(gone + ".2.r1"), [place("BOUNCE")] * 2, "a request whose parent has gone is moved, of a part too")
+is_(everywhere(gone + ".r3") + everywhere(gone + ".2.r1"), [place("BOUNCE")] * 2, "a committed request whose parent has gone is moved, of a part too")
 
 # ---- what is none of ours ----
 
@@ -208,8 +221,8 @@ is_(everywhere(m.get("id")), [place("TEMP") + "/cleanup.0"], "a complete file th
 
 # what is there already is not written over
 gone = new_id()
-put("MTS_OUT", part(gone, 1, "annex", RCPTS[1]), gone + ".1", "annex")
-temp_file("router", gone + ".1", part(gone, 1, "annex", RCPTS[1]))
+put("MTS_OUT", own_part(gone, 1, "annex", RCPTS[1]), gone + ".1", "annex")
+temp_file("router", gone + ".1", own_part(gone, 1, "annex", RCPTS[1]))
 spool.run("router")
 is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that was moved before is not there twice")
 
@@ -217,7 +230,7 @@ is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that was moved
 
 ids = [new_id() for _ in range(3)]
 for number in (0, 1):
-    temp_file("router", ids[number] + ".1", part(ids[number], 1, "annex", RCPTS[1]), number)
+    temp_file("router", ids[number] + ".1", own_part(ids[number], 1, "annex", RCPTS[1]), number)
 held = os.open(lane("router", 0), os.O_RDONLY)
 fcntl.flock(held, fcntl.LOCK_EX)
 temp_file("bouncer", ids[2] + ".1", part(ids[2], 1, "annex", RCPTS[1]))
