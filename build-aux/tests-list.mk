@@ -65,6 +65,7 @@ SCENARIO_TESTS = \
 	t/observer.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
+	t/peer-swaks.t \
 	t/pickup.t \
 	t/recover.t \
 	t/router.t \
@@ -254,6 +255,7 @@ TRACKED_FILES = \
 	fuzz/corpus/smtp-downgrade/global \
 	fuzz/corpus/smtp-downgrade/multipart \
 	fuzz/corpus/smtp-downgrade/no-boundary \
+	fuzz/corpus/smtp-downgrade/odd-boundary \
 	fuzz/corpus/smtp-downgrade/plain-8bit \
 	fuzz/corpus/smtp-downgrade/two-boundaries \
 	fuzz/corpus/smtp-reply/code-changes \
@@ -310,9 +312,9 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
+	t/crash/crashrig.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
-	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \
@@ -341,6 +343,7 @@ TRACKED_FILES = \
 	t/observer.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
+	t/peer-swaks.t \
 	t/pickup.t \
 	t/queue-file-t.c \
 	t/recover-t.c \

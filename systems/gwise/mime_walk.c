@@ -87,8 +87,6 @@ open_multipart(struct walker *walker, struct span type)
         walker->tree->too_deep = true;
         fine = false;
     }
-    for (size_t i = 0; fine && i < boundary.len; i++)
-        walker->tree->odd_boundary = walker->tree->odd_boundary || (unsigned char)boundary.at[i] > 127;
     if (fine) {
         struct open_part *open = &walker->open[walker->depth++];
         open->part = walker->current;
@@ -239,6 +237,8 @@ take_boundary(struct walker *walker)
     int which = boundary_of(walker, &closing);
     if (which < 0)
         return false;
+    for (size_t i = 0; i < walker->kept; i++)
+        walker->tree->odd_boundary = walker->tree->odd_boundary || (unsigned char)walker->line[i] > 127;
     while (walker->in_header) { /* a part that ends before its header did; twice where it was to be a message */
         end_header(walker, walker->line_start);
         which = boundary_of(walker, &closing);

@@ -46,7 +46,7 @@ struct mime_tree {
     struct buf header; /* the message's own, LF line ends, the empty line left out */
     bool header_cut;   /* it was longer than MIME_ROOT_HEADER_MAX */
     bool too_deep, too_many;
-    bool odd_boundary; /* a boundary has octets above 127 */
+    bool odd_boundary; /* a boundary that came has octets above 127 */
 };
 
 /* What a reader may want beyond the structure. Set to zero: what mime_walk() does. */
