@@ -12,14 +12,14 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/dsn_value.c common/envelope.c common/envelope.h common/header_address.c common/header_scan.c \
 	common/header_scan.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
 	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c \
-	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/queue_file.c \
-	common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h common/spool_census.c common/spool_census.h \
-	common/state_page.c common/track.c common/track_files.c common/track_line.c common/track_read.c \
-	common/track_read.h common/track_seen.c common/track_seen.h common/utc.c common/utc.h common/utf8.c \
-	common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_net.c conf/conf_check_times.c conf/conf_doc.c \
-	conf/conf_file.c conf/conf_option.c conf/conf_option.h conf/conf_print.c conf/conf_read.c conf/conf_scan.c \
-	conf/conf_scan.h conf/conf_schedule.c conf/conf_schema.c conf/conf_schema.h conf/conf_token.c \
-	conf/conf_token.h conf/conf_value.c
+	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/planted.h \
+	common/queue_file.c common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h \
+	common/spool_census.c common/spool_census.h common/state_page.c common/track.c common/track_files.c \
+	common/track_line.c common/track_read.c common/track_read.h common/track_seen.c common/track_seen.h \
+	common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_net.c \
+	conf/conf_check_times.c conf/conf_doc.c conf/conf_file.c conf/conf_option.c conf/conf_option.h \
+	conf/conf_print.c conf/conf_read.c conf/conf_scan.c conf/conf_scan.h conf/conf_schedule.c \
+	conf/conf_schema.c conf/conf_schema.h conf/conf_token.c conf/conf_token.h conf/conf_value.c
 VIADUCT_LIBS = libviaduct.a $(CONFUSE_LIBS) $(IDN2_LIBS) $(CDB_LIBS) $(EVENT_LIBS)
 
 noinst_LIBRARIES += libbook.a
@@ -49,12 +49,12 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/smtp/server.c systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \
 	systems/smtp/server_data.h systems/smtp/server_inside.h systems/smtp/server_mail.c \
 	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c \
-	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h \
-	systems/smtp/smtp_downgrade.c systems/smtp/smtp_downgrade.h systems/smtp/smtp_downgrade_address.c \
-	systems/smtp/smtp_downgrade_body.c systems/smtp/smtp_downgrade_field.c \
-	systems/smtp/smtp_downgrade_parameter.c systems/smtp/smtp_downgrade_word.c systems/smtp/smtp_reply.c \
-	systems/smtp/smtp_reply.h systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c \
-	systems/smtp/smtp_url.h systems/smtp/tls.c systems/smtp/tls.h \
+	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_downgrade.c \
+	systems/smtp/smtp_downgrade.h systems/smtp/smtp_downgrade_address.c systems/smtp/smtp_downgrade_body.c \
+	systems/smtp/smtp_downgrade_field.c systems/smtp/smtp_downgrade_parameter.c \
+	systems/smtp/smtp_downgrade_word.c systems/smtp/smtp_reply.c systems/smtp/smtp_reply.h \
+	systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c systems/smtp/smtp_url.h \
+	systems/smtp/tls.c systems/smtp/tls.h \
 	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_box.c \
 	systems/maildir/maildir_box.h systems/maildir/maildir_envelope.c systems/maildir/maildir_envelope.h \
 	systems/maildir/maildir_in.c systems/maildir/maildir_out.c \

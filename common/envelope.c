@@ -50,6 +50,15 @@ envelope_owes_report(const struct envelope *envelope)
     return false;
 }
 
+bool
+envelope_has_pending(const struct envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->n_recipients; i++)
+        if (!recipient_is_settled(envelope->recipients[i].state) && !envelope->recipients[i].listed)
+            return true;
+    return false;
+}
+
 /* ---- records ---- */
 
 static void

@@ -89,6 +89,9 @@ envelope_is_report(const struct envelope *envelope)
  * must go by Bounce. */
 bool envelope_owes_report(const struct envelope *envelope);
 
+/* True where a recipient that this message is responsible for is not settled. */
+bool envelope_has_pending(const struct envelope *envelope);
+
 /* The recipients not yet settled; sets of indexes are made by walking them. */
 size_t envelope_count(const struct envelope *envelope, enum recipient_state state);
 

@@ -125,6 +125,13 @@ is_postmaster(const struct address *address)
     return span_equal_nocase(local, SPAN("postmaster"));
 }
 
+bool
+route_is_host_postmaster(const struct conf_root *root, const struct address *address)
+{
+    return span_equal(address->type, SPAN("SMTP")) && domain_of(address).len > 0 && is_postmaster(address) &&
+           host_domain_has(root, domain_of(address));
+}
+
 static int
 route_to_host(const struct conf_root *root, struct book *book, bool in_book, struct arena *arena,
               struct route_answer *answer, struct why *why)

@@ -93,7 +93,7 @@ track_line_parse(struct span text, struct buf *values, struct track_line *line)
 
 /* ---- the books ---- */
 
-/* An event that is deleted from Badmail was settled before: it only changes its place. */
+/* A recipient that is deleted from Badmail was settled before: it only changes its place. */
 static void
 add_line(struct track_balance *balance, const struct track_line *line)
 {
@@ -102,6 +102,10 @@ add_line(struct track_balance *balance, const struct track_line *line)
         balance->badmail--;
     else
         balance->in_spool += track_event_signs[line->event];
+    if (line->event == TRACK_REQUEUE && line->from_failed) {
+        balance->failed--;
+        balance->badmail++; /* where it is taken away with those that were there */
+    }
 }
 
 static int64_t
@@ -127,8 +131,10 @@ track_balance(int track_folder_fd, const struct track_range *range, struct track
     balance->accepted = count_of(balance, TRACK_RECEIVE);
     balance->reports = count_of(balance, TRACK_DSN);
     balance->delivered = count_of(balance, TRACK_SEND) + count_of(balance, TRACK_DELIVER);
-    balance->failed = count_of(balance, TRACK_FAIL);
+    balance->failed += count_of(balance, TRACK_FAIL);
     balance->badmail += count_of(balance, TRACK_BADMAIL) - count_of(balance, TRACK_REQUEUE);
     balance->deleted = count_of(balance, TRACK_DELETE);
+    balance->exported = count_of(balance, TRACK_EXPORT);
+    balance->imported = count_of(balance, TRACK_IMPORT);
     return r;
 }

@@ -7,8 +7,8 @@
  *
  * Files are merged by time, day by day. A record is written before its move, so a kill leaves records whose
  * step was repeated: of records with the same id, recipient, event and attempt the first is given and the rest
- * counted. A message that a person sent again from Badmail begins anew: its events are told apart from those
- * before.
+ * counted. A message that a person sent again from Badmail, or imported, begins anew: its events are told apart
+ * from those before.
  *
  * Memory: a buffer for each file of a day, and 64-bit hashes (keyed, so that nobody can choose two that
  * collide) of the last two to four million records: a repetition further away than that is not seen. No file is
@@ -39,6 +39,7 @@ struct track_line {
     uint64_t bytes, n_rcpts;
     bool repeated;
     bool from_badmail; /* DELETE: it had been put into Badmail, so it was settled before */
+    bool from_failed;  /* REQUEUE: it had failed and is tried again instead of being reported */
 };
 
 struct track_reader;
@@ -62,17 +63,20 @@ bool track_line_parse(struct span text, struct buf *values, struct track_line *l
 
 /* ---- the books ---- */
 
-/* Recipients, each counted once: accepted + reports = delivered + failed + badmail + deleted + in_spool. */
+/* Recipients, each counted once:
+ * accepted + reports + imported = delivered + failed + badmail + deleted + exported + in_spool. */
 struct track_balance {
     uint64_t events[TRACK_COUNT];
     uint64_t malformed, repeated;
     int64_t accepted;  /* RECEIVE */
     int64_t reports;   /* DSN: messages of our own */
     int64_t delivered; /* SEND, DELIVER */
-    int64_t failed;    /* FAIL */
+    int64_t failed;    /* FAIL, and not sent again */
     int64_t badmail;   /* in Badmail now: put there, and neither sent again nor deleted */
     int64_t deleted;   /* by a person */
-    int64_t in_spool;  /* what must then still be on its way */
+    int64_t exported;  /* by a person: to another spool, or back into this one by an import */
+    int64_t imported;
+    int64_t in_spool; /* what must then still be on its way */
 };
 
 /* Adds up the records of a range (which should begin before the first message; `repeats` is ignored). 0 or

@@ -198,13 +198,14 @@ key_of(const struct track_seen *seen, const struct track_line *line, enum track_
     return hash != 0 ? hash : 1;
 }
 
+/* Whether an event that ends the recipient's stay in the spool happened in this round, at whatever attempt. */
 static bool
-was_badmail(struct track_seen *seen, const struct track_line *line, int64_t round)
+was(struct track_seen *seen, const struct track_line *line, enum track_event event, int64_t round)
 {
-    return contains(seen, key_of(seen, line, TRACK_BADMAIL, ANY_ATTEMPT, round));
+    return contains(seen, key_of(seen, line, event, ANY_ATTEMPT, round));
 }
 
-/* How often the recipient was sent again from Badmail. */
+/* How often the recipient began anew: was sent again from Badmail, or imported. */
 static int64_t
 round_of(struct track_seen *seen, const struct track_line *line)
 {
@@ -214,11 +215,15 @@ round_of(struct track_seen *seen, const struct track_line *line)
     return round;
 }
 
-/* A second REQUEUE is none unless the message had been in Badmail again. */
+/* A second REQUEUE is none unless the recipient was in Badmail, or failed, again; a second IMPORT is none
+ * unless it left the spool in between. */
 static void
-note_requeue(struct track_seen *seen, struct track_line *line, int64_t round)
+note_beginning(struct track_seen *seen, struct track_line *line, int64_t round)
 {
-    line->repeated = round > 0 && !was_badmail(seen, line, round);
+    bool badmail = was(seen, line, TRACK_BADMAIL, round), failed = was(seen, line, TRACK_FAIL, round);
+    bool left = was(seen, line, TRACK_EXPORT, round) || was(seen, line, TRACK_DELETE, round);
+    line->from_failed = line->event == TRACK_REQUEUE && failed && !badmail;
+    line->repeated = round > 0 && !(line->event == TRACK_REQUEUE ? badmail || failed : left);
     if (!line->repeated)
         insert(seen, key_of(seen, line, TRACK_REQUEUE, ANY_ATTEMPT, round));
 }
@@ -227,18 +232,19 @@ void
 track_seen_note(struct track_seen *seen, struct track_line *line)
 {
     int64_t round = round_of(seen, line);
-    line->repeated = line->from_badmail = false;
-    if (line->event == TRACK_REQUEUE) {
-        note_requeue(seen, line, round);
+    line->repeated = line->from_badmail = line->from_failed = false;
+    if (line->event == TRACK_REQUEUE || line->event == TRACK_IMPORT) {
+        note_beginning(seen, line, round);
         return;
     }
     if (line->event == TRACK_DELETE)
-        line->from_badmail = was_badmail(seen, line, round);
+        line->from_badmail = was(seen, line, TRACK_BADMAIL, round);
     uint64_t key = key_of(seen, line, line->event, line->attempt, round);
     line->repeated = contains(seen, key);
     if (line->repeated)
         return;
     insert(seen, key);
-    if (line->event == TRACK_BADMAIL)
-        insert(seen, key_of(seen, line, TRACK_BADMAIL, ANY_ATTEMPT, round));
+    if (line->event == TRACK_BADMAIL || line->event == TRACK_FAIL || line->event == TRACK_EXPORT ||
+        line->event == TRACK_DELETE)
+        insert(seen, key_of(seen, line, line->event, ANY_ATTEMPT, round));
 }

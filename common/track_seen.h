@@ -14,7 +14,7 @@ struct track_seen;
 struct track_seen *track_seen_new(size_t most);
 void track_seen_free(struct track_seen *seen);
 
-/* Notes a record, and sets its `repeated` and `from_badmail`. */
+/* Notes a record, and sets its `repeated`, `from_badmail` and `from_failed`. */
 void track_seen_note(struct track_seen *seen, struct track_line *line);
 
 #endif

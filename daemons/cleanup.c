@@ -31,15 +31,6 @@ came_by_this_door(const struct job *job)
     return span_equal(envelope->origin, SPAN("report")) && strcmp(job->connector, "host") == 0;
 }
 
-static bool
-has_pending(const struct envelope *envelope)
-{
-    for (size_t i = 0; i < envelope->n_recipients; i++)
-        if (!recipient_is_settled(envelope->recipients[i].state) && !envelope->recipients[i].listed)
-            return true;
-    return false;
-}
-
 static struct judgement
 check_hops(const struct service *service, struct job *job)
 {
@@ -73,12 +64,21 @@ take(struct service *service, struct job *job)
 {
     struct why why;
     struct span body;
+    if (!span_equal(job->file.envelope.id, span_of(job->parts.id)))
+        return judge(VERDICT_BAD, "5.6.0", "its name is not that of the message in it");
+    if (job->file.envelope.committed > 0 && !job->parts.is_part)
+        return judge(VERDICT_BAD, "5.6.0", "it says that it was split, which nobody does before it is routed");
     if (!came_by_this_door(job))
         return judge(VERDICT_BAD, "5.6.0", "it lies in %s/MTS-IN and says that it came from \"%.*s\"",
                      job->connector, (int)job->file.envelope.origin.len, job->file.envelope.origin.at);
-    if (!has_pending(&job->file.envelope) && envelope_count(&job->file.envelope, RECIPIENT_FAILED) > 0)
+    if (!envelope_has_pending(&job->file.envelope) && envelope_count(&job->file.envelope, RECIPIENT_FAILED) > 0)
         return failed_before();
-    if (!has_pending(&job->file.envelope))
+    if (!envelope_has_pending(&job->file.envelope) && envelope_owes_report(&job->file.envelope)) {
+        struct judgement judgement = judge(VERDICT_FAIL, "5.0.0", "its recipients failed before");
+        judgement.sync = true; /* a kill came between the marks and the move */
+        return judgement;
+    }
+    if (!envelope_has_pending(&job->file.envelope))
         return judge(VERDICT_BAD, "5.5.0", "no recipient is left to deliver to");
     if (queue_body_small(&job->file, &body, &why) < 0)
         return (struct judgement){.verdict = VERDICT_BAD, .why = why};

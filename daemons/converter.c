@@ -50,8 +50,8 @@ write_all(int fd, struct span bytes)
 }
 
 _Noreturn static void
-child(const struct conf_convert *limits, enum viaduct_converted (*work)(void *, struct conversion *), void *arg,
-      int fd)
+child(const struct conf_convert *limits, uint64_t file_bytes,
+      enum viaduct_converted (*work)(void *, struct conversion *), void *arg, int fd)
 {
     struct conversion conversion = {.answer = VIADUCT_CONVERT_BAD};
     char answer;
@@ -60,6 +60,7 @@ child(const struct conf_convert *limits, enum viaduct_converted (*work)(void *, 
     alarm((unsigned)limits->time_s);
     set_limit(RLIMIT_CPU, (uint64_t)limits->time_s);
     set_limit(RLIMIT_CORE, 0);
+    set_limit(RLIMIT_FSIZE, file_bytes);
     limit_memory(limits->memory);
     answer = (char)('0' + (int)work(arg, &conversion));
     write_all(fd, (struct span){&answer, 1});
@@ -104,6 +105,8 @@ describe_end(int status, const struct conf_convert *limits, struct why *why)
     if (number == SIGALRM || number == SIGXCPU)
         why_set(why, "5.6.0", "the conversion took longer than %lld seconds (convert.time)",
                 (long long)limits->time_s);
+    else if (number == SIGXFSZ)
+        why_set(why, "5.6.0", "the conversion made more of the message than it may become");
     else if (number == SIGABRT || number == SIGKILL)
         why_set(why, "5.6.0",
                 "the conversion needed more memory than allowed (convert.memory), or found a fault of its own");
@@ -114,7 +117,7 @@ describe_end(int status, const struct conf_convert *limits, struct why *why)
 }
 
 void
-converter_run(const struct conf_convert *limits,
+converter_run(const struct conf_convert *limits, uint64_t file_bytes,
               enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
               struct conversion *conversion)
 {
@@ -125,7 +128,7 @@ converter_run(const struct conf_convert *limits,
     pid_t pid = pipe2(ends, O_CLOEXEC) < 0 ? -1 : fork();
     if (pid == 0) {
         close(ends[0]);
-        child(limits, work, arg, ends[1]);
+        child(limits, file_bytes, work, arg, ends[1]);
     }
     if (pid < 0) {
         why_set(&conversion->why, "4.3.0", "cannot start a conversion: %s", strerror(errno));

@@ -16,9 +16,16 @@ struct conversion {
     struct buf report; /* what was lost or changed, lines */
 };
 
-/* Runs `work` in a child with the connector's limits, and takes its answer: what work() returns, the reason and
+/* What a converted message of this size may become: encodings grow it, nothing multiplies it. */
+static inline uint64_t
+converter_file_limit(uint64_t bytes)
+{
+    return bytes * 4 + (64 << 20);
+}
+
+/* Runs `work` in a child that may write files of `file_bytes` at most, with the connector's limits, and takes its answer: what work() returns, the reason and
  * report it filled in. */
-void converter_run(const struct conf_convert *limits,
+void converter_run(const struct conf_convert *limits, uint64_t file_bytes,
                    enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
                    struct conversion *conversion);
 

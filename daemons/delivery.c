@@ -171,8 +171,8 @@ open_item(struct viaduct_gateway *gateway, struct delivery *delivery)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem,
                 "the converted item is damaged (%s): converting again", why.text);
         close(fd);
-        delivery->item.fd = 0;
     }
+    delivery->has_item = r == 0;
     return r;
 }
 
@@ -182,7 +182,7 @@ static void
 fill_message(struct delivery *delivery)
 {
     struct viaduct_delivery *out = &delivery->out;
-    const struct queue_file *file = delivery->item.fd > 0 ? &delivery->item : &delivery->job->file;
+    const struct queue_file *file = delivery->has_item ? &delivery->item : &delivery->job->file;
     const struct envelope *envelope = &delivery->job->file.envelope;
     out->size = sizeof *out;
     out->id = delivery->job->parts.stem;
@@ -191,7 +191,7 @@ fill_message(struct delivery *delivery)
     out->smtputf8 = file->envelope.utf8;
     out->body_8bit = file->envelope.body8bit;
     out->bytes = file->body_bytes;
-    out->converted = delivery->item.fd > 0;
+    out->converted = delivery->has_item;
     out->arrival_ms = envelope->arrival_ms;
     out->gateway = delivery;
     queue_body_start(&delivery->body, file);
@@ -207,33 +207,70 @@ wait_for_book(struct job *job)
     return judgement;
 }
 
+static void
+delivery_clear(struct delivery *delivery)
+{
+    buf_clear(&delivery->header);
+    if (delivery->has_item)
+        close(delivery->item.fd);
+    delivery->has_item = false;
+}
+
+static struct judgement
+not_now(struct job *job, const char *text)
+{
+    log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem, "%s; it is taken again", text);
+    service_rescan_in(job->service, job->folder, 5000);
+    return (struct judgement){.verdict = VERDICT_NONE};
+}
+
+/* Envelope and header as the system shall see them. Returns 0 where there is something to transfer, or all are refused
+ * (out.n_recipients is 0); else with the judgement. */
+static int
+prepare_delivery(struct viaduct_gateway *gateway, struct delivery *delivery, struct judgement *judgement)
+{
+    struct job *job = delivery->job;
+    struct why why = {"4.3.0", "no memory for the envelope"};
+    size_t failed;
+    fill_message(delivery);
+    int r = fill_originator(gateway, delivery, &why);
+    if (r == -ENOENT) { /* no way back to the sender: a report for all (the first mapping rule) */
+        *judgement = job_fail(job, &why);
+        return r;
+    }
+    if (r == 0)
+        r = fill_recipients(gateway, delivery, &failed);
+    if (r == 0 && !delivery->has_item)
+        r = translate_headers(gateway, delivery, &why);
+    if (r == -EBADMSG)
+        *judgement = (struct judgement){.verdict = VERDICT_BAD, .why = why};
+    else if (r == -EAGAIN)
+        *judgement = wait_for_book(job);
+    else if (r < 0)
+        *judgement = not_now(job, why.text);
+    return r;
+}
+
 struct judgement
 delivery_start(struct viaduct_gateway *gateway, struct job *job)
 {
     struct delivery *delivery = delivery_new(job);
-    struct why why;
-    size_t failed;
-    if (job->folder == FOLDER_READY_OUT && open_item(gateway, delivery) < 0)
+    struct judgement judgement = JUDGED_LATER;
+    int r = job->folder == FOLDER_READY_OUT ? open_item(gateway, delivery) : 0;
+    if (r == -ENOENT || r == -EBADMSG || r == -EINVAL)
         return judge(VERDICT_CONVERT, "", "the converted item is missing");
-    fill_message(delivery);
-    int r = fill_originator(gateway, delivery, &why);
-    if (r == -ENOENT)
-        return job_fail(job, &why); /* no way back to the sender: a report for all (the first mapping rule) */
+    if (r < 0)
+        return not_now(job, "the converted item cannot be opened now");
+    r = prepare_delivery(gateway, delivery, &judgement);
+    if (r == 0 && delivery->out.n_recipients > 0) {
+        job->data = delivery;
+        gateway->system->outbound->deliver(gateway->module, &delivery->out);
+        return judgement;
+    }
     if (r == 0)
-        r = fill_recipients(gateway, delivery, &failed);
-    if (r == -EAGAIN)
-        return wait_for_book(job);
-    if (delivery->item.fd == 0)
-        r = translate_headers(gateway, delivery, &why);
-    if (r == -EBADMSG)
-        return (struct judgement){.verdict = VERDICT_BAD, .why = why};
-    if (r == -EAGAIN)
-        return wait_for_book(job);
-    job->data = delivery;
-    if (delivery->out.n_recipients == 0)
-        return settle(delivery, false, &(struct why){"", ""});
-    gateway->system->outbound->deliver(gateway->module, &delivery->out);
-    return JUDGED_LATER;
+        judgement = settle(delivery, false, &(struct why){"", ""});
+    delivery_clear(delivery);
+    return judgement;
 }
 
 /* ---- services ---- */
@@ -283,15 +320,6 @@ serve_recipient_result(struct viaduct_delivery *out, size_t index, enum viaduct_
 }
 
 static void
-delivery_clear(struct delivery *delivery)
-{
-    buf_clear(&delivery->header);
-    if (delivery->item.fd > 0)
-        close(delivery->item.fd);
-    delivery->item.fd = 0;
-}
-
-static void
 serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct viaduct_reason *reason)
 {
     struct delivery *delivery = delivery_of(out);
@@ -302,18 +330,38 @@ serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct 
     job_settle(delivery->job, judgement);
 }
 
-/* Only a system with a converter asks for conversion, and only once: what was converted and still does not do
- * is refused. */
+/* What has no converter, or was converted and still does not do, is refused. */
+static void
+refuse_conversion(struct delivery *delivery, const char *need)
+{
+    struct viaduct_reason reason;
+    struct why why;
+    why_set(&why, "5.6.3", "the other side takes only %s, and the message cannot be brought into that form",
+            need);
+    reason_set(&reason, &why);
+    for (size_t i = 0; i < delivery->out.n_recipients; i++)
+        if (!delivery->results[i].given)
+            serve_recipient_result(&delivery->out, i, VIADUCT_REFUSED, &reason, NULL);
+    serve_delivery_end(&delivery->out, false, &reason);
+}
+
 static void
 serve_delivery_convert(struct viaduct_delivery *out, const char *need)
 {
     struct delivery *delivery = delivery_of(out);
     struct job *job = delivery->job;
     struct why why;
+    const struct viaduct_gateway *gateway = job->service->data;
+    const struct viaduct_convert_ops *convert = gateway->system->convert;
     struct judgement judgement = judge(VERDICT_CONVERT, "", "the peer needs %s", need);
     struct journal_entry entry = {.kind = JOURNAL_TRACE, .verdict = SPAN("convert"), .text = span_of(need)};
+    if (convert == NULL || convert->to_foreign == NULL || job->folder == FOLDER_READY_OUT) {
+        refuse_conversion(delivery, need);
+        return;
+    }
+    judgement.sync = true; /* what is needed stands in the journal */
     if (job_journal(job, &entry, &why) < 0)
-        judgement = (struct judgement){.verdict = VERDICT_NONE};
+        judgement = not_now(job, why.text);
     delivery_clear(delivery);
     job_settle(job, judgement);
 }

@@ -20,7 +20,8 @@ struct delivery {
     struct translation *translations;
     struct buf header;      /* the header as translated, where it differs; freed at the end */
     uint64_t header_bytes;  /* of the original that `header` stands for */
-    struct queue_file item; /* the converter's, for what comes from ReadyOut; fd 0: none */
+    struct queue_file item; /* the converter's, for what comes from ReadyOut */
+    bool has_item;
     struct queue_body body;
     bool damaged;
     struct why damage;

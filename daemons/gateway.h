@@ -19,8 +19,8 @@ struct viaduct_gateway {
     bool book_told;
     struct translator *translator; /* of the gateway's own connector */
     struct viaduct_services services;
-    const char *fixed_id; /* the id for the next intake, NULL: a new one; a converter's message keeps its item's */
-    void *inside; /* the direction's own */
+    const char *fixed_id; /* of the next intake; NULL: a new one. A message keeps its item's */
+    void *inside;         /* the direction's own */
 };
 
 static inline struct span

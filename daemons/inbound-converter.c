@@ -11,6 +11,7 @@
  * Hostile here: everything in an item. It is parsed in a child only (converter.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ struct work {
     struct job *job;
     struct conversion *conversion;
     struct viaduct_intake *intake;
-    struct viaduct_reason reason;
+    struct viaduct_reason reason, refusal; /* the module's; why its envelope was not taken */
     int result;
 };
 
@@ -54,8 +55,9 @@ take_envelope(void *arg, const struct viaduct_envelope_in *envelope,
               const struct viaduct_recipient_in *recipients, size_t n)
 {
     struct work *work = arg;
-    work->intake = work->gateway->services.intake_new(work->gateway, envelope, recipients, n, &work->reason);
-    return work->intake != NULL ? 0 : -EINVAL;
+    work->intake = work->gateway->services.intake_new(work->gateway, envelope, recipients, n, &work->refusal);
+    return work->intake != NULL ? 0
+                                : -EINVAL; /* `reason` says why; a temporary one leaves the item where it is */
 }
 
 static int
@@ -129,7 +131,8 @@ convert(void *arg, struct conversion *conversion)
         if (work->result < 0)
             answer = VIADUCT_CONVERT_REFUSED; /* not now: the item stays */
     }
-    why_from(&conversion->why, &work->reason);
+    bool refused = work->intake == NULL && work->refusal.text[0] != '\0';
+    why_from(&conversion->why, refused ? &work->refusal : &work->reason);
     return answer;
 }
 
@@ -145,11 +148,18 @@ take(struct service *service, struct job *job)
         service_rescan_in(service, FOLDER_READY_IN, 5000);
         return judgement;
     }
-    converter_run(limits_of(service), convert, &work, &conversion);
+    converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
     if (conversion.report.len > 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
                 (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
     buf_clear(&conversion.report);
+    /* What a child that failed or was killed left in Temp: a whole copy is accepted mail, and its item goes with it. */
+    if (conversion.crashed || conversion.answer != VIADUCT_CONVERTED)
+        recover_own_lane(service);
+    if (faccessat(service_folder(service, FOLDER_READY_IN, job->connector), job->name, F_OK,
+                  AT_SYMLINK_NOFOLLOW) < 0 &&
+        errno == ENOENT)
+        return judgement;
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERTED)
         return judgement; /* the message is in MTS-IN, the item is gone */
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_DIRECTORY)

@@ -157,23 +157,70 @@ translate_originator(struct viaduct_intake *intake, struct viaduct_text text)
     return r;
 }
 
+/* The second mapping rule: a recipient that cannot be mapped costs a report for him alone. He is kept encapsulated, and
+ * FAILED from the beginning; the message goes on for the others, and by Bounce in the end. */
+static int
+fail_recipient(struct viaduct_intake *intake, const struct address *address, struct recipient *recipient)
+{
+    struct buf wrapped = {0};
+    const struct conf_texts *domains = &intake->gateway->service->root->host.domains;
+    imcea_encode(address, span_of(domains->at[0]), &wrapped);
+    recipient->address = (struct address){SPAN("SMTP"), arena_span(intake->arena, buf_span(&wrapped))};
+    buf_clear(&wrapped);
+    if (recipient->address.value.at == NULL)
+        return -ENOMEM;
+    recipient->state = RECIPIENT_FAILED;
+    recipient->status = arena_span(intake->arena, span_of(intake->why.status));
+    recipient->text = arena_span(intake->arena, span_of(intake->why.text));
+    return 0;
+}
+
+/* The marks of recipients that failed on arrival, in the new file's journal. */
+static void
+note_failed(struct viaduct_intake *intake)
+{
+    const struct envelope *envelope = &intake->envelope;
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        const struct recipient *recipient = &envelope->recipients[i];
+        if (recipient->state != RECIPIENT_FAILED)
+            continue;
+        struct recipient_mark mark = {(uint32_t)i, RECIPIENT_FAILED, recipient->status, recipient->text,
+                                      SPAN("")};
+        maker_journal(intake->maker, &(struct journal_entry){.kind = JOURNAL_MARK,
+                                                             .time_ms = envelope->arrival_ms,
+                                                             .by = span_of(intake->gateway->service->instance),
+                                                             .marks = &mark,
+                                                             .n_marks = 1});
+        track_add(&(struct track_record){.event = TRACK_FAIL,
+                                         .id = intake->id,
+                                         .connector = intake->door->connector,
+                                         .sender = envelope->originator.value,
+                                         .rcpt = recipient->address.value,
+                                         .status = recipient->status,
+                                         .reason = recipient->text,
+                                         .attempt = 1});
+    }
+}
+
 static int
 add_recipient(struct viaduct_intake *intake, const struct viaduct_recipient_in *in, struct recipient *recipient)
 {
     struct address address = {span_of(intake->gateway->system->address_type), keep(intake, in->address)};
     struct translation translation;
     recipient->address = address;
-    if (strcmp(intake->door->connector, "host") != 0) {
-        int r = translate_in(intake->door->translator, &address, ROLE_RESPONSIBLE, intake->arena, &translation,
-                             &intake->why);
-        if (r < 0)
-            return r;
-        recipient->address = translation.address;
-    }
     recipient->notify = in->notify;
     recipient->orcpt = keep(intake, in->orcpt);
     recipient->display = keep(intake, in->display);
     recipient->kind = in->kind;
+    if (strcmp(intake->door->connector, "host") != 0) {
+        int r = translate_in(intake->door->translator, &address, ROLE_RESPONSIBLE, intake->arena, &translation,
+                             &intake->why);
+        if (r == -ENOENT)
+            return fail_recipient(intake, &address, recipient);
+        if (r < 0)
+            return r;
+        recipient->address = translation.address;
+    }
     return 0;
 }
 
@@ -489,6 +536,8 @@ serve_intake_commit(struct viaduct_intake *intake, int remove_fd, const char *re
     int r = intake->error < 0 ? intake->error : end_header(intake);
     if (remove_path != NULL && fstatat(remove_fd, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         note_replaced(intake, converter, (unsigned long long)st.st_ino, remove_path);
+    if (r == 0)
+        note_failed(intake);
     struct maker *maker = intake->maker;
     intake->maker = NULL;
     if (r < 0) {

@@ -201,7 +201,7 @@ judge_conversion(struct service *service, struct job *job, const struct conversi
     item_name(job, name);
     if (conversion->answer != VIADUCT_CONVERTED || conversion->crashed)
         spool_remove(service->temp_fd, name);
-    if (conversion->crashed && why_is_temporary(&conversion->why))
+    if (conversion->answer != VIADUCT_CONVERTED && why_is_temporary(&conversion->why))
         return wait_here(service, job, conversion->why.text);
     if (conversion->crashed || conversion->answer == VIADUCT_CONVERT_BAD)
         return (struct judgement){.verdict = VERDICT_BAD, .why = conversion->why};
@@ -219,6 +219,11 @@ judge_conversion(struct service *service, struct job *job, const struct conversi
 static struct judgement
 take(struct service *service, struct job *job)
 {
+    if (envelope_owes_report(&job->file.envelope) && !envelope_has_pending(&job->file.envelope)) {
+        struct judgement owed = judge(VERDICT_FAIL, "5.0.0", "its recipients failed before");
+        owed.sync = true;
+        return owed;
+    }
     struct work work = {.gateway = service->data, .job = job};
     struct conversion conversion;
     struct buf size = {0};
@@ -234,7 +239,7 @@ take(struct service *service, struct job *job)
     buf_clear(&size);
     if (work.writer == NULL)
         return wait_here(service, job, why.text);
-    converter_run(limits_of(service), convert, &work, &conversion);
+    converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
     queue_writer_leave(work.writer);
     struct judgement judgement = judge_conversion(service, job, &conversion);
     buf_clear(&conversion.report);

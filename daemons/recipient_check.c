@@ -5,6 +5,8 @@
  *                         there is no book (or host.unknown = pass); encapsulated addresses     else 5.7.1
  *                         of the host; other systems only with transit = yes
  *
+ * The postmaster of a host domain is always taken (RFC 5321 section 4.5.1).
+ *
  * Sources: RFC 3463 (5.1.1, 5.1.2, 5.7.1), RFC 5321 section 3.6 (relaying).
  */
 #include <errno.h>
@@ -43,6 +45,9 @@ check_from_host(struct viaduct_gateway *gateway, const struct address *address, 
     const struct conf_root *root = gateway->service->root;
     struct route_answer answer;
     int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
+    bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
+    if (nobody_else && route_is_host_postmaster(root, address))
+        return ACCEPT;
     if (r < 0 && strcmp(why->status, "5.1.2") == 0)
         why_set(why, "5.7.1", "relaying not permitted: no connector is responsible for %.*s",
                 (int)address->value.len, address->value.at);
@@ -62,11 +67,16 @@ check_from_host(struct viaduct_gateway *gateway, const struct address *address, 
     return ACCEPT;
 }
 
+/* An SMTP address encapsulated in the host's domain is judged as that address: taken at its outer domain, it would be a way
+ * through the host to anybody. Other types come back to a person on our side. */
 static int
-check_from_system(struct viaduct_gateway *gateway, const char *origin, const struct address *address,
+check_from_system(struct viaduct_gateway *gateway, const char *origin, const struct address *outer,
                   struct arena *arena, struct why *why)
 {
     const struct conf_root *root = gateway->service->root;
+    struct address inner;
+    bool wrapped = host_unwrap(root, outer, arena, &inner, why) == 0 && address_is_smtp(&inner);
+    const struct address *address = wrapped ? &inner : outer;
     const struct conf_connector *connector = conf_connector_find(root, origin);
     struct route_answer answer;
     struct book_entry entry;
@@ -75,7 +85,7 @@ check_from_system(struct viaduct_gateway *gateway, const char *origin, const str
         why_set(why, "4.3.0", "the address book cannot be read now, try again later");
         return NOT_NOW;
     }
-    if (known == 0 && span_equal(entry.side, SPAN("host")))
+    if ((known == 0 && span_equal(entry.side, SPAN("host"))) || route_is_host_postmaster(root, address))
         return ACCEPT;
     bool open_domain = book_generation(gateway->book) == 0 || strcmp(root->host.unknown, "pass") == 0;
     int r = route_find(root, gateway->book, address, 0, arena, &answer, why);

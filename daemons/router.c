@@ -70,7 +70,17 @@ comes_from_host(const struct envelope *envelope)
     return span_equal(envelope->origin, SPAN("host")) || span_equal(envelope->origin, SPAN("report"));
 }
 
-/* Host mail that would go back to the host unchanged would come back here for ever. */
+/* The host sends us mail of the whole world, and a report for a sender whom no connector knows can only go back the way
+ * his message came. */
+static bool
+goes_by_host(const struct job *job, const struct recipient *recipient, const struct why *why)
+{
+    return span_equal(job->file.envelope.origin, SPAN("report")) && address_is_smtp(&recipient->address) &&
+           strcmp(why->status, "5.1.2") == 0;
+}
+
+/* Host mail that would go back to the host unchanged would come back here for ever. The postmaster's goes there
+ * all the same: there must be one, and hops are counted. */
 static int
 route_one(struct service *service, struct job *job, const struct recipient *recipient, const char **connector,
           struct why *why)
@@ -79,6 +89,13 @@ route_one(struct service *service, struct job *job, const struct recipient *reci
     struct route_answer answer;
     uint32_t spread = crc32c(0, job->parts.id, ID_LEN);
     int r = route_find(service->root, router->book, &recipient->address, spread, job->arena, &answer, why);
+    bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
+    if (nobody_else && route_is_host_postmaster(service->root, &recipient->address))
+        return 0;
+    if (r == -ENOENT && goes_by_host(job, recipient, why)) {
+        *connector = "host";
+        return 0;
+    }
     if (r < 0)
         return r;
     *connector = answer.connector;
