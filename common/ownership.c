@@ -29,7 +29,7 @@ struct ownership {
     unsigned first, last;
     struct owner *owners;
     size_t n_owners;
-    bool changed;
+    bool changed, used_up;
 };
 
 /* ---- numbers ---- */
@@ -69,8 +69,10 @@ number_of(struct ownership *ownership, const char *name)
         if (ownership->owners[i].number >= next)
             next = ownership->owners[i].number + 1;
     }
-    if (next > ownership->last)
+    if (next > ownership->last) {
+        ownership->used_up = true;
         return 0;
+    }
     add_owner(ownership, name, next);
     ownership->changed = true;
     return next;
@@ -279,6 +281,8 @@ apply_folder(struct ownership *ownership, enum folder folder, const char *connec
     char path[SPOOL_PATH_MAX];
     struct rights rights = rights_of(ownership, folder, connector);
     folder_path(folder, connector, path);
+    if (ownership->used_up)
+        return why_set(why, "5.3.5", "privileges.uids has no number left for %s: widen the range", path);
     return set_rights(ownership, path, &rights, why);
 }
 
@@ -365,7 +369,7 @@ ownership_apply(struct ownership *ownership, struct why *why)
 static void
 add_group(struct identity *identity, unsigned gid)
 {
-    BUG_UNLESS(identity->n_groups < COUNT_OF(identity->groups));
+    identity->groups = xrealloc(identity->groups, (identity->n_groups + 1) * sizeof *identity->groups);
     identity->groups[identity->n_groups++] = gid;
 }
 
@@ -407,5 +411,8 @@ ownership_identity(struct ownership *ownership, enum worker_id worker, const cha
     }
     free(connectors);
     int r = ownership->changed ? write_owners(ownership, why) : 0;
-    return identity->uid == 0 ? why_set(why, "5.3.5", "no user number left") : r;
+    bool used_up = identity->uid == 0 || identity->gid == 0;
+    for (size_t i = 0; i < identity->n_groups; i++)
+        used_up = used_up || identity->groups[i] == 0;
+    return used_up ? why_set(why, "5.3.5", "privileges.uids has no number left: widen the range") : r;
 }

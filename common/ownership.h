@@ -33,8 +33,8 @@ int ownership_apply(struct ownership *ownership, struct why *why);
 
 struct identity {
     uid_t uid;
-    gid_t gid; /* common */
-    gid_t groups[600];
+    gid_t gid;     /* common */
+    gid_t *groups; /* the caller frees it */
     size_t n_groups;
 };
 

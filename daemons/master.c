@@ -93,10 +93,18 @@ try_reload(struct master *master, struct buf *errors)
     if (r == 0)
         r = plan_listeners(master, &why);
     if (r == 0) {
+        if (master->ownership != old.ownership)
+            ownership_free(old.ownership);
         conf_free(old.conf);
         close(old.snapshot_fd);
         return 0;
     }
+    if (master->ownership != old.ownership)
+        ownership_free(master->ownership);
+    for (size_t i = old.n_listeners; i < master->n_listeners; i++)
+        close(master->listeners[i].fd); /* opened for the configuration that is refused */
+    master->ownership = old.ownership;
+    master->n_listeners = old.n_listeners;
     if (why.text[0] != '\0')
         buf_printf(errors, "%s\n", why.text);
     if (master->conf != old.conf) {

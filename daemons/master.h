@@ -31,6 +31,7 @@ struct child {
     unsigned quick_deaths, restarts;   /* deaths soon after the start, in a row; all */
     int last_status;                   /* of waitpid */
     int64_t since_s, last_beat_ms, beat_seen_ms;
+    int64_t end_by_ms; /* monotonic: ENDING, killed after that: longer than any session (timeouts.session) */
     struct child *next;
 };
 

@@ -23,7 +23,13 @@
 #include "common/secret.h"
 #include "daemons/master.h"
 
-enum { ARGUMENTS_MAX = 2 * LISTENERS_MAX + 40, QUICK_MS = 10000, QUICK_FREE = 3, BACKOFF_MAX_MS = 60000 };
+enum {
+    ARGUMENTS_MAX = 2 * LISTENERS_MAX + 40,
+    QUICK_MS = 10000,
+    QUICK_FREE = 3,
+    BACKOFF_MAX_MS = 60000,
+    END_GRACE_MS = 75 * 60000
+};
 
 /* ---- the child's side ---- */
 
@@ -124,7 +130,7 @@ open_secrets(const struct master *master, const struct child *child)
 }
 
 _Noreturn static void
-child_exec(struct master *master, const struct child *child, const struct identity *identity)
+child_exec(struct master *master, const struct child *child, const struct identity *identity, pid_t master_pid)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
     char *environment[] = {path, lang, NULL, NULL, NULL, NULL, NULL};
@@ -145,6 +151,8 @@ child_exec(struct master *master, const struct child *child, const struct identi
     become(identity);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    if (getppid() != master_pid) /* it ended before the line above could tell us */
+        _exit(71);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(command.argv[0], command.argv, environment);
@@ -157,20 +165,23 @@ child_exec(struct master *master, const struct child *child, const struct identi
 static void
 child_start(struct master *master, struct child *child)
 {
-    struct identity identity;
+    struct identity identity = {.groups = NULL};
     struct why why;
-    bool own_user = master->ownership != NULL;
+    bool own_user = geteuid() == 0; /* no worker is ever root */
+    BUG_UNLESS(!own_user || master->ownership != NULL);
     if (own_user &&
         ownership_identity(master->ownership, child->worker, child->connector, &identity, &why) < 0) {
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s", child->instance, why.text);
         child->next_start_ms = monotonic_ms() + BACKOFF_MAX_MS;
+        free(identity.groups);
         return;
     }
     master->next_slot = master->next_slot % 39999 + 1;
     log_flush();
-    pid_t pid = fork();
+    pid_t master_pid = getpid(), pid = fork();
     if (pid == 0)
-        child_exec(master, child, own_user ? &identity : NULL);
+        child_exec(master, child, own_user ? &identity : NULL, master_pid);
+    free(identity.groups);
     if (pid < 0) {
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "cannot start %s: %s; trying again in a second",
                 child->instance, strerror(errno));
@@ -275,8 +286,10 @@ child_end_all(struct master *master, unsigned before_generation, bool inbound_on
             continue;
         if (inbound_only && child->worker != WORKER_INBOUND && child->worker != WORKER_PICKUP)
             continue;
-        if (child->state == CHILD_RUNNING)
+        if (child->state == CHILD_RUNNING) {
             kill(child->pid, SIGTERM);
+            child->end_by_ms = monotonic_ms() + END_GRACE_MS;
+        }
         child->state = child->state == CHILD_WAITING ? CHILD_GONE : CHILD_ENDING;
     }
     forget_gone(master);
@@ -320,6 +333,11 @@ child_watch(struct master *master)
         n++;
     unsigned wanted = n > 0 ? turn++ % n : 0;
     for (struct child *child = master->children; child != NULL; child = child->next) {
+        if (child->state == CHILD_ENDING && monotonic_ms() > child->end_by_ms) {
+            log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s has not ended in %d minutes: killing it",
+                    child->instance, END_GRACE_MS / 60000);
+            kill(child->pid, SIGKILL);
+        }
         if (i++ != wanted || child->state != CHILD_RUNNING)
             continue;
         int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);

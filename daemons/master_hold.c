@@ -17,7 +17,7 @@
 
 /* The folder that a sub-folder of Hold stands for; -1 where it is none of flow.def's. */
 static int
-open_origin(const struct master *master, const char *name)
+open_origin(const struct master *master, const char *name, enum folder *found)
 {
     char path[SPOOL_PATH_MAX], known[SPOOL_PATH_MAX];
     snprintf(path, sizeof path, "%s", name);
@@ -27,6 +27,7 @@ open_origin(const struct master *master, const char *name)
     for (unsigned folder = 0; folder < FOLDER_COUNT; folder++)
         for (size_t i = 0; i <= master->root->connectors_n; i++) {
             const char *connector = i == 0 ? "host" : master->root->connectors[i - 1].title;
+            *found = (enum folder)folder;
             if (folder_path((enum folder)folder, connector, known) == 0 && strcmp(known, path) == 0)
                 return folder_open(master->spool_fd, (enum folder)folder, connector);
         }
@@ -36,8 +37,9 @@ open_origin(const struct master *master, const char *name)
 static void
 release_folder(struct master *master, int hold_fd, const char *name, int64_t now_s)
 {
+    enum folder folder = FOLDER_COUNT;
     int from = openat(hold_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int to = from < 0 ? -1 : open_origin(master, name);
+    int to = from < 0 ? -1 : open_origin(master, name, &folder);
     int copy = to < 0 ? -1 : openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy < 0 ? NULL : fdopendir(copy);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
@@ -46,9 +48,12 @@ release_folder(struct master *master, int hold_fd, const char *name, int64_t now
         if (!queue_name_parse(entry->d_name, &parts) || !parts.has_time || parts.time_s == 0 ||
             parts.time_s > now_s)
             continue;
-        bool deferred = strstr(name, folder_table[FOLDER_DEFERRED].name) != NULL;
-        snprintf(back, sizeof back, "%s%s", parts.stem, deferred ? "@0" : "");
+        snprintf(back, sizeof back, "%s%s", parts.stem, folder == FOLDER_DEFERRED ? "@0" : "");
+        int claimed = spool_claim(from, entry->d_name); /* an operator may be at it */
+        if (claimed < 0)
+            continue;
         int r = spool_move(from, entry->d_name, to, back);
+        close(claimed);
         log_say(LOG_MOVES, LEVEL_MEDIUM, parts.stem,
                 r < 0 ? "cannot release it from Hold to %s: %s" : "its hold is over: released to %s%s", name,
                 r < 0 ? strerror(-r) : "");

@@ -1,10 +1,10 @@
 /* master_plan.c - which workers there are by the configuration, their listeners, the spool's tree (see
  * master.h) */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/listen.h"
@@ -14,24 +14,28 @@
 
 /* ---- folders ---- */
 
-/* Whether a folder holds no name but those that begin with a dot. A folder that cannot be opened counts as
- * empty. */
+/* Whether an open folder holds no name but those that begin with a dot; closes it. */
+static bool
+names_are_none(int fd)
+{
+    bool empty = true;
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        close(fd);
+        return true;
+    }
+    for (const struct dirent *entry; empty && (entry = readdir(dir)) != NULL;)
+        empty = entry->d_name[0] == '.';
+    closedir(dir);
+    return empty;
+}
+
+/* A folder that cannot be opened counts as empty. */
 static bool
 folder_is_empty(const struct master *master, enum folder folder, const char *connector)
 {
-    char bytes[4096];
-    bool empty = true;
     int fd = folder_open(master->spool_fd, folder, connector);
-    for (long n; fd >= 0 && empty && (n = syscall(SYS_getdents64, fd, bytes, sizeof bytes)) > 0;)
-        for (long at = 0; at < n;) {
-            unsigned short reclen;
-            memcpy(&reclen, bytes + at + 16, sizeof reclen);
-            empty = empty && bytes[at + 19] == '.';
-            at += reclen;
-        }
-    if (fd >= 0)
-        close(fd);
-    return empty;
+    return fd < 0 || names_are_none(fd);
 }
 
 static bool
@@ -45,6 +49,28 @@ mailbox_is_empty(const struct master *master, const char *connector, enum folder
     return true;
 }
 
+/* Mail of the connector that an operator parked: sub-folders of Hold, named by their folder's path with '+' for '/'. */
+static bool
+hold_is_empty(const struct master *master, const char *connector)
+{
+    char path[SPOOL_PATH_MAX];
+    bool empty = true;
+    int hold = folder_open(master->spool_fd, FOLDER_HOLD, NULL);
+    for (unsigned folder = 0; empty && hold >= 0 && folder < FOLDER_COUNT; folder++) {
+        if (folder_table[folder].per == PER_ONE || folder_path((enum folder)folder, connector, path) < 0)
+            continue;
+        for (char *p = path; *p != '\0'; p++)
+            if (*p == '/')
+                *p = '+';
+        int fd = openat(hold, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+            empty = names_are_none(fd);
+    }
+    if (hold >= 0)
+        close(hold);
+    return empty;
+}
+
 /* A connector that still has mail is not removed: nobody would take from its folders any more. */
 int
 plan_check_removed(const struct master *master, const struct conf_root *next, struct why *why)
@@ -52,7 +78,8 @@ plan_check_removed(const struct master *master, const struct conf_root *next, st
     for (size_t i = 0; i < master->root->connectors_n; i++) {
         const char *name = master->root->connectors[i].title;
         enum folder where;
-        if (conf_connector_find(next, name) == NULL && !mailbox_is_empty(master, name, &where))
+        if (conf_connector_find(next, name) == NULL &&
+            (!mailbox_is_empty(master, name, &where) || (where = FOLDER_HOLD, !hold_is_empty(master, name))))
             return why_set(why, "5.3.5",
                            "the connector \"%s\" is no longer in the configuration, but %s still holds mail of "
                            "it; reroute, export or "
@@ -101,9 +128,12 @@ plan_spool(struct master *master, struct why *why)
     if (r < 0 && why->text[0] == '\0')
         why_set(why, "4.3.0", "cannot open the spool %s: %s", master->root->spool, strerror(-r));
     if (r == 0 && master->ownership != NULL) {
-        ownership_free(master->ownership);
-        master->ownership = ownership_open(master->spool_fd, master->root, why);
-        r = master->ownership == NULL ? -EINVAL : ownership_apply(master->ownership, why);
+        struct ownership *next = ownership_open(master->spool_fd, master->root, why);
+        r = next == NULL ? -EINVAL : ownership_apply(next, why);
+        if (r == 0)
+            master->ownership = next; /* the old one is the caller's, who may go back to it */
+        else
+            ownership_free(next);
     }
     return r;
 }
