@@ -350,7 +350,11 @@ take_bad(struct intake *in)
 enum pickup_outcome
 pickup_copy(struct intake *in)
 {
-    enum pickup_outcome outcome = take_message(in);
+    enum pickup_outcome outcome = PICKUP_BAD;
+    if (in->job->poison) /* put aside unread: reading it ended the worker before */
+        why_set(&in->why, "5.3.0", "reading it ended the worker %s again and again", in->service->instance);
+    else
+        outcome = take_message(in);
     if (outcome == PICKUP_BAD)
         outcome = take_bad(in);
     maker_drop(in->maker);
