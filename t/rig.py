@@ -512,6 +512,7 @@ class Viaduct:
         if ready and b"READY=1" not in said:
             ok(False, "the master starts")
             note(self.log())
+            done()
         return self
 
     def _read_log(self, stream):
