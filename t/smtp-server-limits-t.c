@@ -201,6 +201,18 @@ test_trouble(void)
     client_send(&c, much, sizeof much);
     is_text(client_ask(&c, "\r\n.\r\nNOOP\r\n", 2), "452 4.3.1,250 2.0.0",
             "no room within the data: read to its end, 452");
+    static const struct {
+        int error;
+        const char *want, *name;
+    } failures[] = {
+        {-EMSGSIZE, "250 2.1.0,250 2.1.5,354,552 5.3.4", "a header over its limit is refused for good"},
+        {-EDQUOT, "250 2.1.0,250 2.1.5,354,452 4.3.1", "no room by quota: later"},
+        {-EIO, "250 2.1.0,250 2.1.5,354,451 4.3.0", "a disk that fails: later, and not for want of room"}};
+    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+        rig.add_result = failures[i].error;
+        is_text(client_ask(&c, MAIL RCPT "DATA\r\nx\r\n.\r\n", 4), failures[i].want, "%s", failures[i].name);
+    }
+    rig.add_result = 0;
     rig.commit_result = -EIO;
     is_text(client_ask(&c, MAIL RCPT "DATA\r\n.\r\n", 4), "250 2.1.0,250 2.1.5,354,451 4.3.0",
             "not durable: no 250");
@@ -319,7 +331,11 @@ test_proxy(void)
     static const struct proxied cases[] = {
         {"PROXY TCP4 192.0.2.1 10.0.0.1 5000 25\r\n", 39, "220", "[192.0.2.1]", "version 1, IPv4"},
         {"PROXY TCP6 2001:db8::1 ::1 5000 25\r\n", 36, "220", "[IPv6:2001:db8::1]", "version 1, IPv6"},
-        {"PROXY UNKNOWN\r\n", 15, "220", "[127.0.0.1]", "version 1, unknown"},
+        {"PROXY UNKNOWN\r\n", 15, "554 5.7.1", NULL,
+         "a client that nobody knows has not the balancer's rights"},
+        {"PROXY UNKNOWN 192.0.2.1 10.0.0.1 5000 25\r\n", 42, "554 5.7.1", NULL, "nor with words behind"},
+        {V2 "\x21\x00\0\0", 16, "554 5.7.1", NULL, "nor in version 2 without addresses"},
+        {V2 "\x21\x31\0\0", 16, "554 5.7.1", NULL, "nor from a socket without a network"},
         {V2 "\x21\x11\0\x0c\xc0\0\2\1\x0a\0\0\1\x13\x88\0\x19", 28, "220", "[192.0.2.1]", "version 2, IPv4"},
         {V2
          "\x21\x21\0\x24\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\x13\x88\0\x19",
@@ -400,6 +416,118 @@ test_xclient(void)
     rig_stop();
 }
 
+/* A proxy that cannot tell its client has no rights to lend. */
+static void
+test_unknown_client(void)
+{
+    static const char *const unknown[] = {"XCLIENT ADDR=[UNAVAILABLE]\r\n", "XCLIENT ADDR=[TEMPUNAVAIL]\r\n",
+                                          "XCLIENT NAME=mx.example ADDR=[unavailable]\r\n"};
+    static const char *from[] = {"127.0.0.5"}, *allow[] = {"127.0.0.0/8"};
+    rig_init();
+    rig.root.host.smtp.allow = rig_texts(allow, 1);
+    rig.root.host.smtp.xclient_from = rig_texts(from, 1);
+    rig_start();
+    for (size_t i = 0; i < COUNT_OF(unknown); i++) {
+        struct peer_end c = client_from(0, "127.0.0.5");
+        client_hear(&c, 1);
+        client_ask(&c, "EHLO proxy.example\r\n", 1);
+        is_text(client_ask(&c, unknown[i], 2), "554 5.7.1,end", "%.*s: a client in no network",
+                (int)strlen(unknown[i]) - 2, unknown[i]);
+        client_close(&c);
+    }
+    rig_stop();
+}
+
+static void
+test_proxy_is_nobody(void)
+{
+    static const char *from[] = {"127.0.0.5"}, *allow[] = {"192.0.2.0/24"};
+    rig_init();
+    rig.root.host.smtp.allow = rig_texts(allow, 1);
+    rig.root.host.smtp.xclient_from = rig_texts(from, 1);
+    rig_start();
+    struct peer_end c = client_from(0, "127.0.0.5");
+    is_text(client_hear(&c, 1), "220", "a proxy is greeted that is in no network itself");
+    is_text(client_ask(&c, "EHLO proxy.example\r\n" MAIL, 2), "250,554 5.7.1",
+            "and may send nothing of its own");
+    is_text(client_ask(&c, "XCLIENT NAME=mx.example\r\nEHLO proxy.example\r\n" MAIL, 3), "220,250,554 5.7.1",
+            "nor for a client that it has not named by address");
+    is_text(client_ask(&c, "XCLIENT ADDR=192.0.2.7\r\nEHLO real.example\r\n" MAIL RCPT, 4),
+            "220,250,250 2.1.0,250 2.1.5", "only for one that is allowed");
+    client_close(&c);
+    c = client_from(0, "127.0.0.6");
+    is_text(client_hear(&c, 2), "554 5.7.1,end", "others in no network are turned away");
+    client_close(&c);
+    is_int(rig.server->peers[0].n_sessions, 0, "and nobody stays counted");
+    rig_stop();
+}
+
+static void
+test_repeats(void)
+{
+    static const char *listen[] = {"127.0.0.1:0", "lmtp://127.0.0.1:0"};
+    rig_init();
+    rig.root.host.smtp.listen = rig_texts(listen, 2);
+    rig.root.host.limits.recipients = 20000;
+    rig_start();
+    struct peer_end c = client_greeted(0);
+    is_text(client_ask(
+                &c,
+                MAIL "RCPT TO:<x@branch.example> NOTIFY=NEVER\r\nRCPT TO:<X@BRANCH.example> NOTIFY=SUCCESS\r\n"
+                     "RCPT TO:<y@branch.example>\r\nRCPT TO:<x@Branch.Example>\r\nDATA\r\n.\r\n",
+                7),
+            "250 2.1.0,250 2.1.5,250 2.1.5,250 2.1.5,250 2.1.5,354,250 2.0.0",
+            "a recipient who is named again is answered as before");
+    ok(strstr(rig.envelope.at, "to=x@branch.example notify=1 to=y@branch.example n=2") != NULL,
+       "and gets one copy, with the parameters that were given first: %s", rig.envelope.at);
+    client_ask(&c, MAIL, 1);
+    is_int(many_recipients(&c, "r", 10000, "250 2.1.5"), 10000, "10,000 of them");
+    is_int(many_recipients(&c, "R", 10000, "250 2.1.5"), 10000, "twice");
+    is_text(client_ask(&c, RCPT "DATA\r\n.\r\n", 3), "452 4.5.3,354,250 2.0.0", "are as many as may be said");
+    ok(strstr(rig.envelope.at, "n=10000") != NULL, "and 10,000 recipients");
+    is_text(client_ask(&c, MAIL "RCPT TO:<r1@host.example>\r\nDATA\r\n.\r\n", 4),
+            "250 2.1.0,250 2.1.5,354,250 2.0.0", "the next message knows nothing of them");
+    ok(strstr(rig.envelope.at, "n=1") != NULL, "and has its recipient");
+    client_close(&c);
+    c = client_from(1, "127.0.0.1");
+    client_hear(&c, 1);
+    client_ask(&c, "LHLO a.example\r\n", 1);
+    is_text(client_ask(&c, MAIL RCPT RCPT RCPT "DATA\r\n.\r\nNOOP\r\n", 9),
+            "250 2.1.0,250 2.1.5,250 2.1.5,250 2.1.5,354,250 2.0.0,250 2.0.0,250 2.0.0,250 2.0.0",
+            "LMTP answers the message for every RCPT that was taken, repeats too");
+    client_close(&c);
+    rig_stop();
+}
+
+static void
+postmaster_is(const char *admin, const char *say, const char *want, const char *name)
+{
+    struct buf command = {0};
+    rig_init();
+    rig.root.admin_address = admin;
+    rig_start();
+    struct peer_end c = client_greeted(0);
+    buf_printf(&command, MAIL "RCPT TO:%s\r\nDATA\r\n.\r\n", say);
+    is_text(client_ask(&c, command.at, 4), "250 2.1.0,250 2.1.5,354,250 2.0.0", "%s", name);
+    ok(strstr(rig.envelope.at, want) != NULL, "%s: %s", name, rig.envelope.at);
+    buf_clear(&command);
+    client_close(&c);
+    rig_stop();
+}
+
+static void
+test_postmaster(void)
+{
+    postmaster_is(NULL, "<Postmaster>", "to=Postmaster@host.example ",
+                  "the postmaster without a domain is taken");
+    postmaster_is("admin@branch.example", "<POSTMASTER>", "to=admin@branch.example ",
+                  "and is whom admin-address names");
+    postmaster_is("unknown@host.example", "<postmaster>", "to=postmaster@host.example ",
+                  "unless mail for him goes nowhere");
+    postmaster_is("admin@branch.example", "<postmaster@branch.example>", "to=postmaster@branch.example ",
+                  "one with a domain is himself");
+}
+
 static void
 test_netlist(void)
 {
@@ -436,5 +564,9 @@ main(void)
     test_deaf();
     test_proxy();
     test_xclient();
+    test_unknown_client();
+    test_proxy_is_nobody();
+    test_repeats();
+    test_postmaster();
     return tap_done();
 }

@@ -31,7 +31,7 @@ struct rig {
     int n_ports;
     /* behaviour */
     bool hold_commits, full, no_room, ending;
-    int commit_result;
+    int commit_result, add_result;
     struct viaduct_reason commit_reason;
     /* what was seen */
     struct buf log;
@@ -186,6 +186,8 @@ rig_intake_add(struct viaduct_intake *intake, const void *bytes, size_t len)
 {
     (void)intake;
     rig.calls++;
+    if (rig.add_result < 0)
+        return rig.add_result;
     if (rig.body.len + len > 4 * 1024 * 1024)
         return -ENOSPC;
     buf_add(&rig.body, bytes, len);

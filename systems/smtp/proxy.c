@@ -25,8 +25,8 @@ v1_line(struct span line, struct proxy *proxy, struct why *why)
 {
     next_word(&line);
     struct span family = next_word(&line);
-    proxy->local = span_equal(family, SPAN("UNKNOWN"));
-    if (proxy->local)
+    proxy->unknown = span_equal(family, SPAN("UNKNOWN"));
+    if (proxy->unknown)
         return 1;
     bool six = span_equal(family, SPAN("TCP6"));
     struct span source = next_word(&line), target = next_word(&line);
@@ -83,7 +83,7 @@ v2_addresses(const char *at, unsigned len, unsigned family, struct proxy *proxy,
         why_set(why, "5.5.1", "PROXY header too short for its addresses");
         return -1;
     } else {
-        proxy->local = true; /* unspecified, or sockets that say nothing of a client */
+        proxy->unknown = true; /* unspecified, or sockets that say nothing of a client */
     }
     return 1;
 }

@@ -14,7 +14,8 @@
 enum { PROXY_MAX = 16 + 2048 };
 
 struct proxy {
-    bool local; /* LOCAL or UNKNOWN: the connection is the balancer's own, the address does not count */
+    bool local;   /* LOCAL: the connection is the balancer's own, there is no client */
+    bool unknown; /* UNKNOWN, or a family without addresses: there is a client, and nobody can say who */
     struct net_address client;
 };
 

@@ -119,6 +119,7 @@ server_fill(struct smtp_server *server, struct viaduct_reason *reason)
     server->conf = connector ? &connector->smtp : &root->host.smtp;
     server->hostname = server->conf->hostname ? server->conf->hostname : services->node(server->gateway);
     server->default_domain = root->host.domains.n > 0 ? root->host.domains.at[0] : server->hostname;
+    server->postmaster = root->admin_address;
     server->utf8 = strcmp(server->conf->smtputf8, "no") != 0;
     server->normalize = strcmp(server->conf->bare_newline, "refuse") != 0;
     server->peers = xcalloc(1 + root->connectors_n, sizeof *server->peers);
@@ -170,7 +171,9 @@ session_take(struct smtp_server *server)
                             .helo = s->helo,
                             .arena = s->arena,
                             .recipients = s->recipients,
-                            .recipients_size = s->recipients_size};
+                            .recipients_size = s->recipients_size,
+                            .keys = s->keys,
+                            .n_keys = s->n_keys};
     *s = fresh;
     buf_reset(&s->name);
     buf_reset(&s->helo);

@@ -72,12 +72,22 @@ peer_of(struct smtp_server *server, const struct net_address *address)
     return netlist_has(&server->allow, address) ? &server->peers[0] : NULL;
 }
 
+/* A proxy that has not named its client yet: it need not be in any network itself. */
+static bool
+is_waited_for(const struct session *s)
+{
+    return !s->unknown_client && session_may_xclient(s) && net_address_equal(&s->address, &s->origin);
+}
+
 const char *
 session_admit(struct session *s)
 {
     struct smtp_server *server = s->server;
     session_unadmit(s);
-    struct peer *peer = peer_of(server, &s->address);
+    struct peer *peer = s->unknown_client ? NULL : peer_of(server, &s->address);
+    s->only_proxy = peer == NULL && is_waited_for(s);
+    if (s->only_proxy)
+        peer = &server->peers[0];
     if (peer == NULL)
         return "554 5.7.1 your network is not allowed here";
     struct client *client = client_get(server, &s->address);

@@ -69,12 +69,18 @@ struct listener {
 
 struct session;
 
+struct rcpt_key {
+    uint64_t hash;
+    size_t index; /* of the recipient, and 1; 0 free */
+};
+
 struct smtp_server {
     const struct viaduct_services *services;
     struct viaduct_gateway *gateway;
     struct event_base *base;
     const struct conf_smtp *conf;
     const char *hostname, *default_domain; /* the latter is that of <postmaster> */
+    const char *postmaster;                /* admin-address, who is <postmaster> first; NULL not set */
     bool utf8, normalize, tls_needed, ending, starved;
     SSL_CTX *tls; /* NULL: no certificate, or mode none */
     struct netlist allow, proxy_from, xclient_from;
@@ -106,6 +112,8 @@ struct session {
     struct peer *peer;          /* NULL until admitted */
     struct client *client;
     struct buf name, helo; /* the client's name (XCLIENT) and what it called itself; "" none */
+    bool unknown_client;   /* its proxy could not tell its address: a client in no network */
+    bool only_proxy;       /* admitted to say XCLIENT and no more: a proxy that is in no network itself */
     bool welcomed;         /* we have said 220 */
     bool greeted;          /* HELO, EHLO or LHLO was accepted */
     bool extended;         /* EHLO or LHLO */
@@ -121,6 +129,9 @@ struct session {
     struct span originator, ret, envid;
     struct viaduct_recipient_in *recipients;
     size_t n_recipients, recipients_size, n_refused;
+    size_t n_answered;     /* RCPT commands that were taken, repeats among them */
+    struct rcpt_key *keys; /* of the recipients, by hash: open addressing, a power of two */
+    size_t n_keys;
     /* the message */
     struct smtp_data data;
     struct viaduct_intake *intake;
@@ -213,6 +224,8 @@ bool has_octets_above_127(struct span s);
 /* ---- server_rcpt.c ---- */
 
 void session_rcpt(struct session *s, struct span args);
+/* Forgets the recipients. */
+void recipients_reset(struct session *s);
 
 /* ---- server_message.c ---- */
 

@@ -198,6 +198,8 @@ mail_is_out_of_turn(const struct session *s)
 {
     if (!s->greeted)
         return s->listener->lmtp ? "503 5.5.1 say LHLO first" : "503 5.5.1 say EHLO first";
+    if (s->only_proxy)
+        return "554 5.7.1 your network is not allowed here";
     if (s->server->tls_needed && !s->secure)
         return "530 5.7.0 say STARTTLS first";
     return s->mail ? "503 5.5.1 a message is under way, say RSET" : NULL;
@@ -276,7 +278,7 @@ session_reset(struct session *s)
         s->server->services->intake_drop(s->intake);
     s->intake = NULL;
     s->mail = s->smtputf8 = false;
-    s->n_recipients = s->n_refused = 0;
+    recipients_reset(s);
     s->originator = s->ret = s->envid = (struct span){NULL, 0};
     s->failure[0] = '\0';
     arena_reset(s->arena);

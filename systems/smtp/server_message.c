@@ -10,6 +10,7 @@
  *
  * Sources: RFC 5321 sections 4.1.1.4, 4.5.3; RFC 2033 section 4.2; RFC 3848; RFC 6531 section 3.7.3.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "systems/smtp/server_inside.h"
@@ -31,11 +32,12 @@ text_of(const char *text)
     return (struct viaduct_text){text, strlen(text)};
 }
 
-/* An answer that stands for the whole message: LMTP gives it for every recipient (RFC 2033 section 4.2). */
+/* An answer that stands for the whole message: LMTP gives it for every RCPT that was taken, repeats included
+ * (RFC 2033 section 4.2). */
 static void
 answer_message(struct session *s, const char *reply)
 {
-    size_t times = s->listener->lmtp ? s->n_recipients : 1;
+    size_t times = s->listener->lmtp ? s->n_answered : 1;
     for (size_t i = 0; i < times; i++)
         session_answer(s, reply);
 }
@@ -122,8 +124,13 @@ static void
 take_content(void *arg, const char *bytes, size_t len)
 {
     struct session *s = arg;
-    if (s->intake != NULL && s->server->services->intake_add(s->intake, bytes, len) < 0)
-        message_fail(s, "452 4.3.1 the message cannot be written, try again later");
+    int error = s->intake != NULL ? s->server->services->intake_add(s->intake, bytes, len) : 0;
+    if (error == -EMSGSIZE)
+        message_fail(s, "552 5.3.4 the header is larger than this system takes");
+    else if (error == -ENOSPC || error == -EDQUOT)
+        message_fail(s, "452 4.3.1 the message cannot be written, no room: try again later");
+    else if (error < 0)
+        message_fail(s, "451 4.3.0 the message cannot be written, try again later");
 }
 
 /* What the automaton has found wrong; it goes before what we found wrong ourselves. */

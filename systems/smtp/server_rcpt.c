@@ -1,15 +1,82 @@
 /* server_rcpt.c - RCPT with its parameters (see server_inside.h)
  *
  * What is hostile here: as in server_mail.c; and the number of recipients, which is bounded by `recipients` and
- * by the transaction's arena.
+ * by the transaction's arena. One that is named again is answered as before, and is one recipient: the first's
+ * parameters count. Finding him costs the same for any number.
  *
  * Sources: RFC 5321 section 4.1.1.3; RFC 3461 sections 4.1 and 4.2; RFC 6533 section 3.
  */
+#include <stdlib.h>
+
 #include "common/address.h"
 #include "common/utf8.h"
 #include "systems/smtp/server_inside.h"
 
-enum { ORCPT_MAX = 500 };
+enum { ORCPT_MAX = 500, KEYS_KEPT = 1024 };
+
+/* ---- who was named before ---- */
+
+/* The hash of what equal addresses have in common; its seed is not known outside. */
+static uint64_t
+rcpt_hash(const struct session *s, const struct address *address)
+{
+    static struct buf key; /* lives until the call returns */
+    uint64_t hash = s->server->seed;
+    if (address_key(address, &key) < 0)
+        return hash; /* no such address comes out of path_parse() */
+    for (size_t i = 0; i < key.len; i++)
+        hash = (hash ^ (unsigned char)key.at[i]) * UINT64_C(0x100000001b3);
+    return hash ^ hash >> 32;
+}
+
+/* Where the address is, or belongs, in a table with room. */
+static struct rcpt_key *
+rcpt_place(const struct session *s, const struct address *address, uint64_t hash)
+{
+    size_t at = (size_t)hash & (s->n_keys - 1);
+    for (; s->keys[at].index != 0; at = (at + 1) & (s->n_keys - 1)) {
+        if (s->keys[at].hash != hash)
+            continue;
+        struct viaduct_text known = s->recipients[s->keys[at].index - 1].address;
+        const struct address before = {address->type, {known.at, known.len}};
+        if (address_equal(address, &before))
+            break;
+    }
+    return &s->keys[at];
+}
+
+static void
+keys_grow(struct session *s)
+{
+    size_t n_old = s->n_keys, n = n_old > 0 ? n_old * 2 : 32;
+    struct rcpt_key *old = s->keys, *keys = xcalloc(n, sizeof *keys);
+    for (size_t i = 0; i < n_old; i++) {
+        size_t at = (size_t)old[i].hash & (n - 1);
+        if (old[i].index == 0)
+            continue;
+        while (keys[at].index != 0)
+            at = (at + 1) & (n - 1);
+        keys[at] = old[i];
+    }
+    free(old);
+    s->keys = keys;
+    s->n_keys = n;
+}
+
+void
+recipients_reset(struct session *s)
+{
+    if (s->n_keys > KEYS_KEPT) { /* the next message need not wipe what a list of thousands had needed */
+        free(s->keys);
+        s->keys = NULL;
+        s->n_keys = 0;
+    } else if (s->n_recipients > 0) {
+        memset(s->keys, 0, s->n_keys * sizeof *s->keys);
+    }
+    s->n_recipients = s->n_refused = s->n_answered = 0;
+}
+
+/* ---- parameters ---- */
 
 /* A list of SUCCESS, FAILURE and DELAY, or NEVER alone (RFC 3461 section 4.1). */
 static bool
@@ -96,6 +163,8 @@ rcpt_parameters(struct session *s, struct viaduct_recipient_in *recipient, struc
     return utf8 ? "553 5.6.7 the address needs SMTPUTF8" : NULL;
 }
 
+/* ---- recipients ---- */
+
 /* Keeps the recipient; the spans are copied. Returns false when the transaction's memory is used up. */
 static bool
 rcpt_keep(struct session *s, struct viaduct_recipient_in recipient)
@@ -116,23 +185,64 @@ rcpt_keep(struct session *s, struct viaduct_recipient_in recipient)
     return true;
 }
 
-/* Asks whether it may be taken. Returns false with the answer given. */
-static bool
-rcpt_is_welcome(struct session *s, const struct viaduct_recipient_in *recipient)
+/* Asks whether it may be taken: 0, or the answer of recipient_check(). */
+static int
+rcpt_ask(struct session *s, struct viaduct_text address, struct viaduct_reason *reason)
 {
     const struct smtp_server *server = s->server;
-    struct viaduct_reason reason = {"", ""};
-    struct span address = {recipient->address.at, recipient->address.len};
     struct viaduct_text connector = {s->peer->name, strlen(s->peer->name)};
-    int result = server->services->recipient_check(server->gateway, connector, recipient->address, &reason);
+    *reason = (struct viaduct_reason){"", ""};
+    return server->services->recipient_check(server->gateway, connector, address, reason);
+}
+
+/* Returns false with the answer given. */
+static bool
+rcpt_is_welcome(struct session *s, const struct address *address)
+{
+    struct viaduct_reason reason;
+    int result = rcpt_ask(s, (struct viaduct_text){address->value.at, address->value.len}, &reason);
     if (result == 0)
         return true;
     bool fits = reason.status[0] == (result == -1 ? '5' : '4');
     const char *status = fits ? reason.status : result == -1 ? "5.1.1" : "4.3.0";
-    session_refuse(s, POLICY, address, "%d %s %s", reply_code(status), status,
+    session_refuse(s, POLICY, address->value, "%d %s %s", reply_code(status), status,
                    reason.text[0] ? reason.text : "recipient refused");
     s->n_refused++;
     return false;
+}
+
+/* <postmaster> without a domain is whoever admin-address names, where mail for him goes somewhere; else
+ * postmaster at the host, as path_parse() has made it (RFC 5321 sections 2.3.5 and 4.5.1). */
+static void
+find_postmaster(struct session *s, struct span args, struct address *address)
+{
+    struct span path = span_trim((struct span){args.at + 3, args.len - 3}); /* behind TO: */
+    const char *admin = s->server->postmaster;
+    struct viaduct_reason reason;
+    if (admin != NULL && span_starts_nocase(path, SPAN("<postmaster>")) &&
+        rcpt_ask(s, (struct viaduct_text){admin, strlen(admin)}, &reason) == 0)
+        address->value = span_of(admin);
+}
+
+static void
+rcpt_take(struct session *s, struct span args, const struct address *address,
+          const struct viaduct_recipient_in *recipient)
+{
+    if (2 * s->n_recipients >= s->n_keys)
+        keys_grow(s);
+    uint64_t hash = rcpt_hash(s, address);
+    struct rcpt_key *place = rcpt_place(s, address, hash);
+    if (place->index == 0) {
+        if (!rcpt_is_welcome(s, address))
+            return;
+        if (!rcpt_keep(s, *recipient)) {
+            session_refuse(s, POLICY, args, "452 4.5.3 too many recipients, send them the message again");
+            return;
+        }
+        *place = (struct rcpt_key){hash, s->n_recipients};
+    }
+    s->n_answered++;
+    session_answer(s, "250 2.1.5 recipient taken");
 }
 
 void
@@ -147,20 +257,13 @@ session_rcpt(struct session *s, struct span args)
     }
     if (!take_path(s, args, SPAN("TO:"), &address, &rest))
         return;
+    find_postmaster(s, args, &address);
     recipient.address = (struct viaduct_text){address.value.at, address.value.len};
     const char *bad = rcpt_parameters(s, &recipient, rest);
-    if (bad != NULL) {
+    if (bad != NULL)
         session_refuse(s, BLUNDER, args, "%s", bad);
-        return;
-    }
-    if (s->n_recipients >= (size_t)s->peer->limits->recipients) {
+    else if (s->n_answered >= (size_t)s->peer->limits->recipients) /* repeats too: LMTP answers each */
         session_refuse(s, POLICY, args, "452 4.5.3 too many recipients, send them the message again");
-        return;
-    }
-    if (!rcpt_is_welcome(s, &recipient))
-        return;
-    if (rcpt_keep(s, recipient))
-        session_answer(s, "250 2.1.5 recipient taken");
     else
-        session_refuse(s, POLICY, args, "452 4.5.3 too many recipients, send them the message again");
+        rcpt_take(s, args, &address, &recipient);
 }

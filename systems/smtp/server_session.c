@@ -182,7 +182,8 @@ session_take_proxy(struct session *s)
         return false;
     conn_consume(s->conn, used);
     conn_set_limit(s->conn, INPUT_LIMIT);
-    if (!proxy.local)
+    s->unknown_client = proxy.unknown;
+    if (!proxy.local && !proxy.unknown)
         s->address = proxy.client;
     if (s->listener->tls)
         session_wait_tls(s);
@@ -355,6 +356,7 @@ session_forget(struct session *s)
     buf_clear(&s->name);
     buf_clear(&s->helo);
     free(s->recipients);
+    free(s->keys);
     free(s);
 }
 

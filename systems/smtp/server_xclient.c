@@ -1,7 +1,8 @@
 /* server_xclient.c - XCLIENT: a proxy in front tells for whom it speaks (see server_inside.h)
  *
  * Only connections from listed networks may use it; they are known by the socket's address, so a client that a
- * proxy has announced cannot announce another.
+ * proxy has announced cannot announce another. A proxy has no rights of its own from being listed, and lends none
+ * to a client whose address it cannot tell: that one is in no network.
  *
  * Source: Postfix, XCLIENT_README.
  */
@@ -10,7 +11,7 @@
 struct xclient {
     struct buf name, helo;
     struct net_address address;
-    bool has_name, has_helo, has_address, has_port;
+    bool has_name, has_helo, has_address, unknown_address;
     uint64_t port;
 };
 
@@ -45,8 +46,9 @@ take_attribute(struct xclient *x, struct span key, struct span value)
     if (span_equal_nocase(key, SPAN("HELO")))
         return take_name(value, &x->helo, &x->has_helo);
     if (span_equal_nocase(key, SPAN("ADDR"))) {
-        x->has_address = !is_unavailable(value);
-        return !x->has_address || net_address_read(value, &x->address);
+        x->unknown_address = is_unavailable(value);
+        x->has_address = !x->unknown_address;
+        return x->unknown_address || net_address_read(value, &x->address);
     }
     if (span_equal_nocase(key, SPAN("PORT")))
         return is_unavailable(value) || span_to_u64(value, 65535, &x->port);
@@ -75,6 +77,8 @@ session_become(struct session *s, const struct xclient *x)
 {
     session_reset(s);
     s->greeted = s->extended = false;
+    if (x->has_address || x->unknown_address)
+        s->unknown_client = x->unknown_address;
     if (x->has_address) {
         s->address = x->address;
         s->address.port = (uint16_t)x->port;
