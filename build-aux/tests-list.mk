@@ -67,7 +67,9 @@ SCENARIO_TESTS = \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
 	t/pickup.t \
+	t/postmaster.t \
 	t/recover.t \
+	t/road-gwise.t \
 	t/router.t \
 	t/sendmail.t \
 	t/settle.t \
@@ -312,9 +314,9 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
-	t/crash/crashrig.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
+	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \
@@ -345,10 +347,12 @@ TRACKED_FILES = \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
 	t/pickup.t \
+	t/postmaster.t \
 	t/queue-file-t.c \
 	t/recover-t.c \
 	t/recover.t \
 	t/rig.py \
+	t/road-gwise.t \
 	t/route-t.c \
 	t/router.t \
 	t/sendmail.t \

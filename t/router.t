@@ -108,6 +108,8 @@ is_(list(route(message("anna@contoso.example", ["bad@nowhere.example"], BODY, jo
     "a kill between the marks and the move costs the sender no report")
 m = message("anna@contoso.example", ["bob@contoso.example"], BODY)
 is_(list(route(m)), ["BOUNCE"], "host mail for the host itself would go round for ever: it fails")
+m = message("anna@contoso.example", ["Postmaster@contoso.example"], BODY)
+is_(route(m), {"MTS_OUT/host": [("", "Postmaster")]}, "the host's postmaster gets what the host sends him")
 is_(route(message("", ["anna@contoso.example"], BODY, origin="report")), {"MTS_OUT/host": [("", "anna")]}, "a report for the host does not")
 everybody = journal_entry("mark", ("time", 1), ("mark", "0 delivered"))
 is_(list(route(message("anna@contoso.example", ["bob@branch.example"], BODY, journal=everybody))), ["BADMAIL/host"],
