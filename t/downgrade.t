@@ -141,7 +141,8 @@ ok(shown.replace("\r\n", "").startswith("Анна анна@contoso.example") and
    "an address without ASCII form is shown as an empty group")
 
 is_(len(re.findall("verdict=fail to=Bounce status=5.6.7", log)), 2, "who cannot be written in ASCII fails with 5.6.7")
-is_([f.get("rcpt") for f in spool.files("DEFERRED")], ["SMTP:анна@contoso.example"], "and the sender is told, were his system there")
+is_(sorted(f.get("rcpt") for f in spool.files("DEFERRED")), ["SMTP:bob@bücher.example", "SMTP:анна@contoso.example"],
+    "and the senders are told, were the host there")
 is_(spool.names("BADMAIL", "branch"), [], "nothing is Badmail")
 is_([n for s in ("CONVERT", "READY_OUT", "DEFERRED", "MTS_OUT") for n in spool.names(s, "branch")], [], "nothing stays behind")
 spool.remove()
