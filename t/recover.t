@@ -220,11 +220,33 @@ spool.run("cleanup")
 is_(everywhere(m.get("id")), [place("TEMP") + "/cleanup.0"], "a complete file that this worker never makes is left")
 
 # what is there already is not written over
-gone = new_id()
-put("MTS_OUT", own_part(gone, 1, "annex", RCPTS[1]), gone + ".1", "annex")
-temp_file("router", gone + ".1", own_part(gone, 1, "annex", RCPTS[1]))
+twin = own_part(new_id(), 1, "annex", RCPTS[1])
+put("MTS_OUT", twin, twin.get("id") + ".1", "annex")
+temp_file("router", twin.get("id") + ".1", twin)
 spool.run("router")
-is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that was moved before is not there twice")
+is_(everywhere(twin.get("id") + ".1"), [place("MTS_OUT", "annex")], "a part that was moved before is not there twice")
+other = own_part(twin.get("id"), 1, "annex", "other@annex.example")
+temp_file("router", twin.get("id") + ".1", other)
+spool.run("router")
+is_(everywhere(twin.get("id") + ".1"), [place("TEMP") + "/router.0", place("MTS_OUT", "annex")],
+    "another file of its name is neither written over it nor dropped")
+os.unlink(os.path.join(lane("router"), twin.get("id") + ".1"))
+
+# damage of what was complete once
+only = {}
+for what, more in (("committed", {}), ("its source gone", {"replaces": "1 %s/%s" % (place("SPOOLER_QUEUE"), new_id())})):
+    m = message("anna@contoso.example", [RCPTS[1]], BODY, via="annex", journal=b"" if more else committed(1), **more)
+    only[what] = m.get("id") + ".1"
+    path = temp_file("router", only[what], m)
+    with open(path, "r+b") as f:
+        data = f.read()
+        f.seek(data.index(b"The body."))
+        f.write(b"!")
+spool.run("router")
+for what, name in only.items():
+    is_(everywhere(name), [place("TEMP") + "/router.0"], "a damaged file that is the only copy is left (%s)" % what)
+    ok(name in spool.log and "only copy" in spool.log, "and named")
+    os.unlink(os.path.join(lane("router"), name))
 
 # ---- lanes ----
 
