@@ -314,9 +314,9 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
+	t/crash/crashrig.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
-	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \

@@ -1,6 +1,7 @@
 /* manual.c - manual pages made of templates and the tables that are the truth
  *
- *     manual TEMPLATE > PAGE
+ *     manual TEMPLATE > PAGE      a page
+ *     manual --map                the figure of the road in README.md (t/readme.t compares them)
  *
  * Copies the template; a line that is just @name@ is replaced by the table of that name as an mdoc list. So a
  * page cannot say what the program does not do: workers, folders, moves, envelope records, log categories,
@@ -47,6 +48,87 @@ static void
 end_list(void)
 {
     puts(".El");
+}
+
+/* ---- the figure of the road, for README.md ---- */
+
+struct edge {
+    const char *worker, *from, *verdict, *to;
+};
+
+static const char *
+folder_word(const char *symbol)
+{
+#define FOLDER(name, path, per, kind, meaning)                                                                 \
+    if (strcmp(symbol, #name) == 0)                                                                            \
+        return strrchr("/" path, '/') + 1;
+#include "spool-layout/flow.def"
+    return strcmp(symbol, "GONE") == 0 ? "gone" : "system";
+}
+
+static const char *
+verdict_text(const char *symbol)
+{
+#define VERDICT(name, word, meaning)                                                                           \
+    if (strcmp(symbol, #name) == 0)                                                                            \
+        return word;
+#include "spool-layout/flow.def"
+    return symbol;
+}
+
+static const struct edge edges[] = {
+#define MOVE(worker, from, verdict, to, how) {#worker, #from, #verdict, #to},
+#include "spool-layout/flow.def"
+};
+
+/* One line: all that a worker does with what it takes from one folder, equal destinations together. */
+static void
+put_edges(const char *program, size_t first)
+{
+    const char *before = "";
+    printf("    %-18s %-13s -->", program, folder_word(edges[first].from));
+    for (size_t i = first; i < COUNT_OF(edges); i++) {
+        if (strcmp(edges[i].worker, edges[first].worker) != 0 || strcmp(edges[i].from, edges[first].from) != 0)
+            continue;
+        bool told = false;
+        for (size_t k = first; k < i; k++)
+            told = told || (strcmp(edges[k].worker, edges[i].worker) == 0 &&
+                            strcmp(edges[k].from, edges[i].from) == 0 && strcmp(edges[k].to, edges[i].to) == 0);
+        if (told)
+            continue;
+        printf("%s %s (", before, folder_word(edges[i].to));
+        const char *comma = "";
+        for (size_t k = i; k < COUNT_OF(edges); k++)
+            if (strcmp(edges[k].worker, edges[i].worker) == 0 && strcmp(edges[k].from, edges[i].from) == 0 &&
+                strcmp(edges[k].to, edges[i].to) == 0) {
+                printf("%s%s", comma, verdict_text(edges[k].verdict));
+                comma = ", ";
+            }
+        printf(")");
+        before = ",";
+    }
+    putchar('\n');
+}
+
+static void
+put_map_of(const char *worker, const char *program)
+{
+    for (size_t i = 0; i < COUNT_OF(edges); i++) {
+        bool first = strcmp(edges[i].worker, worker) == 0;
+        for (size_t k = 0; first && k < i; k++)
+            first = strcmp(edges[k].worker, worker) != 0 || strcmp(edges[k].from, edges[i].from) != 0;
+        if (first)
+            put_edges(program, i);
+    }
+}
+
+static void
+put_map(void)
+{
+#define WORKER(symbol, program, per, meaning)                                                                  \
+    if (strcmp(program, "command") != 0)                                                                       \
+        put_map_of(#symbol, program);
+#include "spool-layout/flow.def"
 }
 
 /* ---- the tables ---- */
@@ -200,9 +282,13 @@ main(int argc, char **argv)
 {
     char line[1000];
     int r = 0;
+    if (argc == 2 && strcmp(argv[1], "--map") == 0) {
+        put_map();
+        return fflush(stdout) != 0;
+    }
     FILE *file = argc == 2 ? fopen(argv[1], "r") : NULL;
     if (file == NULL) {
-        fprintf(stderr, "usage: manual TEMPLATE\n");
+        fprintf(stderr, "usage: manual TEMPLATE | --map\n");
         return 2;
     }
     while (r == 0 && fgets(line, sizeof line, file) != NULL)
