@@ -68,6 +68,7 @@ SCENARIO_TESTS = \
 	t/peer-swaks.t \
 	t/pickup.t \
 	t/postmaster.t \
+	t/readme.t \
 	t/recover.t \
 	t/road-gwise.t \
 	t/router.t \
@@ -148,7 +149,8 @@ fuzz_translate_header_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 REPORT_TEXTS = \
 	conf/templates/delayed.txt \
 	conf/templates/delivered.txt \
-	conf/templates/failed.txt
+	conf/templates/failed.txt \
+	conf/templates/relayed.txt
 
 MAN_PAGES = \
 	man/viaduct-master.8 \
@@ -200,6 +202,7 @@ TRACKED_FILES = \
 	conf/templates/delayed.txt \
 	conf/templates/delivered.txt \
 	conf/templates/failed.txt \
+	conf/templates/relayed.txt \
 	conf/viaduct.service.in \
 	demo \
 	fuzz/address-fuzz.c \
@@ -314,9 +317,9 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
-	t/crash/crashrig.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
+	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \
@@ -349,6 +352,7 @@ TRACKED_FILES = \
 	t/pickup.t \
 	t/postmaster.t \
 	t/queue-file-t.c \
+	t/readme.t \
 	t/recover-t.c \
 	t/recover.t \
 	t/rig.py \

@@ -35,7 +35,7 @@ enum dsn_action dsn_owed(const struct dsn *dsn, const struct recipient *recipien
 
 /* ---- texts ---- */
 
-enum dsn_text { DSN_TEXT_FAILED, DSN_TEXT_DELAYED, DSN_TEXT_DELIVERED, DSN_TEXT_COUNT };
+enum dsn_text { DSN_TEXT_FAILED, DSN_TEXT_DELAYED, DSN_TEXT_RELAYED, DSN_TEXT_DELIVERED, DSN_TEXT_COUNT };
 
 /* Templates for the part that people read. The first line is the subject, then comes the text, and behind a
  * line of three dashes the closing, which stands once where a report tells of several kinds. Variables are

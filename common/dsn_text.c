@@ -53,6 +53,22 @@ static const char delayed_text[] = "Delayed: @SUBJECT@\n"
                                    "This report was made by the mail system at @NODE@. Attached are the\n"
                                    "details for programs, and the header of your message.\n";
 
+static const char relayed_text[] = "Relayed: @SUBJECT@\n"
+                                   "You asked to be told when your message is delivered. It was handed to a\n"
+                                   "mail system that will not say whether it arrives, so this is the last\n"
+                                   "report about it for these addresses, unless delivery fails:\n"
+                                   "\n"
+                                   "@RECIPIENTS@\n"
+                                   "---\n"
+                                   "Your message:\n"
+                                   "\n"
+                                   "    Subject: @SUBJECT@\n"
+                                   "    Sent:    @DATE@\n"
+                                   "    Id:      @ID@\n"
+                                   "\n"
+                                   "This report was made by the mail system at @NODE@. Attached are the\n"
+                                   "details for programs, and the header of your message.\n";
+
 static const char delivered_text[] = "Delivered: @SUBJECT@\n"
                                      "You asked to be told when your message is delivered. This became of it:\n"
                                      "\n"
@@ -72,6 +88,7 @@ static const struct {
 } texts_table[DSN_TEXT_COUNT] = {
     [DSN_TEXT_FAILED] = {"failed.txt", failed_text},
     [DSN_TEXT_DELAYED] = {"delayed.txt", delayed_text},
+    [DSN_TEXT_RELAYED] = {"relayed.txt", relayed_text},
     [DSN_TEXT_DELIVERED] = {"delivered.txt", delivered_text},
 };
 
@@ -237,6 +254,7 @@ text_of(enum dsn_action action)
 {
     return action == DSN_FAILED    ? DSN_TEXT_FAILED
            : action == DSN_DELAYED ? DSN_TEXT_DELAYED
+           : action == DSN_RELAYED ? DSN_TEXT_RELAYED
                                    : DSN_TEXT_DELIVERED;
 }
 
@@ -362,7 +380,8 @@ dsn_text_body(const struct dsn *dsn, struct span subject, struct buf *out)
     const bool wanted[DSN_TEXT_COUNT] = {
         [DSN_TEXT_FAILED] = dsn->count[DSN_FAILED] > 0,
         [DSN_TEXT_DELAYED] = dsn->count[DSN_DELAYED] > 0,
-        [DSN_TEXT_DELIVERED] = dsn->count[DSN_DELIVERED] + dsn->count[DSN_RELAYED] > 0,
+        [DSN_TEXT_RELAYED] = dsn->count[DSN_RELAYED] > 0,
+        [DSN_TEXT_DELIVERED] = dsn->count[DSN_DELIVERED] > 0,
     };
     for (int kind = 0; kind < DSN_TEXT_COUNT; kind++) {
         if (!wanted[kind])

@@ -104,6 +104,8 @@ new_dsn(const struct queue_file *about)
                         .retry_until_s = 1796023588};
 }
 
+static bool last_system; /* reports are made by the system that delivers */
+
 static struct dsn
 write_report(struct envelope *envelope, struct recipient *recipients, size_t n, const char *text,
              struct buf *out)
@@ -117,6 +119,7 @@ write_report(struct envelope *envelope, struct recipient *recipients, size_t n, 
     file = make_file(envelope, text, strlen(text));
     set_states(&file, recipients);
     struct dsn dsn = new_dsn(&file);
+    dsn.final = last_system;
     struct dsn_sink sink = {collect, out};
     dsn_plan(&dsn, arena);
     buf_reset(out);
@@ -440,7 +443,14 @@ test_mixed(void)
     dsn = sample_relayed(&out);
     is_text(dsn.class, "REPORT.IPM.Note.Relayed.DR", "the class of a relay report");
     ok(!dsn.full && lacks(&out, "The body."), "a success returns no body");
-    ok(has(&out, "Subject: Delivered: Offer\n"), "its subject");
+    ok(has(&out, "Subject: Relayed: Offer\n") && has(&out, "will not say whether it arrives"),
+       "its subject does not say that the message has arrived");
+    last_system = true;
+    sample_relayed(&out);
+    last_system = false;
+    ok(has(&out, "Subject: Delivered: Offer\n") && has(&out, "\nAction: delivered\n") &&
+           lacks(&out, "will not say whether it arrives"),
+       "one of a delivery does");
     buf_clear(&out);
 }
 

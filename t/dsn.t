@@ -118,7 +118,7 @@ def check_utf8(folder):
 
 
 def check_templates(folder):
-    for name in ("failed.txt", "delayed.txt", "delivered.txt"):
+    for name in ("failed.txt", "delayed.txt", "relayed.txt", "delivered.txt"):
         with open(os.path.join(folder, name)) as a, open(os.path.join(TOP, "conf", "templates", name)) as b:
             is_(a.read(), b.read(), "conf/templates/%s is the built-in text" % name)
 
