@@ -10,7 +10,7 @@ set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 
-tracked() { git ls-files -- "$@" | sort -u; }
+tracked() { git -c safe.directory='*' ls-files -- "$@" | sort -u; }
 
 # list NAME WORD...: one makefile variable
 list() {

@@ -159,11 +159,13 @@ MAN_PAGES = \
 TRACKED_FILES = \
 	.ci/run \
 	.clang-format \
+	.clang-tidy \
 	bench/bench.py \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
 	bench/systems.py \
+	build-aux/check-static.sh \
 	build-aux/check-style.sh \
 	build-aux/demo/answer.txt \
 	build-aux/demo/gateway.py \
@@ -317,9 +319,9 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash/crashpoint.c \
+	t/crash/crashrig.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
-	t/crash/rig.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \
