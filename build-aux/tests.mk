@@ -56,3 +56,21 @@ clean-local:
 	rm -rf t/log _sanitize _fuzz
 
 .PHONY: check-programs check-sanitize check-fuzz check-static check-style
+
+# ---- crashes and power cuts: the whole sweeps, and the planted bugs that they must find (root, for the power cuts) ----
+
+CRASH_TOOLS = t/balance t/crash/crashpoint t/crash/logdisk
+
+check-crash: check-programs
+	$(MKDIR_P) _bugs
+	test -f _bugs/Makefile || (cd _bugs && '$(abs_srcdir)/configure' -q --enable-planted-bugs)
+	cd _bugs && $(MAKE) all $(CRASH_TOOLS)
+	VIADUCT_BUILD='$(abs_builddir)' VIADUCT_BUGGY_BUILD='$(abs_builddir)/_bugs' '$(abs_srcdir)/t/crash.t'
+	VIADUCT_BUILD='$(abs_builddir)' '$(abs_srcdir)/t/crash/sweep.py'
+	VIADUCT_BUILD='$(abs_builddir)' '$(abs_srcdir)/t/crash/powercut.py'
+
+clean-local: clean-crash
+clean-crash:
+	rm -rf _bugs
+
+.PHONY: check-crash clean-crash

@@ -18,7 +18,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
-from rig import Client, CrashSpool, Item, Sink, end_group, free_port, master  # noqa: E402
+from crashrig import Client, CrashSpool, Item, Sink, end_group, free_port, master  # noqa: E402
 from spooltest import done, is_, ok  # noqa: E402
 
 MESSAGES = int(os.environ.get("VIADUCT_SOAK", "5000"))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """powercut.py - the power goes at every moment of a route, on real file systems
 
-    powercut.py [--fs ext4|xfs|btrfs]... [--route NAME]... [--states N] [--reorder N] [--seed N]
+    powercut.py [--fs ext4|xfs|btrfs]... [--route NAME]... [--states N] [--reorder N] [--seed N] [--keep FOLDER]
 
 A file system lies on a loop device on logdisk, which logs every write and flush in order, and between them the moments at
 which a message was acknowledged or taken by the sink. Then, for each moment of the log:
@@ -28,7 +28,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import sweep  # noqa: E402
-from rig import Run, program, workers  # noqa: E402
+from crashrig import Run, program, workers  # noqa: E402
 from spooltest import counts, done, ok  # noqa: E402
 
 MB, BLOCK = 1 << 20, 4096
@@ -233,7 +233,11 @@ class PowerCut:
             with Mount(self.path("state"), self.folder):
                 if not os.path.isdir(self.route.spool.path):
                     return ["the spool is gone"]
-                return self.recover(acked, taken)
+                open(self.route.spool.log_path, "w").close()
+                wrong = self.recover(acked, taken)
+                if wrong and self.arguments.keep:
+                    self.keep(str(k), wrong)
+                return wrong
         except OSError as error:
             return [str(error)]
 
@@ -265,6 +269,12 @@ class PowerCut:
                 self.repeated += min(came, before)
         wrong += ["left over: %s %s" % entry for entry in places.items()]
         return wrong
+
+    def keep(self, name, wrong):
+        """What one needs to find out why: the log of the recovery, the tracking logs, the ledger."""
+        with open(os.path.join(self.arguments.keep, "%s-%s-%s" % (self.kind, self.route.name, name)), "w") as f:
+            f.write("%s\n\n%s\n" % ("\n".join(wrong), self.route.spool.say_log(10000)))
+            f.write("\n".join(self.route.spool.track()) + "\n%s\n" % self.route.spool.received())
 
     def close(self):
         self.route.close()
@@ -324,6 +334,7 @@ def main():
     parser.add_argument("--states", type=int, default=0)
     parser.add_argument("--reorder", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep")
     arguments = parser.parse_args()
     alone()
     cut_all(arguments)

@@ -23,8 +23,8 @@ import time
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import rig  # noqa: E402
-from rig import Client, CrashSpool, Fault, Item, Oracle, Run, Sink, free_port, master, workers  # noqa: E402
+import crashrig  # noqa: E402
+from crashrig import Client, CrashSpool, Fault, Item, Oracle, Run, Sink, free_port, master, workers  # noqa: E402
 from spooltest import done, message, ok  # noqa: E402
 
 MODES = ["kill-all", "kill-all-after", "kill-one", "kill-one-after", "error:EIO", "error:ENOSPC", "error:ENOSPC+",
@@ -34,7 +34,7 @@ ANNA = "anna@contoso.example"
 
 
 def body_of(token, size=200):
-    return rig.text_of(token, ANNA, ["x@branch.example"], size).replace(b"\r\n", b"\n")
+    return crashrig.text_of(token, ANNA, ["x@branch.example"], size).replace(b"\r\n", b"\n")
 
 
 class Route:

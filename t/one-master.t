@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+"""One spool, one master: of two that start at the same moment, one runs and the other says so and ends with status 6."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
+from crashrig import CrashSpool, Sink, end_group, free_port, master  # noqa: E402
+from spooltest import done, is_, ok  # noqa: E402
+
+TIMES, REFUSED = 20, 6
+sinks = {"host": Sink(), "branch": Sink()}
+spool = CrashSpool(sinks, listen=free_port())
+
+
+def start():
+    return subprocess.Popen(master(spool, "--foreground"), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                            start_new_session=True)
+
+
+def race():
+    """Starts two; returns the status of the one that ended, and of the other when it is asked to end."""
+    pair = [start(), start()]
+    end = time.monotonic() + 30
+    while time.monotonic() < end and all(p.poll() is None for p in pair):
+        time.sleep(0.005)
+    ended = [p for p in pair if p.poll() is not None]
+    running = [p for p in pair if p.poll() is None]
+    if len(ended) != 1:
+        for p in running:
+            end_group(p)
+        return [p.returncode for p in ended], None
+    winner = running[0]
+    stopped = None
+    for _ in range(200): # until it minds signals
+        winner.send_signal(signal.SIGTERM)
+        try:
+            stopped = winner.wait(0.2)
+            break
+        except subprocess.TimeoutExpired:
+            pass
+    return ended[0].returncode, stopped
+
+
+with open(spool.log_path, "wb") as log:
+    results = [race() for _ in range(TIMES)]
+    is_([r[0] for r in results], [REFUSED] * TIMES, "the second refuses, %d times of %d" % (TIMES, TIMES))
+    ok(all(r[1] in (0, -signal.SIGTERM) for r in results), "the first is not disturbed, and ends in order")
+    first = start()
+    while not os.path.exists(os.path.join(spool.folder("STATE"), "lock")) or "say=\"viaduct" not in spool.say_log():
+        time.sleep(0.02)
+    second = start()
+    is_(second.wait(30), REFUSED, "nor does one come in beside one that has been running")
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    third = start()
+    time.sleep(0.5)
+    status = third.poll()
+    if status is not None: # its port may still be in old workers' hands
+        is_(status != REFUSED, True, "a master that was killed leaves no lock behind")
+    else:
+        ok(True, "a master that was killed leaves no lock behind")
+    for p in (first, second, third):
+        end_group(p)
+for sink in sinks.values():
+    sink.close()
+spool.remove()
+done()
