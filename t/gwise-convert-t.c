@@ -10,6 +10,8 @@
 static struct viaduct_gateway gateway;
 
 struct world {
+    char refusal[8]; /* status with which the envelope is not taken; "" it is */
+    int write_error;
     struct buf input, output, report, recipients;
     struct buf originator, foreign_id, answer;
     struct viaduct_reason reason;
@@ -28,8 +30,9 @@ read_input(void *arg, uint64_t offset, void *bytes, size_t size)
 static int
 write_output(void *arg, const void *bytes, size_t len)
 {
-    buf_add(&((struct world *)arg)->output, bytes, len);
-    return 0;
+    struct world *world = arg;
+    buf_add(&world->output, bytes, len);
+    return world->write_error;
 }
 
 static int
@@ -37,6 +40,11 @@ take_envelope(void *arg, const struct viaduct_envelope_in *envelope,
               const struct viaduct_recipient_in *recipients, size_t n)
 {
     struct world *world = arg;
+    if (world->refusal[0] != '\0') {
+        snprintf(world->reason.status, sizeof world->reason.status, "%s", world->refusal);
+        snprintf(world->reason.text, sizeof world->reason.text, "the book is being replaced");
+        return -EINVAL;
+    }
     buf_add(&world->originator, envelope->originator.at, envelope->originator.len);
     buf_add(&world->foreign_id, envelope->foreign_id.at, envelope->foreign_id.len);
     for (size_t i = 0; i < n; i++) {
@@ -546,6 +554,63 @@ test_inwards(void)
               VIADUCT_CONVERTED, "Subject: ab;Bcc: x@y\n", "no value can begin a header line of its own");
 }
 
+#define LOST "To= \r\n WPU= ; Foreign-Name= who knows; , \r\n"
+
+/* Nobody vanishes without a word. */
+static void
+test_unreadable(void)
+{
+    struct world world = {0};
+    static const char lost[] = "Msg-Type= Mail; \r\n" FROM LOST " WPD= Exchange; WPPO= HQ; WPU= anna; ; \r\n"
+                               "Subject= s; \r\n-END-\r\n",
+                      alone[] = "Msg-Type= Mail; \r\n" FROM LOST " WPD= Other; WPPO= x; WPU= y; ; \r\n"
+                                "Subject= s; \r\n-END-\r\n";
+    struct buf item = make_item(lost, sizeof lost - 1, "body\r\n", NULL);
+    buf_reset(&gateway.said);
+    is_int(inwards(&world, &item), VIADUCT_CONVERTED,
+           "a recipient who cannot be read keeps no mail from the others");
+    is_text(world.recipients.at, "1:Exchange.HQ.anna\n", "who get it");
+    ok(holds(&world.report, "entry 1 of To is no address"), "the report names him by his place");
+    ok(gateway.said.at != NULL && strstr(gateway.said.at, "1 of its recipients could not be read") != NULL,
+       "and the log tells of him");
+    clear_world(&world);
+    buf_clear(&item);
+    item = make_item(alone, sizeof alone - 1, "body\r\n", NULL);
+    is_int(inwards(&world, &item), VIADUCT_CONVERT_BAD, "when nobody is left a person looks at it");
+    ok(strstr(world.reason.text,
+              "1 entries of its lists To, To-CC and To-BC are no addresses, 1 are of other") != NULL,
+       "with the whole reason: %s", world.reason.text);
+    is_text(world.reason.status, "5.1.3", "and its status");
+    clear_world(&world);
+    buf_clear(&item);
+}
+
+static void
+test_not_taken(void)
+{
+    static const char plain[] = "Msg-Type= Mail; \r\n" FROM TO "Subject= s; \r\n-END-\r\n";
+    static const struct {
+        int error;
+        const char *status, *name;
+    } errors[] = {{-ENOSPC, "4.3.1", "no room: later"},
+                  {-EIO, "4.3.0", "a disk that fails: later"},
+                  {-EMSGSIZE, "5.3.4", "a header over its limit: never"}};
+    struct buf item = make_item(plain, sizeof plain - 1, "body\r\n", NULL);
+    struct world world = {.refusal = "4.3.0"};
+    is_int(inwards(&world, &item), VIADUCT_CONVERT_BAD, "an envelope that is not taken ends it");
+    ok(strcmp(world.reason.status, "4.3.0") == 0 &&
+           strcmp(world.reason.text, "the book is being replaced") == 0,
+       "with the reason of who did not take it: %s %s", world.reason.status, world.reason.text);
+    clear_world(&world);
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        world = (struct world){.write_error = errors[i].error};
+        is_int(inwards(&world, &item), VIADUCT_CONVERT_BAD, "a message that cannot be written is no message");
+        is_text(world.reason.status, errors[i].status, "%s", errors[i].name);
+        clear_world(&world);
+    }
+    buf_clear(&item);
+}
+
 int
 main(void)
 {
@@ -556,6 +621,8 @@ main(void)
     test_bodies();
     test_refused();
     test_nested();
+    test_unreadable();
+    test_not_taken();
     test_round_trip();
     test_inwards();
     return tap_done();

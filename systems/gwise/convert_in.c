@@ -131,17 +131,21 @@ in_address(struct in_item *item, const struct api_item *element, struct span *do
     return address_text(item, &address);
 }
 
-/* Adds the recipients of one list; ones of another foreign domain are not ours to deliver to. */
+/* Adds the recipients of one list; ones of another foreign domain are not ours to deliver to. Who cannot be read is
+ * counted and reported: he may be ours. */
 static bool
 take_recipients(struct in_item *item, const char *key, int kind)
 {
     const char *ours = gwise_option(item->in, "peer.domain");
     const struct api_item *list = api_find(&item->file.root, key);
+    size_t n = 0;
     for (const struct api_item *e = list != NULL ? list->children : NULL; e != NULL; e = e->next) {
         struct span domain;
+        n++;
         const char *text = in_address(item, e, &domain);
         if (text == NULL) {
-            gwise_report(item->out, "an entry of %s is no address and was left out", key);
+            item->n_unreadable++;
+            gwise_report(item->out, "entry %zu of %s is no address: nobody got the message for it", n, key);
             continue;
         }
         item->n_addresses++;
@@ -159,6 +163,27 @@ take_recipients(struct in_item *item, const char *key, int kind)
     return true;
 }
 
+static void
+say_unreadable(const struct in_item *item)
+{
+    const struct viaduct_services *services = item->in->services;
+    if (services != NULL && services->say != NULL)
+        services->say(item->in->gateway, VIADUCT_LOG_ERROR, item->in->id,
+                      "%zu of its recipients could not be read and will not get it, %zu will",
+                      item->n_unreadable, item->n_recipients);
+}
+
+/* What cannot be written now may be later; a header over its limit never will. */
+static const char *
+writing_status(int error)
+{
+    if (error == -ENOSPC || error == -EDQUOT)
+        return "4.3.1";
+    if (error == -EMSGSIZE)
+        return "5.3.4";
+    return error == -EIO || error == -EAGAIN || error == -ENOMEM ? "4.3.0" : "5.6.0";
+}
+
 static enum viaduct_converted
 tell_envelope(struct in_item *item, struct viaduct_reason *reason)
 {
@@ -171,6 +196,12 @@ tell_envelope(struct in_item *item, struct viaduct_reason *reason)
     for (size_t i = 0; i < COUNT_OF(lists); i++)
         if (!take_recipients(item, lists[i].key, lists[i].kind))
             return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.5.3", "more than %d recipients", RECIPIENTS_MAX);
+    if (item->n_recipients == 0 && item->n_unreadable > 0)
+        return gwise_ends(
+            VIADUCT_CONVERT_BAD, reason, "5.1.3",
+            "no recipient is left: %zu entries of its lists To, To-CC and To-BC are no addresses, %zu "
+            "are of other domains (peer.domain)",
+            item->n_unreadable, item->n_addresses);
     if (item->n_recipients == 0 && item->n_addresses > 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.1.2",
                           "none of its %zu recipients is in our domain (peer.domain)", item->n_addresses);
@@ -186,9 +217,13 @@ tell_envelope(struct in_item *item, struct viaduct_reason *reason)
         envelope.originator = (struct viaduct_text){item->from, strlen(item->from)};
     envelope.foreign_id = (struct viaduct_text){id.at, id.len < 400 ? id.len : 400};
     int result = item->out->envelope(item->out->arg, &envelope, item->recipients, item->n_recipients);
+    if (result != 0 && reason != NULL && reason->status[0] != '\0')
+        return VIADUCT_CONVERT_BAD; /* who did not take it has said why, and perhaps "not now" */
     if (result != 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "its envelope was not taken: %s",
                           strerror(abs(result)));
+    if (item->n_unreadable > 0)
+        say_unreadable(item);
     return VIADUCT_CONVERTED;
 }
 
@@ -239,8 +274,8 @@ convert(struct in_item *item, struct buf *raw, struct buf *header, struct buf *e
         return result;
     int error = in_write_message(item);
     if (error != 0)
-        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the message cannot be written: %s",
-                          strerror(abs(error)));
+        return gwise_ends(VIADUCT_CONVERT_BAD, reason, writing_status(error),
+                          "the message cannot be written: %s", strerror(abs(error)));
     return VIADUCT_CONVERTED;
 }
 

@@ -36,8 +36,8 @@ struct in_item {
     enum in_kind kind;
     const char *from; /* Domain.PostOffice.User; NULL where there is none */
     struct viaduct_recipient_in *recipients;
-    size_t n_recipients, n_addresses;
-    struct buf piece; /* collects octets for `out` */
+    size_t n_recipients, n_addresses, n_unreadable; /* the last: entries of their lists that are no address */
+    struct buf piece;                               /* collects octets for `out` */
     int error;
 };
 
