@@ -86,41 +86,65 @@ rate_allows(const struct address *sender, long limit, int64_t now_s)
 
 /* ---- what the message knows of its transfer ---- */
 
-struct last_mark {
-    char by[80];
+/* The connector that has tried last: of those whose attempts and marks the journal tells of, or the one that an
+ * operator gave the message to behind them. */
+struct last_tried {
+    struct service *service;
+    char connector[CONNECTOR_NAME_MAX + 1];
 };
 
 static void
-note_mark(const struct journal_entry *entry, void *arg)
+note_connector(struct last_tried *last, struct span name)
 {
-    struct last_mark *last = arg;
-    if (entry->kind == JOURNAL_MARK || entry->kind == JOURNAL_ATTEMPT)
-        snprintf(last->by, sizeof last->by, "%.*s", (int)(entry->by.len < 79 ? entry->by.len : 79),
-                 entry->by.at);
+    if (name.len > 0 && name.len <= CONNECTOR_NAME_MAX)
+        snprintf(last->connector, sizeof last->connector, "%.*s", (int)name.len, name.at);
 }
 
-/* The connector that was responsible for the recipients: the part's, else that of the gateway which marked them
- * last
- * ("outbound-gateway-<connector>"). NULL with `host` for the host's, NULL without where nobody tried. */
+/* A gateway signs as "outbound-gateway-<connector>", so does its converter. */
+static void
+note_worker(struct last_tried *last, struct span by)
+{
+    static const enum worker_id workers[] = {WORKER_OUTBOUND, WORKER_OUTBOUND_CONVERTER};
+    for (size_t i = 0; i < COUNT_OF(workers); i++) {
+        const char *program = worker_table[workers[i]].program;
+        size_t n = strlen(program);
+        if (by.len > n + 1 && memcmp(by.at, program, n) == 0 && by.at[n] == '-')
+            note_connector(last, (struct span){by.at + n + 1, by.len - n - 1});
+    }
+}
+
+static void
+note_goal(struct last_tried *last, struct span folder)
+{
+    const struct conf_root *root = last->service->root;
+    char path[SPOOL_PATH_MAX];
+    for (size_t i = 0; i <= root->connectors_n; i++) {
+        const char *name = i == 0 ? "host" : root->connectors[i - 1].title;
+        if (folder_path(FOLDER_MTS_OUT, name, path) == 0 && span_equal(folder, span_of(path)))
+            note_connector(last, span_of(name));
+    }
+}
+
+static void
+note_entry(const struct journal_entry *entry, void *arg)
+{
+    if (entry->kind == JOURNAL_MARK || entry->kind == JOURNAL_ATTEMPT)
+        note_worker(arg, entry->by);
+    else if (entry->kind == JOURNAL_TRACE && span_equal(entry->verdict, span_of(verdict_word(VERDICT_REROUTE))))
+        note_goal(arg, entry->to);
+}
+
+/* The connector that was responsible for the recipients: the part's, until another one is told of in the
+ * journal. NULL with `host` for the host's, NULL without where nobody tried. */
 static const struct conf_connector *
 find_connector(struct service *service, struct job *job, bool *host)
 {
-    struct last_mark last = {""};
-    const char *gateway = worker_table[WORKER_OUTBOUND].program, *name = last.by;
-    struct span via = job->file.envelope.via;
-    if (via.len > 0 && via.len < sizeof last.by) {
-        memcpy(last.by, via.at, via.len);
-        last.by[via.len] = '\0';
-    } else {
-        struct why why;
-        size_t n = strlen(gateway);
-        if (queue_file_history(&job->file, job->arena, note_mark, &last, &why) < 0 ||
-            strncmp(last.by, gateway, n) != 0 || last.by[n] == '\0')
-            last.by[n = 0] = '\0';
-        name = last.by + n + (last.by[n] != '\0');
-    }
-    *host = strcmp(name, "host") == 0;
-    return *name != '\0' ? conf_connector_find(service->root, name) : NULL;
+    struct last_tried last = {.service = service};
+    struct why why;
+    note_connector(&last, job->file.envelope.via);
+    queue_file_history(&job->file, job->arena, note_entry, &last, &why); /* damage is for the report to tell */
+    *host = strcmp(last.connector, "host") == 0;
+    return last.connector[0] != '\0' ? conf_connector_find(service->root, last.connector) : NULL;
 }
 
 static bool

@@ -2,6 +2,7 @@
 """viaduct-bouncer: senders are told once, as they asked, and nobody else is."""
 import email
 import email.policy
+import email.utils
 import os
 import signal
 import subprocess
@@ -133,6 +134,31 @@ ok(r and r.get("utf8") is not None and "utf-8; zo\u00eb@branch.example".encode()
 looping = message("anna@contoso.example", ["b@branch.example"], BODY, hops=60, journal=mark((0, "failed", "5.4.6", "loop")))
 r = bounce(spool, looping)
 ok(r and 2 <= int(r.get("hops")) <= 14, "a report about a loop has hops left to get home")
+spool.remove()
+
+# ---- whose retry times count ----
+
+spool = Spool(connectors=("branch",), conf='connector "slow" { type = "smtp" peer { to = { "smtp://127.0.0.1:9" } } '
+              'address-space { type = "SMTP" pattern = "*@slow.example" cost = 1 } retry { give-up = "30d" } }\n')
+
+
+def tried_until(*entries, **more):
+    """In how many days the last attempt is, as the sender is told."""
+    ident = new_id()
+    r = bounce(spool, message("anna@contoso.example", ["bob@branch.example"], BODY, ident=ident, journal=b"".join(entries), **more),
+               ident + ".r1")
+    until = r and parse(r).get_payload()[1].get_payload()[1]["Will-Retry-Until"]
+    return until and round((email.utils.parsedate_to_datetime(until).timestamp() - time.time()) / 86400)
+
+
+delayed = (0, "delayed", "4.4.1", "connection refused")
+rerouted = journal_entry("trace", ("time", int(time.time() * 1000)), ("by", "command/root"), ("from", "Deferred"),
+                         ("to", "mailbox/slow/MTS-OUT"), ("verdict", "reroute"))
+is_(tried_until(mark(delayed)), 5, "delayed mail is tried for as long as its connector tries")
+is_(tried_until(mark(delayed, by="outbound-gateway-slow"), via="branch"), 30,
+    "a part that another connector tries now, for as long as that one does")
+is_(tried_until(mark(delayed), rerouted), 30, "so is what an operator gave to another one that has not tried yet")
+is_(tried_until(mark(delayed, by="command/root"), via="branch"), 5, "whoever else marks it does not change that")
 spool.remove()
 
 # ---- templates, limit ----
