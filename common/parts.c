@@ -251,8 +251,10 @@ move_part(struct job *job, const char *connector, size_t index, struct why *why)
     log_flush();
     int to = service_folder(service, FOLDER_MTS_OUT, connector);
     int r = to < 0 ? to : spool_move(service->temp_fd, stem, to, stem);
-    if (r < 0)
+    if (r < 0) {
+        service->inside->state->moves--; /* told of and not made: --once ends where nothing moves any more */
         why_set(why, "4.3.0", "cannot move part %s to %s: %s", stem, connector, strerror(-r));
+    }
     return r;
 }
 
@@ -339,8 +341,9 @@ resume_part(struct job *job, size_t index, struct why *why)
         snprintf(connector, sizeof connector, "%.*s", (int)part.envelope.via.len, part.envelope.via.at);
         int to = service_folder(job->service, FOLDER_MTS_OUT, connector);
         r = to < 0 ? to : spool_move(lane, stem, to, stem);
-        service_log_move(job->service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT,
-                         connector, NULL);
+        if (r == 0)
+            service_log_move(job->service, stem, job->folder, job->connector, VERDICT_SPLIT, FOLDER_MTS_OUT,
+                             connector, NULL);
     }
     if (r < 0)
         why_set(why, "4.3.0", "cannot move part %s: %s", stem, strerror(-r));

@@ -368,6 +368,8 @@ move_failed(struct service *service, const struct job *job, const struct move_ro
 {
     if (error == -ENOENT)
         return; /* an operator took it away meanwhile */
+
+    service->inside->state->moves--; /* told of and not made */
     log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,
             "cannot move it from %s to %s: %s; it stays in %s and is taken again", folder_name(job->folder),
             folder_name(move->to), strerror(-error), folder_name(job->folder));

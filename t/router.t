@@ -91,6 +91,28 @@ os.rmdir(os.path.join(lane, m.get("id") + ".2"))
 spool.run("router")
 is_(sorted(found()), ["MTS_OUT/annex", "MTS_OUT/branch"], "it is split when it can be")
 
+# a part that cannot be moved: the split is committed by then, and goes on from there
+clear()
+m = put(message("anna@contoso.example", ["bob@branch.example", "alf@annex.example"], BODY))
+block = os.path.join(spool.folder("MTS_OUT", "annex"), m.get("id") + ".2")
+message("anna@contoso.example", ["other@annex.example"], BODY, ident=m.get("id"), via="annex").write(block)
+spool.run("router")
+is_(spool.names("MTS_OUT", "branch") + spool.names("SPOOLER_QUEUE"), [m.get("id") + ".1", m.get("id")], "a part that cannot be moved waits, and its message with it")
+ok(b"committed" in spool.files("SPOOLER_QUEUE")[0].journal, "which says that its split is committed")
+os.unlink(block)
+os.unlink(os.path.join(spool.folder("MTS_OUT", "branch"), m.get("id") + ".1"))
+spool.run("router")
+is_({k: [rcpts(f) for f in v] for k, v in found().items()}, {"MTS_OUT/annex": ["alf"]}, "so the part that was moved is not made anew, and the other follows")
+
+# a name that is taken: nothing is written over, and nobody else is held up
+clear()
+m, twin, good = (message("anna@contoso.example", ["bob@branch.example"], BODY) for _ in range(3))
+twin.write(os.path.join(spool.folder("MTS_OUT", "branch"), m.get("id")))
+put(m), put(good)
+spool.run("router")
+is_((spool.names("SPOOLER_QUEUE"), spool.status), ([m.get("id")], 0), "a message whose name is taken there waits, and --once ends")
+is_({f.get("id") for f in spool.files("MTS_OUT", "branch")}, {twin.get("id"), good.get("id")}, "nothing is written over, and the others go on")
+
 # ---- failures ----
 
 m = message("anna@contoso.example", ["bob@branch.example", "bad@nowhere.example"], BODY)
