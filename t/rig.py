@@ -51,7 +51,7 @@ def like(text, pattern, name):
 
 def note(text):
     for line in str(text).splitlines():
-        print("#  ", line, flush=True)
+        print("#  ", line if len(line) < 1000 else line[:500] + " ... " + line[-500:], flush=True)
 
 
 def skip_all(why):
@@ -311,7 +311,7 @@ class Sink:
             got = found()
         if len(got) < count:
             ok(False, "in time: %s (%d of %d)" % (what or "mail comes", len(got), count))
-            note("came: %r" % [(m.sender, m.to(), m.header("Subject")) for m in self.mails])
+            note("came: %r" % [(m.sender, m.to()[:3], m.header("Subject")) for m in self.mails])
         return got
 
     def one(self, match=None, seconds=None, what=None):
