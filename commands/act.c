@@ -11,7 +11,7 @@
 
 #include "common/json_out.h"
 
-enum { ACT_ARENA_MAX = 192 << 20 };
+enum { ACT_ARENA_MAX = 192 << 20, REFUSALS_SAID = 10 };
 
 /* ---- the snapshot ---- */
 
@@ -139,31 +139,30 @@ track_connector(const struct act_item *item, const struct act_goal *goal)
     return given ? goal->to->connector : item->place->connector;
 }
 
-static void
-track_item(const struct act_item *item, const struct act_goal *goal)
+/* Addresses stand in records as workers write them, or the events of one recipient would be those of two. */
+void
+act_track(const struct act_item *item, const struct act_goal *goal)
 {
-    const struct envelope *envelope = &item->file.envelope;
-    struct buf sender = {0}, rcpt = {0};
-    if (envelope->originator.value.len > 0)
-        address_print(&envelope->originator, &sender);
+    static const struct envelope unreadable;
+    const struct envelope *envelope = item->readable ? &item->file.envelope : &unreadable;
+    struct track_record record = {.event = goal->track,
+                                  .id = item->parts.stem,
+                                  .connector = track_connector(item, goal),
+                                  .sender = envelope->originator.value,
+                                  .msgid = envelope->msgid,
+                                  .status = goal->track == TRACK_FAIL ? SPAN("5.0.0") : SPAN(""),
+                                  .reason = span_of(item->act->reason),
+                                  .attempt = envelope->attempts};
     for (size_t i = 0; i < envelope->n_recipients; i++) {
-        if (!is_pending(&envelope->recipients[i]))
+        const struct recipient *recipient = &envelope->recipients[i];
+        bool reopened = goal->kind == JOURNAL_REQUEUED && recipient->state == RECIPIENT_FAILED;
+        if (!is_pending(recipient) && !reopened)
             continue;
-        buf_reset(&rcpt);
-        address_print(&envelope->recipients[i].address, &rcpt);
-        struct track_record record = {.event = goal->track,
-                                      .id = item->parts.stem,
-                                      .connector = track_connector(item, goal),
-                                      .sender = buf_span(&sender),
-                                      .rcpt = buf_span(&rcpt),
-                                      .msgid = envelope->msgid,
-                                      .status = goal->track == TRACK_FAIL ? SPAN("5.0.0") : SPAN(""),
-                                      .reason = span_of(item->act->reason),
-                                      .attempt = envelope->attempts};
+        record.rcpt = recipient->address.value;
         track_add(&record);
     }
-    buf_clear(&sender);
-    buf_clear(&rcpt);
+    if (envelope->n_recipients == 0 && item->place->folder == FOLDER_BADMAIL)
+        track_add(&record); /* the worker that put it there wrote one line, too */
 }
 
 static void
@@ -192,8 +191,8 @@ remember(struct act_item *item, const struct act_goal *goal)
             return r;
         }
     }
-    if (item->readable && goal->tracks)
-        track_item(item, goal);
+    if (goal->tracks)
+        act_track(item, goal);
     log_item(item, goal);
     int r = log_flush();
     if (r < 0)
@@ -228,15 +227,14 @@ act_on(struct act_item *item)
         return r;
     if (goal.needs_envelope && !item->readable)
         return -EBADMSG;
-    if (item->act->before != NULL)
-        r = item->act->before(item);
-    if (r == 0)
-        r = remember(item, &goal);
-    if (r == 0)
-        r = move_item(item, &goal);
-    if (r == 0 && item->act->after != NULL)
-        item->act->after(item);
-    return r;
+    if (item->act->copy != NULL)
+        r = item->act->copy(item);
+    if (r < 0 || item->act->stays)
+        return r;
+    r = remember(item, &goal);
+    if (r == 0 && item->act->clear != NULL)
+        item->act->clear(item);
+    return r < 0 ? r : move_item(item, &goal);
 }
 
 static void
@@ -250,12 +248,9 @@ count_result(struct act *act, const struct act_item *item, int r)
         act->n_busy++;
     } else {
         act->n_refused++;
-        if (r == -EACCES || r == -EPERM)
-            act->printed_refusal = true;
-        snprintf(act->last_refusal, sizeof act->last_refusal, "%.60s in %.60s: %.160s", item->parts.stem,
-                 item->place->path, item->why.text);
-        if (act->n_refused <= 10)
-            command_fail(EXIT_NOTHING, "%s", act->last_refusal);
+        act->no_permission |= r == -EACCES || r == -EPERM;
+        if (act->n_refused <= REFUSALS_SAID)
+            command_fail(EXIT_NOTHING, "%s in %s: %s", item->parts.stem, item->place->path, item->why.text);
     }
 }
 
@@ -275,8 +270,8 @@ act_on_name(struct act *act, const struct snapped *snapped, struct arena *arena)
 
 /* ---- all of them ---- */
 
-static void
-start_logs(const struct act *act)
+void
+act_start_logs(const struct act *act)
 {
     int fd = folder_open(act->map.spool_fd, FOLDER_TRACK, NULL);
     log_start("command", STDERR_FILENO, false, LEVEL_NONE);
@@ -288,7 +283,7 @@ static void
 act_on_all(struct act *act, const struct snapshot *snapshot)
 {
     struct arena *arena = arena_new(ACT_ARENA_MAX);
-    start_logs(act);
+    act_start_logs(act);
     for (size_t i = 0; i < snapshot->n; i++)
         act_on_name(act, &snapshot->at[i], arena);
     log_flush();
@@ -327,7 +322,7 @@ act_report(const struct act *act)
         return EXIT_NOTHING;
     if (command_has(act->command, OPTION_DRY_RUN))
         return EXIT_DONE;
-    if (act->printed_refusal)
+    if (act->no_permission)
         return command_fail_errno(EACCES, "%zu messages", act->n_refused);
     return act->n_busy > 0 || act->n_refused > 0 || act->n_done == 0 ? EXIT_NOTHING : EXIT_DONE;
 }

@@ -34,7 +34,7 @@ struct act_goal {
     bool mark_failed;          /* recipients still pending become failed with the reason */
     enum journal_kind kind;    /* JOURNAL_TRACE, JOURNAL_REQUEUED */
     bool tracks;
-    enum track_event track; /* a record for each recipient that is still pending */
+    enum track_event track; /* a record for each recipient that is still pending, or becomes it again */
     bool needs_envelope;    /* a damaged file is refused */
 };
 
@@ -48,18 +48,17 @@ struct act {
     const char *done;   /* "held" */
     const char *reason; /* the operator's, never NULL */
     act_decide *decide;
-    void (*after)(struct act_item *item); /* after the move; may be NULL */
-    int (*before)(
-        struct act_item *item); /* last step before the move, e.g. the copy of an export; may be NULL */
+    int (*copy)(struct act_item *item);   /* before anything is remembered; may be NULL */
+    void (*clear)(struct act_item *item); /* the last step before the move; may be NULL */
     void *arg;
     enum folder only; /* FOLDER_COUNT: anywhere */
+    bool stays;       /* the copy is all: nothing is remembered and nothing moved */
     bool asks;        /* must be confirmed */
     bool skips_held;  /* what is held already is no failure */
     size_t first;     /* operand at which the filter begins */
     /* counts */
     size_t matched, n_done, n_gone, n_busy, n_refused, n_badmail;
-    char last_refusal[300];
-    bool printed_refusal;
+    bool no_permission; /* some were refused for that */
 };
 
 /* Does all of it: filter, snapshot, confirmation, moves, counts. Returns the exit code. */
@@ -67,6 +66,12 @@ int act_run(struct act *act, struct command *command);
 
 /* The place of a folder in the tree, Hold's sub-folders made when missing. NULL with why. */
 const struct place *act_hold_place(struct act *act, const struct place *from, struct why *why);
+
+/* Starts the tracking log, for those who do not use act_run(). */
+void act_start_logs(const struct act *act);
+
+/* A tracking record for each recipient of the item's envelope that is pending. */
+void act_track(const struct act_item *item, const struct act_goal *goal);
 
 /* Prints the counts and returns the exit code: for those who do not use act_run(). */
 int act_report(const struct act *act);

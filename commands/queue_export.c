@@ -1,8 +1,9 @@
 /* queue_export.c - messages out of the spool into a folder, and back into a spool (perhaps another node's)
  *
  * An export writes DIR/<folder's path with '+' for '/'>/<name>: the queue file as it is. The copy is durable
- * before the original is removed, so a kill leaves a message in both places and never in none; import refuses
- * ids that the spool has. Ids stay: they are unique across nodes.
+ * before the original is removed, and so the other way round: a kill leaves a message in both places and never
+ * in none. What it leaves in the command's Temp is half of a copy or a second one, and goes when the next
+ * import begins. Import refuses what the spool has, in whatever folder. Ids stay: they are unique across nodes.
  *
  * What is hostile here: an import's folder. Files are checked whole (envelope, journal, body) while they are
  * copied.
@@ -10,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,34 +20,58 @@
 
 enum { COPY_CHUNK = 256 * 1024 };
 
-/* Copies a whole file to a new one and makes it durable. 0 or -errno; on failure nothing is left. */
 static int
-copy_file(int from, int folder, const char *name)
+copy_bytes(int from, int to)
 {
-    int r = 0, to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
-    if (to < 0)
-        return -errno;
     char *bytes = xmalloc(COPY_CHUNK);
-    for (off_t at = 0; r == 0;) {
-        ssize_t n = pread(from, bytes, COPY_CHUNK, at);
-        if (n <= 0) {
-            r = n < 0 ? -errno : 0;
-            break;
-        }
-        for (ssize_t done = 0; r == 0 && done < n;) {
+    ssize_t n = 0;
+    int r = 0;
+    for (off_t at = 0; r == 0 && (n = pread(from, bytes, COPY_CHUNK, at)) > 0; at += n) {
+        ssize_t done = 0;
+        while (r == 0 && done < n) {
             ssize_t written = write(to, bytes + done, (size_t)(n - done));
             r = written < 0 ? -errno : 0;
             done += written > 0 ? written : 0;
         }
-        at += n;
     }
+    if (n < 0)
+        r = -errno;
     free(bytes);
-    if (r == 0 && fsync(to) < 0)
+    return r;
+}
+
+struct rights {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode;
+};
+
+/* Copies a whole file to a new one, whatever the umask, and makes it durable. 0 or -errno; on failure nothing
+ * is left. */
+static int
+copy_file(int from, int folder, const char *name, const struct rights *rights)
+{
+    int to = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (to < 0)
+        return -errno;
+    int r = copy_bytes(from, to);
+    if (r == 0 && geteuid() == 0 && fchown(to, rights->uid, rights->gid) < 0)
+        r = -errno;
+    if (r == 0 && (fchmod(to, rights->mode) < 0 || fsync(to) < 0))
         r = -errno;
     close(to);
     if (r < 0)
         spool_remove(folder, name);
     return r;
+}
+
+static int
+make_folder(int at_fd, const char *path)
+{
+    if (mkdirat(at_fd, path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 /* ---- export ---- */
@@ -54,23 +80,18 @@ static int
 export_folder(int dir_fd, const struct place *place)
 {
     char flat[SPOOL_PATH_MAX];
-    struct place origin = *place;
-    if (place->folder == FOLDER_HOLD) /* held messages keep their place under Hold's own name */
-        snprintf(origin.path, sizeof origin.path, "%s", place->path);
-    place_flatten(&origin, flat);
-    if (mkdirat(dir_fd, flat, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    int fd = openat(dir_fd, flat, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    place_flatten(place, flat);
+    return make_folder(dir_fd, flat);
 }
 
 static int
 export_copy(struct act_item *item)
 {
     const int *dir_fd = item->act->arg;
+    const struct rights rights = {geteuid(), getegid(), 0600};
     int folder = export_folder(*dir_fd, item->place);
-    int r = folder < 0 ? folder : copy_file(item->fd, folder, item->name);
-    if (r == 0 && fsync(folder) < 0)
+    int r = folder < 0 ? folder : copy_file(item->fd, folder, item->name, &rights);
+    if (r == 0 && (fsync(folder) < 0 || fsync(*dir_fd) < 0))
         r = -errno;
     if (folder >= 0)
         close(folder);
@@ -79,16 +100,21 @@ export_copy(struct act_item *item)
     return r;
 }
 
+static bool
+can_export(enum folder folder)
+{
+    return folder != FOLDER_BADMAIL && flow_find(WORKER_COMMAND, folder, VERDICT_DONE) != NULL;
+}
+
 static int
 decide_export(struct act_item *item, struct act_goal *goal)
 {
     goal->verdict = VERDICT_DONE;
-    if (flow_find(WORKER_COMMAND, item->place->folder, VERDICT_DONE) == NULL)
+    goal->tracks = true;
+    goal->track = TRACK_EXPORT;
+    if (!can_export(item->place->folder))
         return why_set(&item->why, "", "messages in %s cannot be exported", folder_name(item->place->folder));
-    if (!command_has(item->act->command, OPTION_COPY))
-        return 0;
-    goal->nothing = true;
-    return export_copy(item);
+    return 0;
 }
 
 /* The folder, made when missing. */
@@ -113,10 +139,11 @@ queue_export(struct command *command)
     struct act act = {.verb = "export",
                       .done = copies ? "copied" : "exported",
                       .decide = decide_export,
-                      .before = copies ? NULL : export_copy,
+                      .copy = export_copy,
                       .only = FOLDER_COUNT,
                       .arg = &dir_fd,
                       .first = 1,
+                      .stays = copies,
                       .asks = !copies};
     int r = act_run(&act, command);
     if (dir_fd >= 0)
@@ -129,71 +156,146 @@ queue_export(struct command *command)
 struct import {
     struct act act;
     int dir_fd, temp_fd;
+    gid_t common; /* the group that queue files have: every worker's */
+    void *known;  /* stems of the spool's messages (tsearch) */
     struct arena *arena;
 };
 
+static int
+compare_stems(const void *a, const void *b)
+{
+    const char *x = a, *y = b;
+    return strcmp(x, y);
+}
+
+static void
+add_known(struct import *import, const char *stem)
+{
+    char *copy = xstrdup(stem);
+    char **found = tsearch(copy, &import->known, compare_stems);
+    if (found == NULL || *found != copy)
+        free(copy);
+}
+
+static bool
+note_known(struct message *message, void *arg)
+{
+    add_known(arg, message->parts.stem);
+    return true;
+}
+
+/* The name alone decides: it may lie in another folder than where it was exported from, deferred or on hold. */
+static void
+find_known(struct import *import)
+{
+    struct filter all;
+    filter_init(&all, message_fields, message_field_count);
+    spool_walk(&import->act.map, FOLDER_COUNT, &all, COST_NAME, note_known, import);
+}
+
 /* All of the file as hostile input: envelope, journal, and the body to its end. */
 static int
-check_file(struct import *import, int fd, struct why *why)
+check_file(struct import *import, struct act_item *item)
 {
-    struct queue_file file;
     struct queue_body body;
     char bytes[64 * 1024];
     ssize_t n;
-    int r = queue_file_read(fd, import->arena, &file, why);
+    int r = queue_file_read(item->fd, import->arena, &item->file, &item->why);
     if (r < 0)
         return r;
-    queue_body_start(&body, &file);
-    while ((n = queue_body_read(&body, bytes, sizeof bytes, why)) > 0)
+    queue_body_start(&body, &item->file);
+    while ((n = queue_body_read(&body, bytes, sizeof bytes, &item->why)) > 0)
         continue;
     return (int)n;
 }
 
-static int
-import_file(struct import *import, int from_fd, const char *name, const struct place *to, struct why *why)
+static bool
+is_dry(const struct import *import)
 {
-    int fd = openat(from_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return why_set(why, "", "cannot be opened: %s", strerror(errno)), -EIO;
-    int r = folder_has_envelopes(to->folder) ? check_file(import, fd, why) : 0;
-    if (r == 0 && !command_has(import->act.command, OPTION_DRY_RUN)) {
-        spool_remove(import->temp_fd,
-                     name); /* what an import that was killed left: Temp of the command is ours */
-        r = copy_file(fd, import->temp_fd, name);
-        if (r == 0)
-            r = spool_move(import->temp_fd, name, to->fd, name);
-        if (r < 0) {
-            spool_remove(import->temp_fd, name);
-            why_set(why, "", r == -EEXIST ? "the spool has it already" : "cannot be written: %s", strerror(-r));
-        }
-    }
-    close(fd);
-    if (r == 0 && !command_has(import->act.command, OPTION_COPY) &&
-        !command_has(import->act.command, OPTION_DRY_RUN))
-        r = spool_remove(from_fd, name);
+    return command_has(import->act.command, OPTION_DRY_RUN);
+}
+
+/* A copy in Temp that the folder's taker can open, as any worker's. */
+static int
+copy_in(struct import *import, int fd, const char *name, const struct place *to)
+{
+    struct stat folder;
+    if (fstat(to->fd, &folder) < 0)
+        return -errno;
+    const struct rights rights = {folder.st_uid, import->common, 0660};
+    return copy_file(fd, import->temp_fd, name, &rights);
+}
+
+/* The record is written before the move it tells of. Both folders are synced behind it: the source is removed
+ * next. */
+static int
+move_in(struct import *import, const char *name, const struct place *to)
+{
+    int r = log_flush();
+    if (r == 0)
+        r = spool_move(import->temp_fd, name, to->fd, name);
+    if (r < 0)
+        spool_remove(import->temp_fd, name);
+    else if (fsync(to->fd) < 0 || fsync(import->temp_fd) < 0)
+        r = -errno;
     return r;
+}
+
+static int
+bring_in(struct import *import, struct act_item *item, const struct place *to)
+{
+    const struct act_goal goal = {.to = to, .kind = JOURNAL_TRACE, .track = TRACK_IMPORT};
+    int r = copy_in(import, item->fd, item->name, to);
+    if (r == 0) {
+        act_track(item, &goal);
+        r = move_in(import, item->name, to);
+    }
+    if (r < 0)
+        return why_set(&item->why, "", "cannot be written: %s", strerror(-r));
+    add_known(import, item->parts.stem);
+    return 0;
+}
+
+static int
+import_file(struct import *import, int from_fd, struct act_item *item, const struct place *to)
+{
+    if (tfind(item->parts.stem, &import->known, compare_stems) != NULL)
+        return why_set(&item->why, "", "the spool has it already");
+    item->fd = openat(from_fd, item->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (item->fd < 0)
+        return why_set(&item->why, "", "cannot be opened: %s", strerror(errno));
+    item->readable = folder_has_envelopes(to->folder);
+    int r = item->readable ? check_file(import, item) : 0;
+    if (r == 0 && !is_dry(import))
+        r = bring_in(import, item, to);
+    close(item->fd);
+    if (r < 0 || is_dry(import) || command_has(import->act.command, OPTION_COPY))
+        return r;
+    r = spool_remove(from_fd, item->name);
+    return r < 0 ? why_set(&item->why, "", "is imported, but cannot be removed: %s", strerror(-r)) : 0;
 }
 
 static void
 import_folder(struct import *import, const char *flat, const struct place *to)
 {
-    struct queue_name parts;
-    struct why why = {0};
     int fd = openat(import->dir_fd, flat, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
-        if (!queue_name_parse(entry->d_name, &parts))
+        struct act_item item = {.act = &import->act, .place = to, .name = entry->d_name};
+        if (!queue_name_parse(entry->d_name, &item.parts))
             continue;
         arena_reset(import->arena);
         import->act.matched++;
-        int r = import_file(import, dirfd(dir), entry->d_name, to, &why);
+        int r = import_file(import, dirfd(dir), &item, to);
         import->act.n_done += r == 0;
         import->act.n_refused += r != 0;
         if (r != 0)
-            command_fail(EXIT_NOTHING, "%s/%s: %s", flat, entry->d_name, why.text);
+            command_fail(EXIT_NOTHING, "%s/%s: %s", flat, entry->d_name, item.why.text);
     }
-    if (dir != NULL)
+    if (dir != NULL) {
+        fsync(dirfd(dir)); /* or a power cut brings back what was imported, to be imported again */
         closedir(dir);
+    }
 }
 
 /* Where an exported folder's messages go: the folder itself; held ones go on hold again. */
@@ -207,7 +309,8 @@ import_place(struct import *import, const char *flat)
     folder_path(FOLDER_HOLD, NULL, hold);
     size_t len = strlen(hold);
     bool held = strncmp(flat, hold, len) == 0 && flat[len] == '+';
-    if (!place_unflatten(&import->act.map, held ? flat + len + 1 : flat, &folder, &connector))
+    if (!place_unflatten(&import->act.map, held ? flat + len + 1 : flat, &folder, &connector) ||
+        !can_export(folder))
         return NULL;
     const struct place *place = spool_map_find(&import->act.map, folder, connector);
     return held && place != NULL ? act_hold_place(&import->act, place, &why) : place;
@@ -235,22 +338,53 @@ import_all(struct import *import)
         closedir(dir);
 }
 
+/* The command's folder below Temp, for this import alone, without what one that was killed left there: whatever
+ * it is, its source was not removed. */
 static int
 open_temp(int spool_fd)
 {
     char temp[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 16];
+    struct queue_name parts;
     folder_path(FOLDER_TEMP, NULL, temp);
     snprintf(path, sizeof path, "%s/%s", temp, worker_table[WORKER_COMMAND].program);
-    if (mkdirat(spool_fd, path, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    int fd = openat(spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    int fd = make_folder(spool_fd, path);
+    if (fd < 0)
+        return fd;
+    int r = spool_lock(fd);
+    int list = r < 0 ? -1 : openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = list < 0 ? NULL : fdopendir(list);
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+        if (queue_name_parse(entry->d_name, &parts))
+            spool_remove(fd, entry->d_name);
+    if (dir != NULL)
+        closedir(dir);
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
+static int
+import_from(struct import *import)
+{
+    int r = spool_common_group(import->act.map.spool_fd, &import->common);
+    if (r < 0)
+        return command_fail_errno(-r, "the spool's folder %s", folder_name(FOLDER_STATE));
+    import->arena = arena_new(192 << 20);
+    act_start_logs(&import->act);
+    find_known(import);
+    import_all(import);
+    log_flush();
+    tdestroy(import->known, free);
+    arena_free(import->arena);
+    return act_report(&import->act);
 }
 
 int
 queue_import(struct command *command)
 {
-    struct import import = {.act = {.command = command, .verb = "import", .done = "imported"}};
+    struct import import = {
+        .act = {.command = command, .verb = "import", .done = "imported", .reason = "by an operator"}};
     if (command->n_operands != 1)
         return command_usage(command, "say the folder that an export wrote");
     int r = spool_map_open(&import.act.map, command);
@@ -258,16 +392,14 @@ queue_import(struct command *command)
         return r;
     import.dir_fd = open_folder(command->operands[0], false);
     import.temp_fd = import.dir_fd < 0 ? -1 : open_temp(command->spool_fd);
-    if (import.dir_fd < 0) {
+    if (import.dir_fd < 0)
         r = command_fail_errno(-import.dir_fd, "the folder %s", command->operands[0]);
-    } else if (import.temp_fd < 0) {
+    else if (import.temp_fd == -EBUSY)
+        r = command_fail(EXIT_REFUSED, "another import is at work");
+    else if (import.temp_fd < 0)
         r = command_fail_errno(-import.temp_fd, "the spool's folder for what is being written");
-    } else {
-        import.arena = arena_new(192 << 20);
-        import_all(&import);
-        arena_free(import.arena);
-        r = act_report(&import.act);
-    }
+    else
+        r = import_from(&import);
     if (import.dir_fd >= 0)
         close(import.dir_fd);
     if (import.temp_fd >= 0)

@@ -208,6 +208,19 @@ spool_map_close(struct spool_map *map)
     *map = (struct spool_map){.spool_fd = -1};
 }
 
+int
+spool_common_group(int spool_fd, gid_t *gid)
+{
+    struct stat st;
+    int fd = folder_open_path(spool_fd, FOLDER_STATE, NULL);
+    int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+    if (r == 0)
+        *gid = st.st_gid;
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 const struct place *
 spool_map_find(const struct spool_map *map, enum folder folder, const char *connector)
 {

@@ -41,6 +41,9 @@ struct spool_map {
 int spool_map_open(struct spool_map *map, const struct command *command);
 void spool_map_close(struct spool_map *map);
 
+/* The group that queue files have, every worker's own: that of state/ (see common/ownership.h). 0 or -errno. */
+int spool_common_group(int spool_fd, gid_t *gid);
+
 /* The place of a folder, or NULL. */
 const struct place *spool_map_find(const struct spool_map *map, enum folder folder, const char *connector);
 

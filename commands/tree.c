@@ -69,11 +69,41 @@ check_folders(int spool_fd, const struct conf_root *root, struct tree_result *re
 
 /* ---- files ---- */
 
+/* Whether the folder's taker may read the file and append to it. Its user owns the folder; its group is the common
+ * one, as queue files' is. */
+static bool
+taker_can_open(const struct message *message, gid_t common)
+{
+    struct stat folder;
+    const struct stat *file = &message->stat;
+    if (!S_ISREG(file->st_mode) || fstat(message->place->fd, &folder) < 0)
+        return false;
+    if (folder.st_uid == 0)
+        return true;
+    unsigned shift = file->st_uid == folder.st_uid ? 6 : file->st_gid == common ? 3 : 0;
+    return (file->st_mode >> shift & 06) == 06;
+}
+
+static void
+check_rights(const struct message *message, struct tree_result *result)
+{
+    const struct stat *file = &message->stat;
+    if (taker_can_open(message, result->common))
+        return;
+    printf("%s/%s: the worker that takes from there cannot open it: owner %u, group %u, mode %04o; queue files "
+           "have "
+           "group %u, mode 0660\n",
+           message->place->path, message->name, file->st_uid, file->st_gid, file->st_mode & 07777U,
+           result->common);
+    result->n_closed++;
+}
+
 static bool
 check_message(struct message *message, void *arg)
 {
     struct tree_result *result = arg;
     result->n_messages++;
+    check_rights(message, result);
     if (message->damaged && message->place->folder != FOLDER_BADMAIL) {
         printf("%s/%s: damaged: %s\n", message->place->path, message->name, message->why.text);
         result->n_damaged++;
@@ -111,6 +141,8 @@ check_files(int spool_fd, const struct conf_root *root, struct tree_result *resu
     int r = spool_map_open(&map, &command);
     if (r != 0)
         return r;
+    if (spool_common_group(spool_fd, &result->common) < 0)
+        result->common = (gid_t)-1; /* without state/, which is named as missing, nobody's */
     filter_init(&all, message_fields, message_field_count);
     spool_walk(&map, FOLDER_COUNT, &all, COST_FILE, check_message, result);
     for (size_t i = 0; i < map.n_places; i++)
@@ -132,7 +164,8 @@ tree_check(const struct conf_root *root, const char *spool_path, bool deep, stru
     close(fd);
     if (r != 0)
         return r;
-    return result->n_missing + result->n_foreign + result->n_damaged > 0 ? EXIT_NOTHING : EXIT_DONE;
+    bool sound = result->n_missing + result->n_foreign + result->n_damaged + result->n_closed == 0;
+    return sound ? EXIT_DONE : EXIT_NOTHING;
 }
 
 /* ---- the commands ---- */
@@ -158,8 +191,10 @@ spool_check(struct command *command)
     }
     int r = tree_check(command->root, command->spool_path, true, &result);
     if (r == EXIT_DONE || r == EXIT_NOTHING)
-        printf("%zu messages, %zu damaged; %zu folders missing, %zu things that should not be there%s\n",
-               result.n_messages, result.n_damaged, result.n_missing, result.n_foreign,
+        printf("%zu messages, %zu damaged, %zu that their worker cannot open; %zu folders missing, %zu things "
+               "that "
+               "should not be there%s\n",
+               result.n_messages, result.n_damaged, result.n_closed, result.n_missing, result.n_foreign,
                command_offline(command));
     return r;
 }

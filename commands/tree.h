@@ -2,10 +2,13 @@
 #ifndef VIADUCT_TREE_H
 #define VIADUCT_TREE_H
 
+#include <sys/types.h>
+
 #include "commands/command.h"
 
 struct tree_result {
-    size_t n_missing, n_foreign, n_damaged, n_repaired, n_messages;
+    size_t n_missing, n_foreign, n_damaged, n_closed, n_messages;
+    gid_t common; /* the group of queue files */
 };
 
 /* Checks folders (and, with `deep`, every queue file). Says what is wrong on stdout, a line each. Returns

@@ -19,8 +19,10 @@ main(int argc, char **argv)
         return 2;
     }
     printf("accepted=%" PRId64 " reports=%" PRId64 " delivered=%" PRId64 " failed=%" PRId64 " badmail=%" PRId64
-           " deleted=%" PRId64 " in_spool=%" PRId64 " malformed=%" PRIu64 " repeated=%" PRIu64 "\n",
+           " deleted=%" PRId64 " exported=%" PRId64 " imported=%" PRId64 " in_spool=%" PRId64
+           " malformed=%" PRIu64 " repeated=%" PRIu64 "\n",
            balance.accepted, balance.reports, balance.delivered, balance.failed, balance.badmail,
-           balance.deleted, balance.in_spool, balance.malformed, balance.repeated);
+           balance.deleted, balance.exported, balance.imported, balance.in_spool, balance.malformed,
+           balance.repeated);
     return 0;
 }

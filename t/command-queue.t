@@ -3,9 +3,10 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 
-from spooltest import BUILD, FOLDERS, QueueFile, Spool, done, is_, ok, program
+from spooltest import FOLDERS, Spool, done, is_, new_id, ok, program
 
 VIADUCT, MKMSG = program("viaduct"), program("t/mkmsg")
 spool = Spool(connectors=("branch", "other"))
@@ -179,6 +180,78 @@ is_(viaduct("queue", "export", out_dir, "all", "--copy")[0], 0, "--copy leaves t
 code, report = rows("queue", "import", out_dir)
 is_((code, report[0]["failed"]), (1, len(names)), "what the spool has is never overwritten")
 ok(spool.temp_is_empty(), "nothing stays in Temp")
+ok(all(os.stat(os.path.join(d, f)).st_mode & 0o777 == 0o600 for d, _, files in os.walk(out_dir) for f in files),
+   "what is exported is for its owner alone")
+
+# What was copied out and went on meanwhile is not brought in a second time.
+moved = make("MTS_OUT", "other")[0]
+copies = os.path.join(spool.top, "copies")
+viaduct("queue", "export", copies, moved, "--copy")
+viaduct("queue", "hold", moved)
+code, _, err = viaduct("queue", "import", copies)
+is_((code, "the spool has it already" in err), (1, True), "a message that lies in another folder is refused")
+is_(len(rows("queue", "list", moved)[1]), 1, "it stays one")
+flat = (FOLDERS["MTS_OUT"][0] % "other").replace("/", "+")
+is_(os.listdir(os.path.join(copies, flat)), [moved], "and the copy where it was")
+viaduct("queue", "delete", moved, "--yes")
+os.makedirs(os.path.join(copies, (FOLDERS["DEFERRED"][0] % "other").replace("/", "+")))
+shutil.copy(os.path.join(copies, flat, moved), os.path.join(copies, (FOLDERS["DEFERRED"][0] % "other").replace("/", "+"), moved))
+code, report = rows("queue", "import", copies)
+is_((report[0]["done"], report[0]["failed"], len(rows("queue", "list", moved)[1])), (1, 1, 1),
+    "of two copies in one export one is taken")
+viaduct("queue", "delete", moved, "--yes")
+shutil.rmtree(copies)
+os.makedirs(os.path.join(copies, (FOLDERS["BADMAIL"][0] % "other").replace("/", "+")))
+is_(viaduct("queue", "import", copies)[0], 1, "what no export writes is not imported")
+shutil.rmtree(copies)
+
+
+def import_one(umask):
+    """A message out and in again, under a umask: what the file then is like."""
+    old = os.umask(0o007)  # as workers have it
+    ident = make("MTS_OUT", "other")[0]
+    viaduct("queue", "export", copies, ident, "--yes")
+    left = os.path.join(spool.folder("TEMP"), "command", new_id())
+    with open(left, "wb") as half:
+        half.write(b"VIADUCT1 half of it")
+    os.umask(umask)
+    code, report = rows("queue", "import", copies)
+    os.umask(old)
+    is_((code, report[0]["done"], spool.temp_is_empty()), (0, 1, True), "what a killed import left is cleared away")
+    return ident, os.stat(os.path.join(spool.folder("MTS_OUT", "other"), ident))
+
+
+for umask in (0o077, 0):
+    ident, st = import_one(umask)
+    is_(st.st_mode & 0o7777, 0o660, "an imported file has a queue file's mode, whatever the umask")
+events = [next(w[6:] for w in t.split() if w.startswith("event=")) for t in spool.track() if ident in t]
+is_(events, ["EXPORT", "IMPORT"], "the tracking log tells of both")
+balance = subprocess.run([program("t/balance"), spool.folder("TRACK")], capture_output=True, text=True).stdout
+books = dict((k, int(v)) for k, v in (w.split("=") for w in balance.split()))
+is_(books["exported"] - books["imported"], sum(books[k] for k in ("accepted", "reports")) - books["in_spool"] - sum(
+    books[k] for k in ("delivered", "failed", "badmail", "deleted")), "and the books add up")
+is_(viaduct("spool", "check")[0], 0, "the spool is sound")
+path = os.path.join(spool.folder("MTS_OUT", "other"), ident)
+if os.geteuid() == 0:
+    os.chown(spool.folder("STATE"), 0, 62000)
+    for symbol in ("MTS_OUT", "DEFERRED"):
+        os.chown(spool.folder(symbol, "other"), 62003, 62004)
+    ident, st = import_one(0o077)
+    is_((st.st_uid, st.st_gid), (62003, 62000), "an imported file belongs to the folder's taker and to all workers' group")
+    path = os.path.join(spool.folder("MTS_OUT", "other"), ident)
+    os.chown(path, 0, 0)
+    code, out, _ = viaduct("spool", "check")
+    ok(code == 1 and ident + ": the worker that takes from there cannot open it" in out, "spool check names a file of another user")
+    os.chown(path, 0, 62000)
+    ok(ident not in viaduct("spool", "check")[1], "and none that is shared by group")
+    for folder in [spool.folder(s, "other") for s in ("MTS_OUT", "DEFERRED")] + [spool.folder("STATE")]:
+        os.chown(folder, 0, 0)
+else:
+    os.chmod(path, 0o400)
+    code, out, _ = viaduct("spool", "check")
+    ok(code == 1 and ident + ": the worker that takes from there cannot open it" in out, "spool check names a file that cannot be written to")
+    os.chmod(path, 0o660)
+names += [r["id"] for r in rows("queue", "list", "connector=other")[1] if r["id"] not in names]
 
 # ---- shape ----
 

@@ -133,6 +133,50 @@ test_requeue(void)
        "and who is deleted from Badmail is counted once");
 }
 
+/* A recipient that failed without a report and is tried again is not lost twice. */
+static void
+test_reopened(void)
+{
+    new_folder();
+    put("a.0", 1, "RECEIVE", A, "b", 0);
+    put("o.0", 2, "FAIL", A, "b", 3);
+    put("command", 4, "REQUEUE", A, "b", 0);
+    put("command", 5, "REQUEUE", A, "b", 0);
+    struct track_balance balance;
+    track_balance(folder, &(struct track_range){0}, &balance);
+    ok(balance.failed == 0 && balance.badmail == 0 && balance.in_spool == 1 && balance.repeated == 1,
+       "who failed and is sent again is on its way, once");
+    put("o.0", 6, "FAIL", A, "b", 3);
+    put("command", 7, "REQUEUE", A, "b", 0);
+    put("o.0", 8, "SEND", A, "b", 1);
+    track_balance(folder, &(struct track_range){0}, &balance);
+    ok(balance.failed == 0 && balance.badmail == 0 && balance.delivered == 1 && balance.in_spool == 0,
+       "as often as that happens");
+}
+
+static void
+test_export(void)
+{
+    new_folder();
+    put("a.0", 1, "RECEIVE", A, "b", 0);
+    put("command", 2, "EXPORT", A, "b", 1);
+    put("command", 3, "EXPORT", A, "b", 1);
+    put("command", 4, "IMPORT", A, "b", 1);
+    put("command", 5, "IMPORT", A, "b", 1);
+    put("command", 6, "EXPORT", A, "b", 1);
+    is_text(story_of(&(struct track_range){0}), "RECEIVE:b EXPORT:b IMPORT:b EXPORT:b ",
+            "what is exported, imported and exported again was taken out twice");
+    put("command", 7, "IMPORT", B, "b", 0);
+    put("command", 8, "IMPORT", B, "b", 0);
+    put("command", 9, "DELETE", B, "b", 0);
+    put("command", 10, "IMPORT", B, "b", 0);
+    struct track_balance balance;
+    track_balance(folder, &(struct track_range){0}, &balance);
+    ok(balance.accepted == 1 && balance.exported == 2 && balance.imported == 3 && balance.deleted == 1 &&
+           balance.in_spool == 1,
+       "accepted and imported = exported, deleted, and what is on its way");
+}
+
 static void
 test_balance(void)
 {
@@ -309,6 +353,8 @@ main(void)
     test_order();
     test_repeats();
     test_requeue();
+    test_reopened();
+    test_export();
     test_balance();
     test_damage();
     test_long_day();
