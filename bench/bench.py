@@ -68,8 +68,8 @@ class Bench:
         before, cpu, start = self.sink.count(), measure.cpu_s(system.pid()), time.monotonic()
         client = source(system.port, messages, size, recipients=recipients, keep=keep)
         try:
-            until(lambda: self.sink.count() - before >= messages or (watch and watch()), "%s passes on %d messages" % (system.name, messages),
-                  RUN_S)
+            until(lambda: self.sink.count() - before >= messages or (watch and watch()),
+                  "%s passes on %d messages" % (system.name, messages), RUN_S)
             took = time.monotonic() - start
             if client.wait(60) != 0:
                 raise RuntimeError("smtp-source failed at " + system.name)
@@ -213,7 +213,8 @@ def run_parts(bench):
     out = []
     speed = [bench.load(part) for part in PARTS if part in LOADS]
     if speed:
-        out.append(table(["load (messages)", "viaduct msg/s", "Postfix msg/s", "ratio", "viaduct CPU ms", "Postfix CPU ms", "share"], speed))
+        out.append(table(["load (messages)", "viaduct msg/s", "Postfix msg/s", "ratio", "viaduct CPU ms", "Postfix CPU ms", "share"],
+                         speed))
     rows = bench.memory() if {"single", "keep"} & set(PARTS) else []
     rows += bench.deferred() if "deferred" in PARTS else []
     if rows:

@@ -95,9 +95,9 @@ class Viaduct:
         at = str(int(time.time()) + due_s)
         each = count // DEFER_DOMAINS
         for domain, age in spread():
-            subprocess.run([self._program("t/mkmsg"), os.path.join(self.top, "spool"), "Deferred", "branch", "--rcpt", "bob@" + domain, "--age",
-                            "%ds" % age, "--at", at, "--attempts", "1", "--status", "4.4.1", "--reason", "refused", "--count", str(each)],
-                           stdout=subprocess.DEVNULL, check=True)
+            subprocess.run([self._program("t/mkmsg"), os.path.join(self.top, "spool"), "Deferred", "branch", "--rcpt", "bob@" + domain,
+                            "--age", "%ds" % age, "--at", at, "--attempts", "1", "--status", "4.4.1", "--reason", "refused",
+                            "--count", str(each)], stdout=subprocess.DEVNULL, check=True)
         taker = os.stat(self.deferred)
         for name in os.listdir(self.deferred):
             os.chown(os.path.join(self.deferred, name), taker.st_uid, taker.st_gid)
@@ -230,8 +230,7 @@ class Postfix:
     def fill(self, count, due_s):
         """Deferred messages, each a copy under a name that fits its inode; the time of modification is when it is due.
 
-        The example's domain is replaced by others of the same length (records tell theirs), its arrival by the time of the file's
-        name, as far as qshape looks.
+        The example's domain is replaced by others of the same length, since records tell theirs.
         """
         self.sink_port, port = free_port(), self.sink_port  # where nobody listens
         self.keep_connections(False)
