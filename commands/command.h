@@ -105,6 +105,9 @@ bool command_confirm(const struct command *command, const char *format, ...)
 #define VERB(noun, verb, function, needs, options, operands, help) int function(struct command *command);
 #include "commands/commands.def"
 
+/* Reads the configuration at conf_path. 0, or an exit code after saying what is wrong with it. */
+int command_read_conf(struct command *command);
+
 /* Chooses a verb by its noun and opens what it needs, for links. Returns 0 or an exit code. */
 int command_prepare(struct command *command, const char *noun);
 

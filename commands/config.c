@@ -65,22 +65,12 @@ check_spool(const struct command *command)
 int
 config_check(struct command *command)
 {
-    struct buf errors = {0};
-    if (access(command->conf_path, R_OK) < 0)
-        return errno == EACCES
-                   ? command_fail_errno(errno, "the configuration %s", command->conf_path)
-                   : command_fail(EXIT_CONFIG, "the configuration %s: %s; name another one with -c FILE",
-                                  command->conf_path, strerror(errno));
-    command->conf = conf_load(command->conf_path, &errors);
-    if (errors.len > 0)
-        fputs(errors.at, stderr);
-    buf_clear(&errors);
-    if (command->conf == NULL)
-        return command_fail(EXIT_CONFIG, "%s is not valid", command->conf_path);
-    command->root = conf_root(command->conf);
+    int r = command_read_conf(command);
+    if (r != 0)
+        return r;
     printf("%s is valid: %zu connectors\n", command->conf_path, command->root->connectors_n);
     print_advice(command->root);
-    int r = check_spool(command);
+    r = check_spool(command);
     if (command_has(command, OPTION_LIVE)) {
         int live = probe_all(command);
         r = live != EXIT_DONE ? live : r;

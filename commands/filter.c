@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "commands/command.h"
+#include "common/address.h"
 #include "common/id.h"
 #include "conf/conf_schema.h"
 
@@ -133,30 +134,6 @@ filter_cost(const struct filter *filter)
     return cost;
 }
 
-bool
-wildcard_match(struct span pattern, struct span text)
-{
-    size_t p = 0, t = 0, star = SIZE_MAX, star_text = 0;
-    while (t < text.len) {
-        if (p < pattern.len && pattern.at[p] == '*') {
-            star = p++;
-            star_text = t;
-        } else if (p < pattern.len &&
-                   span_equal_nocase((struct span){pattern.at + p, 1}, (struct span){text.at + t, 1})) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) { /* let the last star eat one more */
-            p = star + 1;
-            t = ++star_text;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.len && pattern.at[p] == '*')
-        p++;
-    return p == pattern.len;
-}
-
 static bool
 span_contains(struct span text, struct span part)
 {
@@ -184,7 +161,7 @@ value_match(const struct field *field, const struct filter_term *term, const str
     if (field->kind == FIELD_CODE)
         return code_match(value->text, wanted);
     if (field->kind == FIELD_TEXT)
-        return wildcard_match(wanted, value->text);
+        return wildcard_match(wanted, value->text, false);
     if (term->op == '>')
         return value->number > term->number;
     return term->op == '<' ? value->number < term->number : value->number == term->number;

@@ -45,6 +45,23 @@ struct field_value {
 /* Value number `i` of a field of an item; false behind the last (a message has several recipients). */
 typedef bool field_get(const void *item, size_t field, size_t i, struct field_value *value);
 
+/* Fill a value and return true: a text is unknown when it is empty, a number when it is not known. */
+static inline bool
+field_text(struct field_value *value, struct span text)
+{
+    value->text = text;
+    value->unknown = text.len == 0;
+    return true;
+}
+
+static inline bool
+field_number(struct field_value *value, bool known, int64_t number)
+{
+    value->number = number;
+    value->unknown = !known;
+    return true;
+}
+
 enum { FILTER_TERMS_MAX = 64 };
 
 struct filter_term {
@@ -83,9 +100,5 @@ bool filter_match(const struct filter *filter, enum field_cost cost, field_get *
 
 /* The field with this name, or n. */
 size_t field_find(const struct field *fields, size_t n, struct span name);
-
-/* True where `text` matches `pattern` ('*': any run), ASCII case ignored. Linear for one star, never worse than
- * length times pattern. */
-bool wildcard_match(struct span pattern, struct span text);
 
 #endif

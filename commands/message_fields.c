@@ -101,30 +101,6 @@ folder_state(enum folder folder)
     return words[folder] != NULL ? words[folder] : "";
 }
 
-static bool
-text(struct field_value *value, const char *s)
-{
-    value->text = span_of(s);
-    value->unknown = s[0] == '\0';
-    return true;
-}
-
-static bool
-span(struct field_value *value, struct span s)
-{
-    value->text = s;
-    value->unknown = s.len == 0;
-    return true;
-}
-
-static bool
-number(struct field_value *value, bool known, int64_t n)
-{
-    value->number = n;
-    value->unknown = !known;
-    return true;
-}
-
 /* What the name and the folder tell. */
 static bool
 get_from_name(const struct message *message, enum message_field field, struct field_value *value)
@@ -134,24 +110,25 @@ get_from_name(const struct message *message, enum message_field field, struct fi
     int64_t arrival = id_time_ms(message->parts.id) / 1000;
     switch (field) {
     case MF_ID:
-        return text(value, message->parts.stem);
+        return field_text(value, span_of(message->parts.stem));
     case MF_FOLDER:
-        return text(value, folder_name(place->folder));
+        return field_text(value, span_of(folder_name(place->folder)));
     case MF_CONNECTOR:
-        return text(value, place->connector);
+        return field_text(value, span_of(place->connector));
     case MF_DIR:
-        return text(value, folder_direction(origin));
+        return field_text(value, span_of(folder_direction(origin)));
     case MF_STATE:
-        return text(value, message->locked ? "transfer" : folder_state(place->folder));
+        return field_text(value, span_of(message->locked ? "transfer" : folder_state(place->folder)));
     case MF_AGE:
-        return number(value, true, message->now_s > arrival ? message->now_s - arrival : 0);
+        return field_number(value, true, message->now_s > arrival ? message->now_s - arrival : 0);
     case MF_ARRIVAL:
-        return number(value, true, arrival);
+        return field_number(value, true, arrival);
     case MF_NEXT: /* 0 means that it is due now */
-        return number(value, place->folder == FOLDER_DEFERRED && message->parts.has_time,
-                      message->parts.time_s > 0 ? message->parts.time_s : message->now_s);
+        return field_number(value, place->folder == FOLDER_DEFERRED && message->parts.has_time,
+                            message->parts.time_s > 0 ? message->parts.time_s : message->now_s);
     default:
-        return number(value, place->folder == FOLDER_HOLD && message->parts.time_s > 0, message->parts.time_s);
+        return field_number(value, place->folder == FOLDER_HOLD && message->parts.time_s > 0,
+                            message->parts.time_s);
     }
 }
 
@@ -193,12 +170,12 @@ get_recipient(const struct message *message, enum message_field field, size_t i,
     if (recipient == NULL)
         return false;
     if (field == MF_RCPT)
-        return span(value, address_shown(message, &recipient->address));
+        return field_text(value, address_shown(message, &recipient->address));
     struct span address = recipient->address.value;
     const char *at = address.len > 0 ? memrchr(address.at, '@', address.len) : NULL;
     if (at == NULL)
-        return span(value, recipient->address.type);
-    return span(value, (struct span){at + 1, (size_t)(address.at + address.len - at - 1)});
+        return field_text(value, recipient->address.type);
+    return field_text(value, (struct span){at + 1, (size_t)(address.at + address.len - at - 1)});
 }
 
 /* The reason of the last attempt, else of the first recipient that has one, else the damage. */
@@ -207,17 +184,18 @@ get_reason(const struct message *message, enum message_field field, struct field
 {
     const struct envelope *envelope = &message->file.envelope;
     if (message->damaged)
-        return field == MF_REMOTE ? text(value, "")
-                                  : text(value, field == MF_CODE ? message->why.status : message->why.text);
+        return field == MF_REMOTE
+                   ? field_text(value, SPAN(""))
+                   : field_text(value, span_of(field == MF_CODE ? message->why.status : message->why.text));
     if (message->place->folder == FOLDER_BADMAIL && field == MF_REASON && message->bad_reason.len > 0)
-        return span(value, message->bad_reason);
+        return field_text(value, message->bad_reason);
     struct span status = envelope->last_status, reason = envelope->last_text, remote = envelope->last_remote;
     for (size_t i = 0; i < envelope->n_recipients && status.len == 0 && reason.len == 0; i++) {
         status = envelope->recipients[i].status;
         reason = envelope->recipients[i].text;
         remote = envelope->recipients[i].remote;
     }
-    return span(value, field == MF_CODE ? status : field == MF_REASON ? reason : remote);
+    return field_text(value, field == MF_CODE ? status : field == MF_REASON ? reason : remote);
 }
 
 static bool
@@ -225,8 +203,8 @@ get_sender(const struct message *message, struct field_value *value)
 {
     const struct address *originator = &message->file.envelope.originator;
     if (originator->value.len == 0)
-        return text(value, "<>");
-    return span(value, address_shown(message, originator));
+        return field_text(value, SPAN("<>"));
+    return field_text(value, address_shown(message, originator));
 }
 
 static bool
@@ -237,21 +215,21 @@ get_from_file(const struct message *message, enum message_field field, struct fi
     case MF_SENDER:
         return get_sender(message, value);
     case MF_RCPTS:
-        return number(value, true, (int64_t)envelope->n_recipients);
+        return field_number(value, true, (int64_t)envelope->n_recipients);
     case MF_PENDING:
-        return number(value, true, (int64_t)envelope_count(envelope, RECIPIENT_PENDING));
+        return field_number(value, true, (int64_t)envelope_count(envelope, RECIPIENT_PENDING));
     case MF_ATTEMPTS:
-        return number(value, true, envelope->attempts);
+        return field_number(value, true, envelope->attempts);
     case MF_CLASS:
-        return span(value, envelope->class);
+        return field_text(value, envelope->class);
     case MF_MSGID:
-        return span(value, envelope->msgid);
+        return field_text(value, envelope->msgid);
     case MF_SUBJECT:
-        return span(value, envelope->subject);
+        return field_text(value, envelope->subject);
     case MF_ORIGIN:
-        return span(value, envelope->origin);
+        return field_text(value, envelope->origin);
     default:
-        return span(value, envelope->client);
+        return field_text(value, envelope->client);
     }
 }
 
@@ -267,16 +245,16 @@ message_get(const void *item, size_t field, size_t i, struct field_value *value)
     if (message_fields[field].cost == COST_NAME)
         return get_from_name(message, f, value);
     if (f == MF_SIZE)
-        return number(value, message->has_stat, message->stat.st_size);
+        return field_number(value, message->has_stat, message->stat.st_size);
     if (f == MF_STAGE)
-        return span(value, message->stage);
+        return field_text(value, message->stage);
     if (f == MF_SIGNATURE)
-        return span(value, message->signature);
+        return field_text(value, message->signature);
     if (!message->has_file)
-        return i == 0 && text(value, "");
+        return i == 0 && field_text(value, SPAN(""));
     if (f == MF_CODE || f == MF_REASON || f == MF_REMOTE)
         return get_reason(message, f, value);
     if (message->damaged)
-        return i == 0 && text(value, "");
+        return i == 0 && field_text(value, SPAN(""));
     return several ? get_recipient(message, f, i, value) : get_from_file(message, f, value);
 }

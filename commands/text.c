@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands/command.h"
+#include "conf/conf_schema.h"
 
 int
 command_fail(enum exit_code code, const char *format, ...)
@@ -180,36 +181,32 @@ print_bytes(uint64_t bytes, char text[24])
     snprintf(text, 24, value < 10 ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
 
-/* A number and one unit letter out of `units` with its factor. */
-static bool
-parse_units(const char *text, const char *units, const int64_t *factors, int64_t *value)
+/* Units as in the configuration, where their letters may be large or small. */
+enum { UNITS_MAX = 32 };
+
+static struct span
+with_case(const char *text, int (*to_case)(int), char copy[UNITS_MAX])
 {
-    struct span number = span_of(text);
-    int64_t factor = 1;
-    uint64_t n;
-    const char *unit = number.len > 0 ? strchr(units, tolower((unsigned char)text[number.len - 1])) : NULL;
-    if (unit != NULL && *unit != '\0') {
-        factor = factors[unit - units];
-        number.len--;
-    }
-    if (!span_to_u64(number, (uint64_t)(INT64_MAX / 4 / factor), &n))
-        return false;
-    *value = (int64_t)n * factor;
-    return true;
+    size_t len = strlen(text);
+    if (len == 0 || len >= UNITS_MAX)
+        return SPAN("");
+    memcpy(copy, text, len + 1);
+    copy[len - 1] = (char)to_case((unsigned char)copy[len - 1]);
+    return (struct span){copy, len};
 }
 
 bool
 parse_duration(const char *text, int64_t *seconds)
 {
-    static const int64_t factors[] = {1, 60, 3600, 86400, 604800};
-    return parse_units(text, "smhdw", factors, seconds);
+    char copy[UNITS_MAX];
+    return conf_time_parse(with_case(text, tolower, copy), seconds);
 }
 
 bool
 parse_size(const char *text, int64_t *bytes)
 {
-    static const int64_t factors[] = {1, 1 << 10, 1 << 20, 1 << 30};
-    return parse_units(text, "bkmg", factors, bytes);
+    char copy[UNITS_MAX];
+    return conf_bytes_parse(with_case(text, toupper, copy), bytes);
 }
 
 bool

@@ -55,22 +55,6 @@ static const struct field track_fields[TF_COUNT] = {
     [TF_REASON] = {"reason", FIELD_TEXT, COST_NAME, 0, "why", false},
 };
 
-static bool
-put(struct field_value *value, struct span text)
-{
-    value->text = text;
-    value->unknown = text.len == 0;
-    return true;
-}
-
-static bool
-put_number(struct field_value *value, bool known, int64_t number)
-{
-    value->number = number;
-    value->unknown = !known;
-    return true;
-}
-
 /* Typed addresses are known without their type too when it is SMTP. */
 static struct span
 untyped(struct span address)
@@ -97,41 +81,41 @@ track_get(const void *item, size_t field, size_t i, struct field_value *value)
         return false;
     switch ((enum track_field)field) {
     case TF_TIME:
-        return put_number(value, true, line->time_ms / 1000);
+        return field_number(value, true, line->time_ms / 1000);
     case TF_AGE:
-        return put_number(value, true, (time_ms() - line->time_ms) / 1000);
+        return field_number(value, true, (time_ms() - line->time_ms) / 1000);
     case TF_EVENT:
-        return put(value, span_of(track_event_names[line->event]));
+        return field_text(value, span_of(track_event_names[line->event]));
     case TF_ID:
-        return put(value, line->id);
+        return field_text(value, line->id);
     case TF_CONNECTOR:
-        return put(value, line->connector);
+        return field_text(value, line->connector);
     case TF_BY:
-        return put(value, line->by);
+        return field_text(value, line->by);
     case TF_SENDER:
-        return put(value, untyped(line->sender));
+        return field_text(value, untyped(line->sender));
     case TF_RCPT:
-        return put(value, untyped(line->rcpt));
+        return field_text(value, untyped(line->rcpt));
     case TF_TRANSLATED:
-        return put(value, line->translated);
+        return field_text(value, line->translated);
     case TF_DOMAIN:
-        return put(value, domain_of(line->rcpt));
+        return field_text(value, domain_of(line->rcpt));
     case TF_CODE:
-        return put(value, line->status);
+        return field_text(value, line->status);
     case TF_REMOTE:
-        return put(value, line->remote);
+        return field_text(value, line->remote);
     case TF_ATTEMPT:
-        return put_number(value, line->attempt > 0, line->attempt);
+        return field_number(value, line->attempt > 0, line->attempt);
     case TF_SIZE:
-        return put_number(value, line->bytes > 0, (int64_t)line->bytes);
+        return field_number(value, line->bytes > 0, (int64_t)line->bytes);
     case TF_MSGID:
-        return put(value, line->msgid);
+        return field_text(value, line->msgid);
     case TF_SUBJECT:
-        return put(value, line->subject);
+        return field_text(value, line->subject);
     case TF_PARENT:
-        return put(value, line->parent);
+        return field_text(value, line->parent);
     default:
-        return put(value, line->reason);
+        return field_text(value, line->reason);
     }
 }
 
@@ -143,13 +127,13 @@ track_match_get(const void *item, size_t field, size_t i, struct field_value *va
     const struct track_line *line = item;
     *value = (struct field_value){0};
     if (field == TF_ID && i == 1)
-        return put(value, (struct span){line->id.at, line->id.len > ID_LEN ? ID_LEN : line->id.len});
+        return field_text(value, (struct span){line->id.at, line->id.len > ID_LEN ? ID_LEN : line->id.len});
     if (field == TF_ID && i == 2)
-        return put(value, line->parent);
+        return field_text(value, line->parent);
     if (field == TF_RCPT && i == 1)
-        return put(value, line->translated);
+        return field_text(value, line->translated);
     if (field == TF_MSGID && i == 1 && line->msgid.len > 2 && line->msgid.at[0] == '<')
-        return put(value, (struct span){line->msgid.at + 1, line->msgid.len - 2});
+        return field_text(value, (struct span){line->msgid.at + 1, line->msgid.len - 2});
     return track_get(item, field, i, value);
 }
 

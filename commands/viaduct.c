@@ -243,10 +243,28 @@ check_options(const struct command *command)
 
 /* ---- what the verb needs ---- */
 
+int
+command_read_conf(struct command *command)
+{
+    struct buf errors = {0};
+    if (access(command->conf_path, R_OK) < 0)
+        return errno == EACCES
+                   ? command_fail_errno(errno, "the configuration %s", command->conf_path)
+                   : command_fail(EXIT_CONFIG, "the configuration %s: %s; name another one with -c FILE",
+                                  command->conf_path, strerror(errno));
+    command->conf = conf_load(command->conf_path, &errors);
+    if (errors.len > 0)
+        fputs(errors.at, stderr);
+    buf_clear(&errors);
+    if (command->conf == NULL)
+        return command_fail(EXIT_CONFIG, "%s is not valid", command->conf_path);
+    command->root = conf_root(command->conf);
+    return 0;
+}
+
 static int
 load_conf(struct command *command)
 {
-    struct buf errors = {0};
     const char *path = command->values[OPTION_CONFIG];
     if (path == NULL)
         path = getenv("VIADUCT_CONF");
@@ -256,21 +274,8 @@ load_conf(struct command *command)
     bool needed = command->verb->needs == NEEDS_CONFIG || command->values[OPTION_SPOOL] == NULL;
     if (!needed && command->values[OPTION_CONFIG] == NULL && access(command->conf_path, R_OK) < 0)
         return 0; /* a spool was named: its folders tell which connectors there are */
-    if (access(command->conf_path, R_OK) < 0)
-        return errno == EACCES
-                   ? command_fail_errno(errno, "the configuration %s", command->conf_path)
-                   : command_fail(EXIT_CONFIG, "the configuration %s: %s; name another one with -c FILE",
-                                  command->conf_path, strerror(errno));
-    command->conf = conf_load(command->conf_path, &errors);
-    int r = 0;
-    if (command->conf != NULL)
-        command->root = conf_root(command->conf);
-    else if (needed)
-        r = EXIT_CONFIG;
-    if (errors.len > 0)
-        fputs(errors.at, stderr);
-    buf_clear(&errors);
-    return r;
+    int r = command_read_conf(command);
+    return needed || access(command->conf_path, R_OK) < 0 ? r : 0;
 }
 
 static int

@@ -133,6 +133,10 @@ int oneoff_parse(struct span text, struct arena *arena, struct span *display, st
  * for one '*', never worse than length x pattern. */
 unsigned pattern_match(struct span type, struct span pattern, const struct address *address);
 
+/* True where the whole text matches: '*' any run and, with `singles`, '?' and '%' one character; ASCII case ignored.
+ * Linear for one '*', never worse than length x pattern. */
+bool wildcard_match(struct span pattern, struct span text, bool singles);
+
 /* True where the pattern is allowed for the type: an SMTP pattern "*dom" without the dot, or with blanks, is not. */
 bool pattern_valid(struct span type, struct span pattern, struct why *why);
 

@@ -33,15 +33,15 @@ character_length(struct span s, size_t i)
     return step > 0 ? step : 1;
 }
 
-static bool
-wildcard_match(struct span pattern, struct span text)
+bool
+wildcard_match(struct span pattern, struct span text, bool singles)
 {
     size_t p = 0, t = 0, star = SIZE_MAX, resume = 0;
     while (t < text.len) {
         if (p < pattern.len && pattern.at[p] == '*') {
             star = p++;
             resume = t;
-        } else if (p < pattern.len && is_single(pattern.at[p])) {
+        } else if (singles && p < pattern.len && is_single(pattern.at[p])) {
             p++;
             t += character_length(text, t);
         } else if (p < pattern.len && lower(pattern.at[p]) == lower(text.at[t])) {
@@ -73,7 +73,7 @@ static unsigned
 foreign_rank(struct span pattern, struct span value)
 {
     unsigned literals = literal_count(pattern);
-    if (!wildcard_match(pattern, value))
+    if (!wildcard_match(pattern, value, true))
         return 0;
     return literals == pattern.len ? RANK_EXACT : RANK_WILDCARD + literals;
 }
@@ -123,7 +123,7 @@ has_field(struct span address, struct span want_key, struct span want_value)
 {
     struct span key, value;
     for (char separator = separator_of(address); next_field(&address, separator, &key, &value);)
-        if (span_equal_nocase(key, want_key) && wildcard_match(want_value, value))
+        if (span_equal_nocase(key, want_key) && wildcard_match(want_value, value, true))
             return true;
     return false;
 }

@@ -127,6 +127,11 @@ bool conf_value_is_default(const struct conf_item *item, const void *member);
 /* A default as it would stand in a file; nothing where there is none. */
 void conf_value_print_default(const struct conf_item *item, struct buf *out);
 
+/* A number with a unit: 30, 30s, 5m, 2h, 3d, 1w in seconds; 512, 10K, 25M, 1G, 1T in bytes. False for anything
+ * else, and beyond a hundred years or 2^50 bytes. */
+bool conf_time_parse(struct span text, int64_t *seconds);
+bool conf_bytes_parse(struct span text, int64_t *bytes);
+
 /* "5m", "2h" */
 void conf_value_print_time(int64_t seconds, struct buf *out);
 

@@ -22,7 +22,7 @@ static const struct unit time_units[] = {{'w', 604800}, {'d', 86400}, {'h', 3600
 static const uint64_t bytes_max = UINT64_C(1) << 50, time_max_s = UINT64_C(36500) * 86400;
 
 static bool
-parse_unit(struct span text, const struct unit *units, size_t n, uint64_t max, uint64_t *value)
+parse_unit(struct span text, const struct unit *units, size_t n, uint64_t max, int64_t *value)
 {
     uint64_t factor = 1;
     for (size_t i = 0; i < n && text.len > 0; i++)
@@ -34,8 +34,20 @@ parse_unit(struct span text, const struct unit *units, size_t n, uint64_t max, u
     uint64_t number;
     if (!span_to_u64(text, max / factor, &number))
         return false;
-    *value = number * factor;
+    *value = (int64_t)(number * factor);
     return true;
+}
+
+bool
+conf_time_parse(struct span text, int64_t *seconds)
+{
+    return parse_unit(text, time_units, COUNT_OF(time_units), time_max_s, seconds);
+}
+
+bool
+conf_bytes_parse(struct span text, int64_t *bytes)
+{
+    return parse_unit(text, byte_units, COUNT_OF(byte_units), bytes_max, bytes);
 }
 
 /* "lowest..highest value" of a NUMBER's default in config.def. */
@@ -67,21 +79,23 @@ parse_number(const struct conf_item *item, const char *text, void *member, struc
 static int
 parse_bytes(const struct conf_item *item, const char *text, void *member, struct why *why)
 {
-    if (!parse_unit(span_of(text), byte_units, COUNT_OF(byte_units), bytes_max, member))
+    int64_t value;
+    if (!conf_bytes_parse(span_of(text), &value))
         return why_set(why, "", "%s = \"%.60s\": a size is needed, as 512, 10K, 25M or 1G", item->name, text);
+    *(uint64_t *)member = (uint64_t)value;
     return 0;
 }
 
 static int
 parse_time(const struct conf_item *item, const char *text, void *member, struct why *why)
 {
-    uint64_t value;
-    bool sound = parse_unit(span_of(text), time_units, COUNT_OF(time_units), time_max_s, &value);
+    int64_t value;
+    bool sound = conf_time_parse(span_of(text), &value);
     if (sound && value == 0 && item->kind == CONF_TIME)
         return why_set(why, "", "%s = \"%.60s\": at least 1s is needed", item->name, text);
     if (!sound)
         return why_set(why, "", "%s = \"%.60s\": a time is needed, as 30s, 5m, 1h, 2d or 1w", item->name, text);
-    *(int64_t *)member = (int64_t)value;
+    *(int64_t *)member = value;
     return 0;
 }
 

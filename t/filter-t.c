@@ -2,6 +2,7 @@
 #include "commands/filter.h"
 
 #include "commands/command.h"
+#include "common/address.h"
 #include "t/tap.h"
 
 enum { F_ID, F_AGE, F_SIZE, F_CODE, F_REASON, F_RCPT, F_N };
@@ -151,10 +152,13 @@ test_wildcards(void)
         memcpy(pattern + i, "*a", 2);
     pattern[39] = 'b';
     pattern[40] = '\0';
-    ok(!wildcard_match(span_of(pattern), span_of(text)), "many stars on a long text end, and do not match");
-    ok(wildcard_match(SPAN("a*"), SPAN("a")), "a star may stand for nothing");
-    ok(wildcard_match(SPAN(""), SPAN("")), "nothing matches nothing");
-    ok(!wildcard_match(SPAN(""), SPAN("a")), "and nothing else");
+    ok(!wildcard_match(span_of(pattern), span_of(text), false),
+       "many stars on a long text end, and do not match");
+    ok(wildcard_match(SPAN("a*"), SPAN("a"), false), "a star may stand for nothing");
+    ok(wildcard_match(SPAN(""), SPAN(""), false), "nothing matches nothing");
+    ok(!wildcard_match(SPAN(""), SPAN("a"), false), "and nothing else");
+    ok(wildcard_match(SPAN("a%b?"), SPAN("A%B?"), false) && !wildcard_match(SPAN("a%b"), SPAN("axb"), false),
+       "only the star stands for something else in a filter");
 }
 
 static void
@@ -167,6 +171,10 @@ test_units(void)
            !parse_duration("5 m", &n),
        "no number, no sign, no blank");
     ok(parse_size("10k", &n) && n == 10240, "sizes take small letters");
+    ok(parse_duration("3D", &n) && n == 259200 && parse_size("2G", &n) && n == INT64_C(2) << 30,
+       "and durations large ones");
+    ok(!parse_duration("99999999999999999999w", &n) && !parse_size("99999999999T", &n),
+       "what is too much is none");
     ok(parse_when("2026-11-25T07:00:00Z", false, &n) && n == 1795590000, "RFC 3339");
     ok(!parse_when("2026-11-25T07:00:00X", false, &n), "with something else behind it is none");
     ok(parse_when("2h", true, &n) && n <= time_ms() / 1000 - 7200, "a duration ago");
