@@ -115,7 +115,8 @@ class Sink:
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def accept(self):
         while True:
@@ -146,6 +147,9 @@ class Sink:
             self.bodies.clear()
 
     def close(self):
+        """Ends the thread first: in accept() it would go on with whatever gets the descriptor's number next."""
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.listener.close()
 
 
