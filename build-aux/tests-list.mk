@@ -52,6 +52,7 @@ TEST_TOOLS = \
 	t/mkmsg
 
 SCENARIO_TESTS = \
+	t/bad-input.t \
 	t/bouncer.t \
 	t/cleanup.t \
 	t/command-badmail.t \
@@ -59,10 +60,14 @@ SCENARIO_TESTS = \
 	t/command-queue.t \
 	t/command-route.t \
 	t/corpora.t \
+	t/crash.t \
 	t/downgrade.t \
 	t/dsn.t \
+	t/full-spool.t \
 	t/install.t \
+	t/loops.t \
 	t/observer.t \
+	t/one-master.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
@@ -300,6 +305,7 @@ TRACKED_FILES = \
 	man/viaduct-workers.8.in \
 	man/viaduct.8.in \
 	t/address-t.c \
+	t/bad-input.t \
 	t/balance.c \
 	t/base-t.c \
 	t/book-csv-t.c \
@@ -318,6 +324,7 @@ TRACKED_FILES = \
 	t/conf-t.c \
 	t/corpora.t \
 	t/counters-t.c \
+	t/crash.t \
 	t/crash/crashpoint.c \
 	t/crash/crashrig.py \
 	t/crash/logdisk.c \
@@ -334,6 +341,7 @@ TRACKED_FILES = \
 	t/fixtures/gwise/mail-from-gateway.api \
 	t/fixtures/gwise/refused.api \
 	t/flow-t.c \
+	t/full-spool.t \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
@@ -344,10 +352,12 @@ TRACKED_FILES = \
 	t/json-out-t.c \
 	t/kit_fake.h \
 	t/log-t.c \
+	t/loops.t \
 	t/maildir-t.c \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/observer.t \
+	t/one-master.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \

@@ -171,9 +171,10 @@ class Client:
         self.port, self.acked, self.refused, self.on_ack = port, [], [], on_ack
         self.connection = None
 
-    def connect(self, seconds=10):
+    def connect(self, seconds=10, alive=lambda: True):
+        """Tries for so long, while it makes sense."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end and alive():
             try:
                 self.connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
                 break

@@ -247,10 +247,10 @@ class Whole(Route):
     def ack(self, token):
         self.acked.add(token)
 
-    def send(self):
+    def send(self, alive):
         client = Client(self.listen, self.ack)
         try:
-            if client.connect(3):
+            if client.connect(3, alive):
                 for token, rcpts, size, _, _ in self.mail:
                     if token not in self.acked:
                         client.send(token, ANNA, rcpts, size)
@@ -260,7 +260,7 @@ class Whole(Route):
 
     def run(self, fault, trace=None):
         run = Run(self.spool, master(self.spool, "--foreground"), fault, trace, 2 * HANG_S)
-        sender = threading.Thread(target=self.send)
+        sender = threading.Thread(target=self.send, args=(run.running,))
         sender.start()
         sender.join()
         end = time.monotonic() + HANG_S
