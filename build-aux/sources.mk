@@ -61,7 +61,7 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
 	systems/gwise/api_write.h systems/gwise/best_fit_table.h systems/gwise/carrier.c systems/gwise/carrier.h \
 	systems/gwise/carrier_claim.c systems/gwise/carrier_in.c systems/gwise/carrier_in.h \
-	systems/gwise/carrier_judge.c systems/gwise/carrier_out.c systems/gwise/carrier_out.h \
+	systems/gwise/carrier_judge.c systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c \
 	systems/gwise/charset.c systems/gwise/charset.h systems/gwise/codepage.c systems/gwise/codepage_table.h \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
 	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c \

@@ -66,6 +66,8 @@ prepare(struct service *service)
     struct viaduct_reason reason;
     unsigned most = (unsigned)limits_of(service)->concurrency * 4;
     service->max_in_hand = most < 64 ? 64 : most < IN_HAND_MAX ? most : IN_HAND_MAX;
+    if (gateway->system->outbound != NULL && gateway->system->outbound->in_hand > service->max_in_hand)
+        service->max_in_hand = gateway->system->outbound->in_hand;
     delivery_services(&gateway->services);
     gateway_allow_paths(gateway);
     if (gateway->system->outbound == NULL ||

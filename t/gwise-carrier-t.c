@@ -4,12 +4,41 @@
  * The test is the gateway: it takes header files out of API_IN, refuses them into GWPROB, and leaves its own in
  * API_OUT.
  */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/crc32c.h"
 #include "systems/gwise/container.h"
 #include "systems/gwise/gwise.h"
 #include "t/kit_fake.h"
+
+/* What a share refuses to do: these stand before those of the C library. */
+static bool no_rename, no_unlink_tmp;
+
+int
+renameat2(int old_fd, const char *old, int new_fd, const char *new, unsigned flags)
+{
+    if (no_rename && flags != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    return (int)syscall(SYS_renameat2, old_fd, old, new_fd, new, flags);
+}
+
+int
+unlinkat(int fd, const char *name, int flags)
+{
+    size_t len = strlen(name);
+    if (no_unlink_tmp && len > 4 && strcmp(name + len - 4, ".tmp") == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
 
 static char root[400], api_in[420], att_in[420], api_out[420], att_out[420], gwprob[420];
 static struct viaduct_gateway gateway;
@@ -38,7 +67,7 @@ make_tree(void)
     gateway.options[2][0] = "peer.confirm";
     gateway.options[2][1] = "0s";
     gateway.options[3][0] = "peer.settle";
-    gateway.options[3][1] = "1h";
+    gateway.options[3][1] = "0s";
 }
 
 static void
@@ -211,19 +240,162 @@ test_refused_late(void)
     static const char late[] = "0123456789ABCDEFGHJKMNPQS0";
     char api[32];
     name_of(late, "api", api);
-    gateway.options[1][1] = "1s"; /* three polls to wait */
+    gateway.options[3][1] = "1h"; /* the carrier waits a minute, whatever the poll */
     void *state = start_out();
     deliver(state, late);
     run_until_there(api_in, api);
     struct buf header = fake_read(api_in, api);
     erase(api_in, api);
-    fake_run_ms(&gateway, 2500); /* two polls saw it nowhere */
+    fake_run_ms(&gateway, 300);
+    is_int(gateway.n_ended, 0, "a header that many polls saw nowhere may still be refused: nothing is settled");
     fake_write(gwprob, api, header.at, header.len);
     fake_run_until(&gateway, &gateway.n_ended, 1);
-    is_int(gateway.results[0].outcome, VIADUCT_REFUSED,
-           "a header that turns up in GWPROB some polls later is refused too");
+    is_int(gateway.results[0].outcome, VIADUCT_REFUSED, "and when it turns up in GWPROB it is refused");
     gwise_system.outbound->finish(state);
-    gateway.options[1][1] = "0s";
+    gateway.options[3][1] = "0s";
+    forget();
+    state = start_out();
+    ok(!fake_said(&gateway, "settled"), "what was reported once is no surprise to the next process");
+    gwise_system.outbound->finish(state);
+    erase(gwprob, api);
+    buf_clear(&header);
+}
+
+/* A gateway that refuses when all the world thinks that the message is through. */
+static void
+test_refused_too_late(void)
+{
+    static const char late[] = "0123456789ABCDEFGHJKMNPQS1";
+    char api[32], via[32];
+    name_of(late, "api", api);
+    name_of(late, "via", via);
+    void *state = start_out();
+    deliver(state, late);
+    run_until_there(api_in, api);
+    struct buf header = fake_read(api_in, api);
+    erase(api_in, api);
+    fake_run_until(&gateway, &gateway.n_ended, 1);
+    is_int(gateway.results[0].outcome, VIADUCT_RELAYED, "(it is settled as relayed)");
+    gwise_system.outbound->finish(state);
+    buf_add_text(&header, "Line 009 Unknown destination in address string: x\r\n");
+    fake_write(gwprob, api, header.at, header.len);
+    forget();
+    state = start_out();
+    ok(fake_said(&gateway, late) && fake_said(&gateway, "5.1.1 the GroupWise gateway refused it: Line 009") &&
+           fake_said(&gateway, "as relayed already"),
+       "a refusal after that is an error in the log, with id and reason");
+    gwise_system.outbound->finish(state);
+    forget();
+    state = start_out();
+    ok(!fake_said(&gateway, "as relayed already") && fake_exists(gwprob, api) && !fake_exists(att_in, via),
+       "once; the evidence stays");
+    gwise_system.outbound->finish(state);
+    erase(gwprob, api);
+    buf_clear(&header);
+}
+
+enum { MANY = 300 };
+
+static int
+count_headers(void)
+{
+    int n = 0;
+    DIR *folder = opendir(api_in);
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;)
+        n += strlen(entry->d_name) == 12 && strcmp(entry->d_name + 8, ".api") == 0;
+    if (folder != NULL)
+        closedir(folder);
+    return n;
+}
+
+/* Waiting costs a place, not the time of others. */
+static void
+test_many(void)
+{
+    static struct viaduct_delivery many[MANY];
+    static char ids[MANY][32];
+    gateway.options[3][1] = "1h";
+    void *state = start_out();
+    forget();
+    make_body("X");
+    for (int i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof ids[i], "0123456789ABCDEFGHJK%06d", i);
+        many[i] = (struct viaduct_delivery){.size = sizeof many[i],
+                                            .id = ids[i],
+                                            .recipients = recipients,
+                                            .n_recipients = 2,
+                                            .converted = true,
+                                            .gateway = &gateway};
+        gwise_system.outbound->deliver(state, &many[i]);
+        if (i == MANY / 2) { /* the gateway takes what is there; all of it waits for its minute */
+            for (int turn = 0; turn < 200 && count_headers() <= i; turn++)
+                fake_run_ms(&gateway, 5);
+            for (int k = 0; k <= i; k++) {
+                char api[32];
+                name_of(ids[k], "api", api);
+                erase(api_in, api);
+            }
+            fake_run_ms(&gateway, 60);
+        }
+    }
+    for (int turn = 0; turn < 200 && count_headers() < MANY - MANY / 2 - 1; turn++)
+        fake_run_ms(&gateway, 5);
+    ok(count_headers() == MANY - MANY / 2 - 1 && gateway.n_ended == 0,
+       "messages that wait for a late refusal keep none behind them from being handed over");
+    ok(gwise_system.outbound->in_hand >= 60 * 5 + 60, "and enough may wait that five in a second pass");
+    for (int k = 0; k < MANY; k++) {
+        char name[32];
+        name_of(ids[k], "api", name);
+        erase(api_in, name);
+    }
+    gwise_system.outbound->drain(state);
+    is_int(gateway.n_ended, MANY, "at the end all are put off, to be watched again");
+    gwise_system.outbound->finish(state);
+    for (int k = 0; k < MANY; k++) {
+        static const char *const extensions[] = {"via", "bdy", "001"};
+        char name[32];
+        for (size_t e = 0; e < COUNT_OF(extensions); e++) {
+            name_of(ids[k], extensions[e], name);
+            erase(att_in, name);
+        }
+    }
+    gateway.options[3][1] = "0s";
+}
+
+/* A share without exclusive rename, on which a name cannot be removed. */
+static void
+test_links(void)
+{
+    static const char linked[] = "0123456789ABCDEFGHJKMNPQS2";
+    char api[32], tmp[32], via[32];
+    name_of(linked, "api", api);
+    name_of(linked, "tmp", tmp);
+    name_of(linked, "via", via);
+    no_rename = no_unlink_tmp = true;
+    gateway.options[3][1] = "1h";
+    void *state = start_out();
+    deliver(state, linked);
+    run_until_there(api_in, api);
+    fake_run_ms(&gateway, 60);
+    ok(gateway.n_ended == 0 && fake_exists(api_in, api) && fake_exists(api_in, tmp) && fake_exists(att_in, via),
+       "a header that got its second name is handed over, though the first cannot be removed");
+    struct buf header = fake_read(att_in, via);
+    ok(fake_said(&gateway, "cannot be removed"), "which the log tells");
+    erase(api_in, api);
+    gwise_system.outbound->drain(state);
+    gwise_system.outbound->finish(state);
+
+    gateway.options[3][1] = "0s";
+    state = start_out();
+    deliver(state, linked);
+    ok(fake_said(&gateway, "was handed over before"),
+       "what is left of it does not send it again after a crash");
+    no_unlink_tmp = false;
+    fake_run_until(&gateway, &gateway.n_ended, 1);
+    ok(gateway.results[0].outcome == VIADUCT_RELAYED && !fake_exists(api_in, tmp) && !fake_exists(api_in, api),
+       "and as soon as it can be removed it is");
+    gwise_system.outbound->finish(state);
+    no_rename = false;
     buf_clear(&header);
 }
 
@@ -539,10 +711,14 @@ main(void)
     test_taken();
     test_refused();
     test_refused_late();
+    test_refused_too_late();
+    test_many();
+    test_links();
     test_crashes();
     test_collision();
     test_lost_share();
     test_broken_item();
+    gateway.options[3][1] = "1h";
     test_fetch();
     test_accents();
     test_unfinished();

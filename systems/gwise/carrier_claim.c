@@ -14,7 +14,7 @@
 #include "systems/gwise/carrier_out.h"
 #include "systems/gwise/convert.h"
 
-enum { MARKER_KEEP_S = 14 * 86400, SWEEP_MAX = 20000 };
+enum { MARKER_KEEP_S = 14 * 86400, SETTLED_KEEP_S = 3600, SWEEP_MAX = 20000, TMP_AGAIN_MS = 60000 };
 
 /* ---- names ---- */
 
@@ -70,11 +70,13 @@ out_look_at(struct carrier_out *carrier, const char *base, const char *id)
     enum spot spot;
     bool marker = out_is_there(tree->fd[ATT_IN], base, "via"),
          tmp = out_is_there(tree->fd[API_IN], base, "tmp");
-    if (marker && !out_holds_id(tree->fd[ATT_IN], base, "via", id, &text))
+    bool ours = marker && out_holds_id(tree->fd[ATT_IN], base, "via", id, &text);
+    bool sent = ours && out_is_marked(&text, "sent");
+    if (marker && !ours)
         spot = SPOT_OTHERS;
     else if (marker && out_is_there(tree->fd[API_IN], base, "api"))
         spot = out_holds_id(tree->fd[API_IN], base, "api", id, &text) ? SPOT_SENT : SPOT_OTHERS;
-    else if (tmp)
+    else if (tmp && !sent)
         spot = marker || out_holds_id(tree->fd[API_IN], base, "tmp", id, &text) ? SPOT_UNFINISHED : SPOT_OTHERS;
     else if (marker)
         spot = SPOT_SENT;
@@ -131,9 +133,71 @@ out_claim(struct carrier_out *carrier, struct transfer *transfer, bool again)
 
 /* ---- handing over ---- */
 
+bool
+out_is_marked(const struct buf *text, const char *word)
+{
+    char line[20];
+    snprintf(line, sizeof line, "\r\n%s\r\n", word);
+    return text->len > 0 && memmem(text->at, text->len, line, strlen(line)) != NULL;
+}
+
+void
+out_mark(struct carrier_out *carrier, const char *base, const char *word)
+{
+    char name[32], line[20];
+    struct stat status;
+    int len = snprintf(line, sizeof line, "%s\r\n", word);
+    int fd = openat(carrier->tree.fd[ATT_IN], out_file_name(base, "via", name),
+                    O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    bool written = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && write(fd, line, (size_t)len) == len;
+    if (!written)
+        carrier->services->say(carrier->gateway, VIADUCT_LOG_INFO, NULL,
+                               "marker %s in ATT_IN cannot be written", name);
+    close(fd);
+}
+
+bool
+out_remove_tmp(struct carrier_out *carrier, const char *base)
+{
+    char name[32];
+    return unlinkat(carrier->tree.fd[API_IN], out_file_name(base, "tmp", name), 0) == 0 || errno == ENOENT;
+}
+
+void
+out_left_tmp(struct carrier_out *carrier, struct transfer *transfer)
+{
+    transfer->tmp_left = out_is_there(carrier->tree.fd[API_IN], transfer->base, "tmp");
+    if (transfer->tmp_left)
+        out_mark(carrier, transfer->base, "sent");
+}
+
+/* BASE.tmp got its second name. Whether the first can be taken away does not matter: it is handed over. */
+static void
+end_link(struct carrier_out *carrier, struct transfer *transfer)
+{
+    if (out_remove_tmp(carrier, transfer->base))
+        return;
+    carrier->services->say(
+        carrier->gateway, VIADUCT_LOG_ERROR, transfer->delivery->id,
+        "handed over as %s.api, but %s.tmp in API_IN cannot be removed (%s): tried again later", transfer->base,
+        transfer->base, strerror(errno));
+    out_left_tmp(carrier, transfer);
+}
+
+/* True where both names are one file: the answer to a link that was made got lost on the network. */
+static bool
+is_one_file(int fd, const char *a, const char *b)
+{
+    struct stat one, two;
+    return fstatat(fd, a, &one, AT_SYMLINK_NOFOLLOW) == 0 && fstatat(fd, b, &two, AT_SYMLINK_NOFOLLOW) == 0 &&
+           one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+}
+
 /* BASE.tmp becomes BASE.api, never over another file. */
 int
-out_publish(struct carrier_out *carrier, const struct transfer *transfer)
+out_publish(struct carrier_out *carrier, struct transfer *transfer)
 {
     char from[32], to[32];
     struct stat status;
@@ -144,8 +208,10 @@ out_publish(struct carrier_out *carrier, const struct transfer *transfer)
         return 0;
     if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
         return -errno;
-    if (linkat(fd, from, fd, to, 0) == 0)
-        return unlinkat(fd, from, 0) < 0 ? -errno : 0;
+    if (linkat(fd, from, fd, to, 0) == 0 || (errno == EEXIST && is_one_file(fd, from, to))) {
+        end_link(carrier, transfer);
+        return 0;
+    }
     if (errno == EEXIST)
         return -EEXIST;
     if (fstatat(fd, to, &status, AT_SYMLINK_NOFOLLOW) == 0)
@@ -197,13 +263,29 @@ out_drop_markers(struct carrier_out *carrier, bool all)
 {
     while (carrier->markers != NULL && (all || carrier->markers->due_ms <= monotonic_ms())) {
         struct old_marker *old = carrier->markers;
-        if (!all)
-            unlink_file(carrier->tree.fd[ATT_IN], old->base, "via");
         carrier->markers = old->next;
         if (carrier->markers == NULL)
             carrier->markers_end = &carrier->markers;
+        if (!all && old->tmp_left && !out_remove_tmp(carrier, old->base)) { /* it says whose .tmp that is */
+            old->due_ms = monotonic_ms() + TMP_AGAIN_MS;
+            old->next = NULL;
+            *carrier->markers_end = old;
+            carrier->markers_end = &old->next;
+            continue;
+        }
+        if (!all)
+            unlink_file(carrier->tree.fd[ATT_IN], old->base, "via");
         free(old);
     }
+}
+
+static bool
+is_settled(int folder_fd, const char *name)
+{
+    struct buf text = {0};
+    bool settled = gateway_read_file(folder_fd, name, 1000, &text) == 0 && out_is_marked(&text, "settled");
+    buf_clear(&text);
+    return settled;
 }
 
 /* Markers that outlived the process that made them. */
@@ -225,9 +307,11 @@ out_sweep_markers(struct carrier_out *carrier)
             continue;
         memcpy(base, entry->d_name, 8);
         base[8] = '\0';
-        if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-            time_ms() / 1000 - status.st_mtime > MARKER_KEEP_S &&
-            !out_is_there(carrier->tree.fd[API_IN], base, "tmp"))
+        if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        int64_t age_s = time_ms() / 1000 - status.st_mtime;
+        bool old = age_s > MARKER_KEEP_S || (age_s > SETTLED_KEEP_S && is_settled(fd, entry->d_name));
+        if (old && !out_is_there(carrier->tree.fd[API_IN], base, "tmp"))
             unlinkat(fd, entry->d_name, 0);
     }
     closedir(folder);

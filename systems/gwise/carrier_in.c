@@ -12,8 +12,8 @@
 #include "systems/gwise/carrier_in.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -15,13 +15,19 @@
  *     .via, .api                   sent, not yet taken: watched
  *     .via, neither .tmp nor .api  sent and taken (or refused: GWPROB tells): watched, not sent again
  *
- * The marker goes a minute after the message is settled (its result is durable then); when an attempt is given
- * up, before .tmp goes. The gateway opens files by name only, so it never sees markers. On a share without
- * exclusive rename and links the name is looked for first.
+ * The marker goes some minutes after the message is settled (its result is durable then); when an attempt is
+ * given up, before .tmp goes. The gateway opens files by name only, so it never sees markers. On a share without
+ * exclusive rename the header gets its name as a second link and .tmp is removed; it counts as handed over from the
+ * link on, whatever becomes of .tmp (the marker then says "sent", so that .tmp is not taken for unfinished). On one
+ * without links either the name is looked for first.
  *
- *     deliver() --> WRITING --(step 4)--> WAITING --(.api is gone)--> GONE --(3 polls, not in GWPROB)-->
- * RELAYED |                     |                          +---(in GWPROB)--> REFUSED, its lines as reason
+ *     deliver() --> WRITING --(step 4)--> WAITING --(.api is gone)--> GONE --(a minute, not in GWPROB)--> RELAYED
+ *                      |                     |                          +---(in GWPROB)--> REFUSED
  *                      +--> LATER            +--(longer than peer.confirm)--> a warning, once; waiting goes on
+ *
+ * The minute is the gateway's time to refuse: it takes a header out of API_IN before it has looked into it. Who
+ * waits holds nobody up but by his place: 400 may be in hand, so six messages a second pass (400 in the 60 s, the
+ * gateway's own seconds and two polls). A refusal that comes later still is found by its marker (carrier_watch.c).
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -30,11 +36,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "systems/gwise/api_read.h"
 #include "systems/gwise/carrier.h"
 #include "systems/gwise/carrier_out.h"
 
-enum { STEP_BYTES = 1 << 20, SETTLE_POLLS = 3, MARKER_MS = 60000, PROBES = 16, SWEEP_MS = 3600000 };
+enum {
+    STEP_BYTES = 1 << 20,
+    GWPROB_SETTLE_S = 60, /* how long a gateway may take from fetching a header to refusing it */
+    MARKER_MS = 300000,
+    PROBES = 16,
+    SWEEP_MS = 3600000,
+    LATE_MS = 60000,
+    IN_HAND = 400
+};
 
 static void on_timer(evutil_socket_t fd, short what, void *arg);
 
@@ -47,9 +60,9 @@ arm(struct carrier_out *carrier, int64_t ms)
 
 /* ---- ending ---- */
 
-static void
-end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
-             bool unreachable, const struct viaduct_reason *reason)
+void
+out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
+                 bool unreachable, const struct viaduct_reason *reason)
 {
     struct viaduct_delivery *delivery = transfer->delivery;
     for (struct transfer **at = &carrier->transfers; *at != NULL; at = &(*at)->next)
@@ -61,6 +74,9 @@ end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduc
     if (outcome == VIADUCT_RELAYED || outcome == VIADUCT_REFUSED) {
         struct old_marker *old = xcalloc(1, sizeof *old);
         memcpy(old->base, transfer->base, sizeof old->base);
+        old->tmp_left = transfer->tmp_left;
+        if (outcome == VIADUCT_RELAYED)
+            out_mark(carrier, transfer->base, "settled");
         old->due_ms = monotonic_ms() + MARKER_MS;
         *carrier->markers_end = old;
         carrier->markers_end = &old->next;
@@ -81,7 +97,7 @@ fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error,
     out_take_back(carrier, transfer);
     gateway_reason(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root,
                    strerror(-error));
-    end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
+    out_end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
 }
 
 /* ---- writing ---- */
@@ -200,7 +216,7 @@ write_step(struct carrier_out *carrier, struct transfer *transfer)
             struct viaduct_reason reason;
             out_take_back(carrier, transfer);
             gateway_reason(&reason, "4.3.0", "%s", why.text);
-            end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+            out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
             return;
         }
         if (event == CONTAINER_PART)
@@ -214,65 +230,6 @@ write_step(struct carrier_out *carrier, struct transfer *transfer)
     }
     if (error != 0)
         fail_transfer(carrier, transfer, error, "the item cannot be written");
-}
-
-/* ---- watching ---- */
-
-static void
-refuse(struct carrier_out *carrier, struct transfer *transfer, const struct buf *text)
-{
-    struct arena *arena = arena_new(API_ARENA_MAX);
-    struct api_file file;
-    struct viaduct_reason reason;
-    struct buf lines = {0};
-    if (api_read(buf_span(text), arena, &file, NULL) == 0 && file.trailer.len > 0) {
-        struct span trailer = span_trim(file.trailer);
-        for (size_t i = 0; i < trailer.len && i < 400; i++)
-            if (trailer.at[i] == '\n')
-                buf_add_text(&lines, "; ");
-            else if (trailer.at[i] != '\r')
-                buf_add_byte(&lines, (unsigned char)trailer.at[i] < 0x80 ? trailer.at[i] : '?');
-    }
-    gateway_reason(&reason,
-                   lines.len > 0 && memmem(lines.at, lines.len, "Unknown destination", 19) != NULL ? "5.1.1"
-                                                                                                   : "5.6.0",
-                   "the GroupWise gateway refused it: %s", lines.len > 0 ? lines.at : "it gave no reason");
-    carrier->services->say(carrier->gateway, VIADUCT_LOG_ERROR, transfer->delivery->id,
-                           "refused by the gateway, evidence in GWPROB as %s.api: %s", transfer->base,
-                           reason.text);
-    buf_clear(&lines);
-    arena_free(arena);
-    end_transfer(carrier, transfer, VIADUCT_REFUSED, false, &reason);
-}
-
-static void
-watch_step(struct carrier_out *carrier, struct transfer *transfer)
-{
-    struct buf text = {0};
-    int64_t now_ms = monotonic_ms();
-    bool there = out_is_there(carrier->tree.fd[API_IN], transfer->base, "api");
-    if (there) {
-        transfer->state = TRANSFER_WAITING;
-        if (!transfer->warned && now_ms - transfer->since_ms >= carrier->confirm_ms) {
-            transfer->warned = true;
-            carrier->services->say(carrier->gateway, VIADUCT_LOG_ERROR, transfer->delivery->id,
-                                   "%s.api has been in API_IN for %lld s: the GroupWise gateway takes nothing",
-                                   transfer->base, (long long)((now_ms - transfer->since_ms) / 1000));
-        }
-    } else if (!gateway_tree_alive(&carrier->tree, API_IN)) {
-        return; /* the share is gone, not the file */
-    } else if (out_holds_id(gateway_optional(&carrier->tree, GWPROB), transfer->base, "api",
-                            transfer->delivery->id, &text)) {
-        refuse(carrier, transfer, &text);
-    } else if (transfer->state == TRANSFER_WAITING) {
-        transfer->state = TRANSFER_GONE;
-        transfer->gone_ms = now_ms;
-    } else if (now_ms - transfer->gone_ms >= SETTLE_POLLS * carrier->poll_ms) {
-        struct viaduct_reason reason;
-        gateway_reason(&reason, "2.0.0", "the GroupWise gateway took it as %s.api", transfer->base);
-        end_transfer(carrier, transfer, VIADUCT_RELAYED, false, &reason);
-    }
-    buf_clear(&text);
 }
 
 /* ---- the loop ---- */
@@ -301,11 +258,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
             write_step(carrier, transfer);
         else if (transfer->state == TRANSFER_WRITING)
             fail_transfer(carrier, transfer, -ENOENT, "the gateway's folders are gone");
-        else if (ready)
-            watch_step(carrier, transfer);
     }
-    if (ready)
+    if (ready && monotonic_ms() - carrier->watched_ms >= carrier->poll_ms) {
+        carrier->watched_ms = monotonic_ms();
+        out_watch(carrier);
         out_drop_markers(carrier, false);
+    }
     for (const struct transfer *t = carrier->transfers; t != NULL; t = t->next)
         writing = writing || t->state == TRANSFER_WRITING;
     if (carrier->transfers != NULL)
@@ -340,6 +298,7 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
     if (spot == SPOT_SENT) {
         transfer->state = TRANSFER_WAITING;
         transfer->since_ms = monotonic_ms();
+        out_left_tmp(carrier, transfer);
         carrier->services->say(carrier->gateway, VIADUCT_LOG_INFO, delivery->id,
                                "was handed over before as %s.api, and is not sent again", transfer->base);
     } else {
@@ -350,7 +309,7 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
         fail_transfer(carrier, transfer, error, "a name cannot be claimed");
     else if (error != 0) {
         gateway_reason(&reason, "4.3.0", "every name for this item is in use in the gateway's folders");
-        end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+        out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
     }
     if (carrier->transfers != NULL)
         arm(carrier, 0);
@@ -374,6 +333,9 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     carrier->poll_ms = gateway_option_ms(services, gateway, "peer.poll", 2);
     carrier->poll_ms = carrier->poll_ms < 20 ? 20 : carrier->poll_ms;
     carrier->confirm_ms = gateway_option_ms(services, gateway, "peer.confirm", 600);
+    carrier->settle_ms = gateway_option_ms(services, gateway, "peer.settle", GWPROB_SETTLE_S);
+    if (carrier->settle_ms > GWPROB_SETTLE_S * 1000)
+        carrier->settle_ms = GWPROB_SETTLE_S * 1000;
     if (gateway_tree_open(&carrier->tree, root, reason) < 0) {
         free(carrier);
         return -1;
@@ -391,8 +353,9 @@ out_begin(void *state, struct viaduct_reason *reason)
         gateway_reason(reason, "4.3.0", "no timer");
         return -1;
     }
+    out_report_late(carrier);
     out_sweep_markers(carrier);
-    carrier->swept_ms = monotonic_ms();
+    carrier->swept_ms = carrier->late_ms = monotonic_ms();
     return 0;
 }
 
@@ -401,6 +364,10 @@ out_tick(void *state)
 {
     struct carrier_out *carrier = state;
     struct viaduct_reason reason;
+    if (monotonic_ms() - carrier->late_ms > LATE_MS && tree_ready(carrier, &reason)) {
+        carrier->late_ms = monotonic_ms();
+        out_report_late(carrier);
+    }
     if (carrier->markers != NULL && tree_ready(carrier, &reason))
         out_drop_markers(carrier, false);
     if (monotonic_ms() - carrier->swept_ms > SWEEP_MS && tree_ready(carrier, &reason)) {
@@ -420,7 +387,7 @@ out_drain(void *state)
     for (struct transfer *transfer = carrier->transfers, *next; transfer != NULL; transfer = next) {
         next = transfer->next;
         if (transfer->state != TRANSFER_WRITING)
-            end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
+            out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
     }
 }
 
@@ -481,4 +448,5 @@ const struct viaduct_outbound_ops gwise_outbound_ops = {.size = sizeof gwise_out
                                                         .drain = out_drain,
                                                         .busy = out_busy,
                                                         .finish = out_finish,
-                                                        .test = out_test};
+                                                        .test = out_test,
+                                                        .in_hand = IN_HAND};

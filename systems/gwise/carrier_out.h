@@ -17,12 +17,14 @@ struct transfer {
     int fd, header_fd;   /* its file, and BASE.tmp; -1 */
     unsigned n_files;
     bool has_header, warned;
+    bool tmp_left; /* handed over by a link, and BASE.tmp could not be removed yet */
     int64_t since_ms, gone_ms;
     struct transfer *next;
 };
 
 struct old_marker {
     char base[9];
+    bool tmp_left;
     int64_t due_ms;
     struct old_marker *next;
 };
@@ -35,7 +37,8 @@ struct carrier_out {
     struct transfer *transfers;
     struct old_marker *markers, **markers_end;
     struct container_item item; /* of the step at hand */
-    int64_t poll_ms, confirm_ms, swept_ms;
+    int64_t poll_ms, confirm_ms, settle_ms;
+    int64_t watched_ms, swept_ms, late_ms;
 };
 
 /* ---- carrier_claim.c ---- */
@@ -55,7 +58,17 @@ enum spot out_look_at(struct carrier_out *carrier, const char *base, const char 
 
 /* Steps 1 and 2 (`again`: what is there is ours); step 4. 0, or -errno. */
 int out_claim(struct carrier_out *carrier, struct transfer *transfer, bool again);
-int out_publish(struct carrier_out *carrier, const struct transfer *transfer);
+int out_publish(struct carrier_out *carrier, struct transfer *transfer);
+
+/* A header that was handed over: notes whether its BASE.tmp is still there; removes it, true when it is gone. */
+void out_left_tmp(struct carrier_out *carrier, struct transfer *transfer);
+bool out_remove_tmp(struct carrier_out *carrier, const char *base);
+
+/* Adds a word to a marker: "sent" (whatever BASE.tmp says), "settled" (as relayed, and its result is being kept). Not
+ * made durable: what a crash takes from it costs a second copy or a line in the log, no message. */
+void out_mark(struct carrier_out *carrier, const char *base, const char *word);
+/* True where a marker has the word; `text` is the marker. */
+bool out_is_marked(const struct buf *text, const char *word);
 
 /* Makes a folder's names durable; shares that cannot are let be. */
 int out_sync_folder(int fd);
@@ -67,5 +80,18 @@ void out_take_back(struct carrier_out *carrier, struct transfer *transfer);
 /* Removes markers that are due (`all`: forgets them, they stay on disk); ones that outlived their process. */
 void out_drop_markers(struct carrier_out *carrier, bool all);
 void out_sweep_markers(struct carrier_out *carrier);
+
+/* ---- carrier_watch.c ---- */
+
+/* Looks once what has become of all that was handed over. */
+void out_watch(struct carrier_out *carrier);
+/* Refusals in GWPROB of messages that were settled as relayed: an error in the log for each, once. */
+void out_report_late(struct carrier_out *carrier);
+
+/* ---- carrier_out.c ---- */
+
+/* Tells the results, and forgets the transfer. */
+void out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
+                      bool unreachable, const struct viaduct_reason *reason);
 
 #endif

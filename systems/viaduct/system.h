@@ -245,6 +245,9 @@ struct viaduct_outbound_ops {
     void (*finish)(void *state);
     /* `connector test`: connect, look, move no mail; answers in words, a line each. 0 or -1. */
     int (*test)(void *state, void (*line)(void *arg, const char *text), void *arg);
+    /* How many deliveries may be in the module's hands at the same time, where that is more than
+     * `limits.concurrency` gives: for systems where a message waits long and costs little. 0: as that says. */
+    unsigned in_hand;
 };
 
 /* One part of an item, read by converters. */
