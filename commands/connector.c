@@ -111,6 +111,22 @@ look(const struct command *command, struct connector_view *view)
              view->hold_in.held && view->hold_out.held ? "+" : "", view->hold_out.held ? "out" : "");
 }
 
+/* The empty mailbox of a connector that was removed is no news. Returns how many views are left. */
+static size_t
+drop_left_over(const struct command *command, struct connector_view *views, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct connector_view *view = &views[i];
+        bool has_mail = view->n_in + view->n_out + view->n_deferred + view->n_badmail > 0;
+        bool known = command->root == NULL || strcmp(view->name, "host") == 0 ||
+                     conf_connector_find(command->root, view->name) != NULL;
+        if (known || has_mail)
+            views[kept++] = *view;
+    }
+    return kept;
+}
+
 int
 connector_views(const struct command *command, const struct spool_map *map, struct connector_view **views,
                 size_t *n)
@@ -135,7 +151,7 @@ connector_views(const struct command *command, const struct spool_map *map, stru
     filter_init(&all, message_fields, message_field_count);
     spool_walk(map, FOLDER_COUNT, &all, COST_NAME, count_one, &counting);
     *views = counting.views;
-    *n = counting.n;
+    *n = drop_left_over(command, counting.views, counting.n);
     return 0;
 }
 

@@ -161,8 +161,8 @@ state_value(const struct command *command, const char *key, struct buf *value)
     buf_clear(&text);
 }
 
-/* The configuration was checked before this is called (NEEDS_CONFIG). A new generation, or an error, is the
- * answer. */
+/* The configuration was checked before this is called (NEEDS_CONFIG). The master counts reloads:
+ * the next number is the answer, with or without an error. */
 int
 master_reload(struct command *command)
 {
@@ -171,22 +171,21 @@ master_reload(struct command *command)
     int r = EXIT_DONE;
     if (command->spool_fd < 0)
         return not_running(command);
-    state_value(command, "generation", &before);
+    state_value(command, "reloads", &before);
     r = send_signal(command, SIGNAL_RELOAD, &pid);
     for (int i = 0; r == 0 && i < 600; i++) {
-        state_value(command, "generation", &after);
-        state_value(command, "config-error", &error);
+        state_value(command, "reloads", &after);
         if (after.len > 0 && !span_equal(buf_span(&before), buf_span(&after))) /* empty: being written */
             break;
-        if (error.len > 0) {
-            r = command_fail(EXIT_CONFIG, "the old configuration stays: %s", error.at);
-            break;
-        }
         if (i == 599)
             r = command_fail(EXIT_NOTHING, "the master (pid %d) has not answered in 30 seconds", (int)pid);
         pause_ms(50);
     }
-    if (r == 0)
+    state_value(command, "config-error", &error);
+    state_value(command, "generation", &after);
+    if (r == 0 && error.len > 0)
+        r = command_fail(EXIT_CONFIG, "the old configuration stays: %s", error.at);
+    else if (r == 0)
         printf("reloaded: generation %s\n", after.at != NULL ? after.at : "?");
     buf_clear(&before);
     buf_clear(&after);

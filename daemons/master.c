@@ -120,6 +120,16 @@ try_reload(struct master *master, struct buf *errors)
 }
 
 static void
+log_refused(const struct buf *errors)
+{
+    for (const char *at = errors->at; at != NULL && *at != '\0';) {
+        int len = (int)strcspn(at, "\n");
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "reload refused, the old configuration stays: %.*s", len, at);
+        at += len + (at[len] == '\n');
+    }
+}
+
+static void
 reload(struct master *master)
 {
     struct buf errors = {0};
@@ -127,7 +137,7 @@ reload(struct master *master)
     if (try_reload(master, &errors) < 0) {
         snprintf(master->conf_error, sizeof master->conf_error, "%.*s", (int)strcspn(errors.at, "\n"),
                  errors.at);
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "reload refused, the old configuration stays: %s", errors.at);
+        log_refused(&errors);
     } else {
         master->conf_error[0] = '\0';
         log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "reloaded: generation %u", master->generation);
@@ -135,6 +145,7 @@ reload(struct master *master)
         child_start_due(master);
         child_end_all(master, master->generation, false);
     }
+    master->reloads++;
     buf_clear(&errors);
     status_notify("READY=1");
     master->dirty = true;

@@ -52,6 +52,7 @@ struct master {
     struct master_listener listeners[LISTENERS_MAX];
     size_t n_listeners;
     unsigned generation, next_slot;
+    unsigned reloads; /* asked for, those refused as well: `viaduct reload` waits for its own */
     int64_t started_s, loaded_s;
     char conf_error[400]; /* of the last reload; "" for none */
     bool foreground, once, stopping, dirty;

@@ -50,9 +50,10 @@ status_write(struct master *master)
 {
     struct buf text = {0};
     bool over = master->stopping && master->children == NULL;
-    buf_printf(&text, "pid=%d version=%s started=%lld loaded=%lld generation=%u stopping=%d user=%u ",
-               over ? 0 : (int)getpid(), PACKAGE_VERSION, (long long)master->started_s,
-               (long long)master->loaded_s, master->generation, master->stopping, (unsigned)geteuid());
+    buf_printf(
+        &text, "pid=%d version=%s started=%lld loaded=%lld generation=%u reloads=%u stopping=%d user=%u ",
+        over ? 0 : (int)getpid(), PACKAGE_VERSION, (long long)master->started_s, (long long)master->loaded_s,
+        master->generation, master->reloads, master->stopping, (unsigned)geteuid());
     log_print_pair(&text, "config", span_of(master->conf_path));
     log_print_pair(&text, "config-error", span_of(master->conf_error));
     buf_add_text(&text, "\n");

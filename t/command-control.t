@@ -94,7 +94,7 @@ fcntl.flock(lock, fcntl.LOCK_EX)
 n = 1
 def write(error=""):
     f.seek(0); f.truncate()
-    f.write("pid=%d started=%d loaded=%d generation=%d config=x config-error=%s\n" % (os.getpid(), time.time(), time.time(), n, error))
+    f.write("pid=%d started=%d loaded=%d generation=%d reloads=%d config=x config-error=%s\n" % (os.getpid(), time.time(), time.time(), n, n, error))
     f.write('worker=router pid=1 state=waiting since=1 restarts=7 last=11\nend=1\n'); f.flush()
 def hup(*_):
     global n
