@@ -554,6 +554,7 @@ class Viaduct:
 
     def command(self, *args, **more):
         """viaduct NOUN VERB...: status and all it says."""
+        more.setdefault("env", dict(os.environ, VIADUCT_LIBEXECDIR=BUILD))
         return run(self._as_user([program("viaduct"), "-c", self.conf]) + list(args), **more)
 
     def rows(self, *args):
