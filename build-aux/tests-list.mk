@@ -47,6 +47,7 @@ UNIT_TESTS = \
 
 TEST_TOOLS = \
 	t/balance \
+	t/confined \
 	t/crash/crashpoint \
 	t/crash/logdisk \
 	t/mkmsg
@@ -59,6 +60,7 @@ SCENARIO_TESTS = \
 	t/command-control.t \
 	t/command-queue.t \
 	t/command-route.t \
+	t/confine.t \
 	t/corpora.t \
 	t/crash.t \
 	t/downgrade.t \
@@ -68,6 +70,7 @@ SCENARIO_TESTS = \
 	t/loops.t \
 	t/observer.t \
 	t/one-master.t \
+	t/operate.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
@@ -322,6 +325,8 @@ TRACKED_FILES = \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \
 	t/conf-t.c \
+	t/confine.t \
+	t/confined.c \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash.t \
@@ -358,6 +363,7 @@ TRACKED_FILES = \
 	t/mkmsg.c \
 	t/observer.t \
 	t/one-master.t \
+	t/operate.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
