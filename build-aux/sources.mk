@@ -55,7 +55,8 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/regis
 	systems/smtp/smtp_downgrade_word.c systems/smtp/smtp_reply.c systems/smtp/smtp_reply.h \
 	systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c systems/smtp/smtp_url.h \
 	systems/smtp/tls.c systems/smtp/tls.h \
-	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_box.c \
+	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_aside.c \
+	systems/maildir/maildir_aside.h systems/maildir/maildir_box.c \
 	systems/maildir/maildir_box.h systems/maildir/maildir_envelope.c systems/maildir/maildir_envelope.h \
 	systems/maildir/maildir_in.c systems/maildir/maildir_out.c \
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \

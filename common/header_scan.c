@@ -359,6 +359,15 @@ header_mark(const char *node, const char *connector, bool inbound, char mark[120
     snprintf(mark, 120, "by %.59s (viaduct %.40s %s)", node, connector, inbound ? "in" : "out");
 }
 
+bool
+header_line_is(struct span line, struct span name)
+{
+    if (!span_starts_nocase(line, name))
+        return false;
+    struct span rest = span_trim((struct span){line.at + name.len, line.len - name.len});
+    return rest.len > 0 && rest.at[0] == ':';
+}
+
 void
 header_date(int64_t time_s, char date[40])
 {

@@ -60,6 +60,9 @@ bool header_find(struct span header, struct span name, struct span *body);
  * end. A line that is no field is skipped; an empty line ends the block. */
 bool header_next(struct span *header, struct span *name, struct span *body);
 
+/* True for a line that begins a field of this name; blanks may stand before the colon (RFC 5322 section 4.5). */
+bool header_line_is(struct span line, struct span name);
+
 /* The date of RFC 5322 section 3.3 in local time with its zone: "Wed, 25 Nov 2026 07:26:28 +0000". */
 void header_date(int64_t time_s, char date[40]);
 

@@ -109,13 +109,9 @@ static bool
 is_dropped_field(struct span line)
 {
     static const struct span names[] = {{"Bcc", 3}, {"Resent-Bcc", 10}, {"Return-Path", 11}};
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (!span_starts_nocase(line, names[i]))
-            continue;
-        struct span rest = span_trim((struct span){line.at + names[i].len, line.len - names[i].len});
-        if (rest.len > 0 && rest.at[0] == ':')
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (header_line_is(line, names[i]))
             return true;
-    }
     return false;
 }
 

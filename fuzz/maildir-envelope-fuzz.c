@@ -15,12 +15,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     BUG_UNLESS(maildir_read_envelope(fd, &envelope) == 0);
     const char *at = envelope.recipients.at;
     for (size_t i = 0; i < envelope.n; i++) { /* each one whole, none empty */
-        BUG_UNLESS(at < envelope.recipients.at + envelope.recipients.len && *at != '\0');
+        BUG_UNLESS(at < envelope.recipients.at + envelope.recipients.len && strchr(at, '@') != NULL);
         at += strlen(at) + 1;
     }
     BUG_UNLESS(envelope.skip <= size);
-    buf_clear(&envelope.originator);
-    buf_clear(&envelope.recipients);
+    BUG_UNLESS(envelope.body <= size &&
+               envelope.header.len <= envelope.body - (envelope.body > 0 ? envelope.skip : 0));
+    maildir_envelope_clear(&envelope);
     close(fd);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* maildir-t.c - a copy for each recipient, never outside the tree, never twice; and what lies in new is taken
  * in */
 #include <dirent.h>
+#include <errno.h>
 
 #include "systems/maildir/maildir.h"
 #include "t/kit_fake.h"
@@ -222,7 +223,7 @@ test_inbound(void)
     put(new, "3", "From: F <f@x>\nTo: G <g@x>,\n h@x\nCc: G <g@X>\n\nlone \r CR\r");
     put(new, "4", "Subject: nobody\n\n");
     put(new, ".5", "X-Receiver: b@x\n\n");
-    put(new, "6", "X-Sender: a@x\nX-Receiver: bad@x\n\nbody\n");
+    put(new, "6", "X-Sender: a@x\nX-Receiver: ok@x\n\nbody\n");
     gateway.refused_recipient = "bad@x";
     char link[500];
     snprintf(link, sizeof link, "%s/7", new);
@@ -239,8 +240,7 @@ test_inbound(void)
              "else Return-Path and Delivered-To are");
     is_taken(2, "f@x", "g@x\nh@x\n", "From: F <f@x>\nTo: G <g@x>,\n h@x\nCc: G <g@X>\n\nlone \r CR\r",
              "else From, To and Cc are");
-    is_taken(3, "a@x", "bad@x\n", "\nbody\n",
-             "a recipient who would be refused is handed over, for his sender's report");
+    is_taken(3, "a@x", "ok@x\n", "\nbody\n", "a message without a header has its empty line still");
     ok(!fake_exists(new, "1") && !fake_exists(new, "2") && !fake_exists(new, "3") && !fake_exists(new, "6"),
        "files are removed when they are durable");
     ok(fake_exists(failed, "4") && fake_said(&gateway, "names no recipient"),
@@ -267,6 +267,123 @@ test_inbound(void)
     maildir_system.inbound->finish(state);
 }
 
+static void
+is_kept(const char *failed, const char *name, const char *text, const char *holding, const char *what)
+{
+    char why[60];
+    snprintf(why, sizeof why, "%s.why", name);
+    bool there = fake_exists(failed, name) && fake_exists(failed, why);
+    ok(there, "%s: it lies in failed with a .why", what);
+    if (!there)
+        return;
+    struct buf copy = fake_read(failed, name), reason = fake_read(failed, why);
+    if (text != NULL)
+        is_bytes(copy.at, copy.len, text, "%s: unchanged", what);
+    ok(strstr(reason.at, holding) != NULL, "%s: with the reason %s", what, holding);
+    buf_clear(&copy);
+    buf_clear(&reason);
+}
+
+/* Nobody who is named vanishes, and nobody is written to who may not be. */
+static void
+test_lost(void)
+{
+    static const char mixed[] =
+        "X-Sender: a@x\nX-Receiver: b@x\nX-Receiver: bad@x\nX-Receiver: no address\n\nbody\n",
+                      torn[] = "X-Sender: a@x\nX-Receiver: <b@x> <c@x>\nX-Receiver: b@x\rx\n\nbody\n",
+                      relay[] = "X-Sender: a@x\nX-Receiver: bad@x\n\nbody\n",
+                      sender[] = "X-Sender: what ever\nX-Receiver: b@x\n\nbody\n",
+                      list[] = "From: f@x\nTo: G <g@x>, somebody else, <bad@x>\n\nbody\n",
+                      group[] = "From: f@x\nTo: undisclosed-recipients:;\nBcc: h@x\n\nbody\n";
+    char new[440], failed[440];
+    struct viaduct_reason reason;
+    struct buf many = {0};
+    void *state = NULL;
+    snprintf(new, sizeof new, "%s/in/new", root);
+    snprintf(failed, sizeof failed, "%s/in/failed", root);
+    forget();
+    put(new, "a", mixed);
+    put(new, "b", torn);
+    put(new, "c", relay);
+    put(new, "d", sender);
+    put(new, "e", list);
+    put(new, "f", group);
+    buf_add_text(&many, "From: f@x\nTo: g@x");
+    for (int i = 0; i < 10000; i++)
+        buf_printf(&many, ",\n r%d@x", i);
+    buf_add_text(&many, "\n\nbody\n");
+    fake_write(new, "g", many.at, many.len);
+    buf_reset(&many);
+    buf_add_text(&many, "From: f@x\nTo: g@x\nX-Long: ");
+    for (int i = 0; i < 1 << 20; i++)
+        buf_add_byte(&many, 'x');
+    buf_add_text(&many, "\n\nbody\n");
+    fake_write(new, "h", many.at, many.len);
+    put(failed, "c", "another of that name");
+    maildir_system.inbound->prepare(&fake_services, &gateway, &state, &reason);
+    maildir_system.inbound->begin(state, &reason);
+    for (int i = 0; i < 200 && (gateway.n_intakes < 3 || fake_exists(new, "h")); i++)
+        fake_run_ms(&gateway, 10);
+    is_int(gateway.n_intakes, 3, "what can be sent to somebody is sent, and nothing else");
+    is_taken(0, "a@x", "b@x\n", "\nbody\n", "those who may get it do");
+    is_kept(failed, "a", mixed, "recipient bad@x: ", "a message of which somebody got nothing");
+    is_kept(failed, "a", mixed, "recipient no address: ", "and who was no address is named");
+    ok(fake_said(&gateway, "a: recipient bad@x") && fake_said(&gateway, "a: recipient no address"),
+       "the log names each as well");
+    is_kept(failed, "b", torn, "recipient b@x?x", "only malformed recipients");
+    ok(fake_exists(failed, "c.1") && !fake_exists(new, "c"), "nothing in failed is written over");
+    is_kept(failed, "c.1", relay, "nobody is left", "only refused recipients");
+    is_kept(failed, "d", sender, "sender is no address", "a sender who is none");
+    is_taken(1, "f@x", "g@x\n", "From: f@x\nTo: G <g@x>, somebody else, <bad@x>\n\nbody\n",
+             "a list with others in it");
+    is_kept(failed, "e", list, "recipient somebody else", "and they are told of");
+    is_taken(2, "f@x", "h@x\n", "From: f@x\nTo: undisclosed-recipients:;\n\nbody\n", "a blind copy alone");
+    ok(!fake_exists(failed, "f"), "an empty group is nobody, and loses nobody");
+    is_kept(failed, "g", NULL, "10,000 recipients", "too many recipients");
+    is_kept(failed, "h", NULL, "larger than a megabyte", "too large a header");
+
+    /* a copy that was kept before a crash is not kept twice */
+    char from[500], to[500];
+    put(new, "i", mixed);
+    snprintf(from, sizeof from, "%s/i", new);
+    snprintf(to, sizeof to, "%s/i", failed);
+    if (link(from, to) != 0)
+        printf("# no link\n");
+    fake_run_until(&gateway, &gateway.n_intakes, 4);
+    fake_run_ms(&gateway, 50);
+    ok(fake_exists(failed, "i") && !fake_exists(failed, "i.1") && !fake_exists(new, "i"),
+       "one copy is kept, however often it is tried");
+    gateway.fail_add = -EMSGSIZE;
+    put(new, "j", "X-Sender: a@x\nX-Receiver: b@x\n\nbody\n");
+    for (int i = 0; i < 200 && fake_exists(new, "j"); i++)
+        fake_run_ms(&gateway, 10);
+    is_kept(failed, "j", NULL, "limits.header", "a header over the configured limit");
+    gateway.fail_add = 0;
+    maildir_system.inbound->finish(state);
+    buf_clear(&many);
+}
+
+static void
+test_blind(void)
+{
+    char new[440];
+    struct viaduct_reason reason;
+    void *state = NULL;
+    snprintf(new, sizeof new, "%s/in/new", root);
+    forget();
+    put(new, "k",
+        "From: f@x\r\nBcc: secret@x,\r\n other@x\r\nTo: g@x\r\nresent-bcc : more@x\r\nBccx: y\r\n\r\nBcc: "
+        "body\r\n");
+    put(new, "l", "X-Sender: a@x\nX-Receiver: b@x\nBCC: secret@x\nSubject: s");
+    maildir_system.inbound->prepare(&fake_services, &gateway, &state, &reason);
+    maildir_system.inbound->begin(state, &reason);
+    fake_run_until(&gateway, &gateway.n_intakes, 2);
+    is_taken(0, "f@x", "secret@x\nother@x\ng@x\n", "From: f@x\nTo: g@x\nBccx: y\n\nBcc: body\n",
+             "who gets a blind copy gets it, and nobody sees that");
+    is_taken(1, "a@x", "b@x\n", "Subject: s", "nor behind an envelope of its own");
+    maildir_system.inbound->finish(state);
+}
+
 int
 main(void)
 {
@@ -279,6 +396,8 @@ main(void)
     test_names();
     test_trouble();
     test_inbound();
+    test_lost();
+    test_blind();
     forget();
     event_base_free(gateway.base);
     return tap_done();

@@ -283,6 +283,17 @@ with open(name, "wb") as f:
 os.chmod(name, 0o666)
 until(lambda: os.path.exists(os.path.join(pickup, "failed", "nobody")), "a file with no recipient is put aside")
 viaduct.wait_log("nobody", name="and named in the log")
+name = os.path.join(pickup, "new", "some")
+with open(os.path.join(pickup, "tmp", "some"), "wb") as f:
+    f.write(b"X-Sender: kim@tree.example\nX-Receiver: carl@contoso.example\nX-Receiver: eve@elsewhere.example\n"
+            + message("kim@tree.example", "carl@contoso.example", "for some"))
+os.chmod(os.path.join(pickup, "tmp", "some"), 0o666)
+os.rename(os.path.join(pickup, "tmp", "some"), name)
+mail = host.one(lambda m: m.header("Subject") == "for some")
+is_(mail.to(), ["carl@contoso.example"], "a file is no way to relay: only who may be written to is")
+until(lambda: os.path.exists(os.path.join(pickup, "failed", "some")) and not os.path.exists(name), "the file is kept for the other's sake")
+with open(os.path.join(pickup, "failed", "some.why")) as f:
+    like(f.read(), r"eve@elsewhere\.example: 5\.7\.1", "and why")
 
 viaduct.wait_empty()
 is_(viaduct.restarts(), 0, "no worker died")

@@ -5,24 +5,53 @@
 #include <unistd.h>
 
 #include "common/address.h"
+#include "common/header_scan.h"
 
-enum { HEADER_MAX = 1 << 20, RECIPIENTS_MAX = 10000 };
+enum { HEADER_MAX = 1 << 20, RECIPIENTS_MAX = 10000, MALFORMED_SHOWN = 100, ADDRESS_MAX = 1300 };
 
+/* A name in a line for people: printable, and not too long. */
 static void
-add_recipient(struct maildir_envelope *envelope, struct span text)
+add_malformed(struct maildir_envelope *envelope, struct span text, const char *why)
+{
+    envelope->n_malformed++;
+    if (envelope->n_malformed > MALFORMED_SHOWN)
+        return;
+    buf_add_text(&envelope->malformed, "recipient ");
+    for (size_t i = 0; i < text.len && i < 200; i++)
+        buf_add_byte(&envelope->malformed,
+                     (unsigned char)text.at[i] < ' ' || text.at[i] == 0x7f ? '?' : text.at[i]);
+    buf_printf(&envelope->malformed, ": %s\n", why);
+}
+
+static struct span
+without_brackets(struct span text)
 {
     struct span address = span_trim(text);
     if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
         address = (struct span){address.at + 1, address.len - 2};
-    if (address.len == 0 || address.len > 1300 || envelope->n == RECIPIENTS_MAX ||
-        memchr(address.at, '\0', address.len))
+    return address;
+}
+
+static void
+add_recipient(struct maildir_envelope *envelope, struct span text)
+{
+    struct span address = without_brackets(text);
+    struct mailbox_parts parts;
+    struct why why;
+    if (address.len > ADDRESS_MAX || mailbox_parse(address, &parts, &why) < 0) {
+        add_malformed(envelope, address, address.len > ADDRESS_MAX ? "longer than any address" : why.text);
         return;
+    }
     for (size_t at = 0;
          at < envelope->recipients.len && envelope->n < 200;) { /* of long lists repeats do no harm */
         struct span known = span_of(envelope->recipients.at + at);
         if (span_equal_nocase(known, address))
             return;
         at += known.len + 1;
+    }
+    if (envelope->n == RECIPIENTS_MAX) {
+        envelope->refusal = "it names more than 10,000 recipients";
+        return;
     }
     buf_add_span(&envelope->recipients, address);
     buf_add_byte(&envelope->recipients, '\0');
@@ -32,11 +61,15 @@ add_recipient(struct maildir_envelope *envelope, struct span text)
 static void
 set_originator(struct maildir_envelope *envelope, struct span text)
 {
-    struct span address = span_trim(text);
-    if (address.len >= 2 && address.at[0] == '<' && address.at[address.len - 1] == '>')
-        address = (struct span){address.at + 1, address.len - 2};
+    struct span address = without_brackets(text);
+    struct mailbox_parts parts;
+    struct why why;
     buf_reset(&envelope->originator);
-    if (address.len <= 1300)
+    if (address.len == 0)
+        return;
+    if (address.len > ADDRESS_MAX || mailbox_parse(address, &parts, &why) < 0)
+        envelope->refusal = "its sender is no address, so nobody could be told what becomes of it";
+    else
         buf_add_span(&envelope->originator, address);
 }
 
@@ -76,13 +109,15 @@ take_drop_form(struct maildir_envelope *envelope, struct span header)
         before = rest;
     }
     envelope->skip = (size_t)(before.at - header.at);
-    return found && envelope->n > 0;
+    return found && envelope->n + envelope->n_malformed > 0;
 }
 
 static void
 note_recipient(const struct header_address *found, void *arg)
 {
-    add_recipient(arg, found->mailbox);
+    struct span whole = span_trim(found->whole);
+    if (found->mailbox.len > 0 || whole.len > 0)
+        add_recipient(arg, found->mailbox.len > 0 ? found->mailbox : whole);
 }
 
 static void
@@ -119,31 +154,106 @@ take_fields(struct maildir_envelope *envelope, struct span header, enum pass pas
             header_addresses(body, note_originator, envelope);
 }
 
+/* ---- the header ---- */
+
+/* Where the header ends, its empty line included; 0 where it goes on behind what was read. */
+static size_t
+header_length(struct span text)
+{
+    for (size_t at = 0; at < text.len;) {
+        const char *lf = memchr(text.at + at, '\n', text.len - at);
+        if (lf == NULL)
+            return 0;
+        size_t end = (size_t)(lf - text.at);
+        bool empty = end == at || (end == at + 1 && text.at[at] == '\r');
+        at = end + 1;
+        if (empty)
+            return at;
+    }
+    return 0;
+}
+
+/* Who gets a blind copy is nobody's business. */
+static bool
+is_blind(struct span line)
+{
+    return header_line_is(line, SPAN("Bcc")) || header_line_is(line, SPAN("Resent-Bcc"));
+}
+
+/* The header as it goes on: LF for CRLF (a CR by itself stays), without blind copies. */
+static void
+print_header(struct span text, struct buf *out)
+{
+    bool drop = false;
+    while (text.len > 0) {
+        const char *lf = memchr(text.at, '\n', text.len);
+        size_t all = lf != NULL ? (size_t)(lf - text.at) + 1 : text.len;
+        size_t n = all - (lf != NULL);
+        n -= lf != NULL && n > 0 && text.at[n - 1] == '\r';
+        if (n == 0 || (text.at[0] != ' ' && text.at[0] != '\t'))
+            drop = is_blind((struct span){text.at, n});
+        if (!drop) {
+            buf_add(out, text.at, n);
+            if (lf != NULL)
+                buf_add_byte(out, '\n');
+        }
+        text.at += all;
+        text.len -= all;
+    }
+}
+
+/* Reads until the header is whole. Its length, the empty line included; 0 where it is too large; -errno. */
+static ssize_t
+read_header(int fd, struct buf *header)
+{
+    char piece[16384];
+    size_t line = 0; /* where to look on */
+    for (;;) {
+        ssize_t got = pread(fd, piece, sizeof piece, (off_t)header->len);
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return (ssize_t)header->len; /* a message that is all header */
+        buf_add(header, piece, (size_t)got);
+        size_t len = header_length((struct span){header->at + line, header->len - line});
+        if (len > 0)
+            return line + len > HEADER_MAX ? 0 : (ssize_t)(line + len);
+        const char *last = memrchr(header->at, '\n', header->len);
+        line = last != NULL ? (size_t)(last - header->at) + 1 : 0;
+        if (header->len > HEADER_MAX)
+            return 0;
+    }
+}
+
 int
 maildir_read_envelope(int fd, struct maildir_envelope *envelope)
 {
-    struct buf header = {0};
-    char piece[16384];
-    ssize_t got;
-    int error = 0;
-    while (header.len < HEADER_MAX) {
-        got = pread(fd, piece, sizeof piece, (off_t)header.len);
-        if (got < 0)
-            error = -errno;
-        if (got <= 0)
-            break;
-        size_t from = header.len > 3 ? header.len - 3 : 0;
-        buf_add(&header, piece, (size_t)got);
-        if (memmem(header.at + from, header.len - from, "\n\n", 2) != NULL ||
-            memmem(header.at + from, header.len - from, "\n\r\n", 3) != NULL)
-            break;
-    }
-    if (error == 0 && header.len > 0 && !take_drop_form(envelope, buf_span(&header))) {
+    struct buf read = {0};
+    ssize_t len = read_header(fd, &read);
+    if (len == 0 && read.len > 0)
+        envelope->refusal = "its header is larger than a megabyte";
+    if (len > 0) {
+        struct span header = {read.at, (size_t)len};
+        bool drop = take_drop_form(envelope, header);
         struct span rest = {header.at + envelope->skip, header.len - envelope->skip};
-        take_fields(envelope, rest, PASS_DELIVERY);
-        if (envelope->n == 0)
+        if (!drop)
+            take_fields(envelope, rest, PASS_DELIVERY);
+        if (!drop && envelope->n == 0 && envelope->n_malformed == 0)
             take_fields(envelope, rest, PASS_ADDRESSES);
+        print_header(rest, &envelope->header);
+        envelope->body = (size_t)len;
     }
-    buf_clear(&header);
-    return error;
+    if (envelope->n_malformed > MALFORMED_SHOWN)
+        buf_printf(&envelope->malformed, "and %zu more\n", envelope->n_malformed - MALFORMED_SHOWN);
+    buf_clear(&read);
+    return len < 0 ? (int)len : 0;
+}
+
+void
+maildir_envelope_clear(struct maildir_envelope *envelope)
+{
+    buf_clear(&envelope->originator);
+    buf_clear(&envelope->recipients);
+    buf_clear(&envelope->malformed);
+    buf_clear(&envelope->header);
 }

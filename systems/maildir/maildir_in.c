@@ -1,12 +1,12 @@
 /* maildir_in.c - takes in what lies in a maildir's folder new (see maildir.h)
  *
- *     poll --> scan new --> for each file: read the envelope --> intake_new --> copy, a megabyte a step -->
- * commit (removes it) |                             |
- *                                    +--(no recipient)--> failed/  +--(refused for good)--> failed/   (for now:
- * next poll)
+ *     poll --> scan new --> for each file: read the envelope --> intake_new --> copy, a megabyte a step --> commit
+ *                                             |                       |                    (removes the file)
+ *                                             +--(nobody is left)-->  +--(refused for good)--> failed/
  *
- * One file at a time. A recipient whom the gateway would refuse is handed over all the same: a file has no
- * session in which to say so, and the sender is to get his report.
+ * One file at a time; what cannot be done now is done at the next poll. A file has no session in which a recipient
+ * could be refused: who is no address, or may not be written to, is named in the log and in failed/NAME.why, and a
+ * copy of the file is kept there; the others get the message. We are no relay for whoever can write a file.
  *
  * What is hostile here: the files. Nothing is opened through a link; a header of any size costs a megabyte.
  */
@@ -21,6 +21,7 @@
 
 #include "common/buf.h"
 #include "systems/maildir/maildir.h"
+#include "systems/maildir/maildir_aside.h"
 #include "systems/maildir/maildir_envelope.h"
 
 enum { STEP_BYTES = 1 << 20, NAMES_MAX = 2000 };
@@ -37,7 +38,8 @@ struct maildir_in {
     struct viaduct_intake *intake; /* the file at hand; NULL */
     int fd;
     bool committing, lost;
-    bool carriage; /* a CR waits for what follows it */
+    bool carriage;     /* a CR waits for what follows it */
+    struct buf header; /* what goes before the rest of the file */
     off_t at;
 };
 
@@ -56,22 +58,18 @@ name_now(const struct maildir_in *in)
     return in->names[in->next];
 }
 
-/* Puts a file aside, for a person. Never over another; what cannot be moved stays, and is named again at the
- * next poll. */
+/* Puts a file aside, for a person. What cannot be moved stays, and is named again at the next poll. */
 static void
 set_aside(struct maildir_in *in, const char *why)
 {
-    char path[300];
-    int error = 0;
-    if (mkdirat(in->root_fd, "failed", 0700) < 0 && errno != EEXIST)
-        error = errno;
-    snprintf(path, sizeof path, "failed/%s", name_now(in));
-    if (error == 0 && renameat2(in->new_fd, name_now(in), in->root_fd, path, RENAME_NOREPLACE) < 0)
-        error = errno;
+    struct buf lines = {0};
+    buf_printf(&lines, "%s\n", why);
+    int error = maildir_set_aside(in->root_fd, in->new_fd, name_now(in), buf_span(&lines));
     in->services->say(
         in->gateway, VIADUCT_LOG_ERROR, NULL, "%s/new/%s is no message that can be taken: %s; it %s%s",
         in->root, name_now(in), why,
-        error == 0 ? "lies in failed now" : "cannot be put aside: ", error == 0 ? "" : strerror(error));
+        error == 0 ? "lies in failed now" : "cannot be put aside: ", error == 0 ? "" : strerror(-error));
+    buf_clear(&lines);
 }
 
 static void
@@ -84,42 +82,126 @@ close_file(struct maildir_in *in)
     in->committing = false;
 }
 
+/* Each line of `lost` is somebody who gets nothing. */
+static void
+say_lost(struct maildir_in *in, const struct buf *lost)
+{
+    struct span rest = buf_span(lost);
+    while (rest.len > 0) {
+        const char *end = memchr(rest.at, '\n', rest.len);
+        size_t n = end != NULL ? (size_t)(end - rest.at) : rest.len;
+        in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s: %.*s", name_now(in), (int)n, rest.at);
+        rest.at += n + (end != NULL);
+        rest.len -= n + (end != NULL);
+    }
+}
+
+/* Asks for each recipient; those that are taken come to the front of `recipients`, the others are lines in `lost`.
+ * Their number, or -1 where somebody cannot be answered for now. */
+static long
+ask_recipients(struct maildir_in *in, const struct maildir_envelope *envelope,
+               struct viaduct_recipient_in *recipients, struct buf *lost)
+{
+    struct viaduct_text connector = {NULL, 0};
+    const char *at = envelope->recipients.at;
+    long n = 0;
+    for (size_t i = 0; i < envelope->n; i++, at += strlen(at) + 1) {
+        struct viaduct_reason reason = {"", ""};
+        struct viaduct_text address = {at, strlen(at)};
+        int answer = in->services->recipient_check(in->gateway, connector, address, &reason);
+        if (answer == 0)
+            recipients[n++] =
+                (struct viaduct_recipient_in){.size = sizeof *recipients, .address = address, .kind = 1};
+        else if (answer == -1)
+            buf_printf(lost, "recipient %s: %s %s\n", at, reason.status, reason.text);
+        else
+            return -1;
+    }
+    return n;
+}
+
+/* Makes sure that a file of which somebody gets nothing does not go. */
+static bool
+keep_for_lost(struct maildir_in *in, const struct buf *lost)
+{
+    int error = lost->len > 0 ? maildir_keep_copy(in->root_fd, in->new_fd, name_now(in), buf_span(lost)) : 0;
+    if (error != 0)
+        in->services->say(
+            in->gateway, VIADUCT_LOG_ERROR, NULL,
+            "%s names people who cannot get it, and no copy can be kept in failed (%s): left for the "
+            "next poll",
+            name_now(in), strerror(-error));
+    else
+        say_lost(in, lost);
+    return error == 0;
+}
+
+static void
+hand_over(struct maildir_in *in, const struct maildir_envelope *envelope,
+          const struct viaduct_recipient_in *recipients, size_t n)
+{
+    struct viaduct_reason reason = {"", ""};
+    struct viaduct_envelope_in message = {.size = sizeof message,
+                                          .originator = {envelope->originator.at, envelope->originator.len}};
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < recipients[i].address.len; k++)
+            message.smtputf8 = message.smtputf8 || (unsigned char)recipients[i].address.at[k] >= 0x80;
+    in->intake = in->services->intake_new(in->gateway, &message, recipients, n, &reason);
+    if (in->intake == NULL && reason.status[0] == '5')
+        set_aside(in, reason.text);
+    else if (in->intake == NULL)
+        in->services->say(in->gateway, VIADUCT_LOG_INFO, NULL, "%s is left for the next poll: %s", name_now(in),
+                          reason.text);
+}
+
 /* Hands the envelope over. False where the file is not taken now. */
 static bool
 begin_intake(struct maildir_in *in, const struct maildir_envelope *envelope)
 {
-    struct viaduct_envelope_in message = {.size = sizeof message,
-                                          .originator = {envelope->originator.at, envelope->originator.len}};
-    struct viaduct_recipient_in *recipients = xcalloc(envelope->n, sizeof *recipients);
-    struct viaduct_reason reason = {"", ""};
-    const char *at = envelope->recipients.at;
-    bool later = false;
-    for (size_t i = 0; i < envelope->n && !later; i++, at += strlen(at) + 1) {
-        recipients[i].size = sizeof recipients[i];
-        recipients[i].address = (struct viaduct_text){at, strlen(at)};
-        recipients[i].kind = 1;
-        int answer =
-            in->services->recipient_check(in->gateway, message.connector, recipients[i].address, &reason);
-        later = answer == -2;
-        if (answer == -1)
-            in->services->say(in->gateway, VIADUCT_LOG_INFO, NULL, "%s: recipient %s: %s", name_now(in), at,
-                              reason.text);
-        for (size_t k = 0; k < recipients[i].address.len; k++)
-            message.smtputf8 = message.smtputf8 || (unsigned char)at[k] >= 0x80;
+    struct viaduct_recipient_in *recipients = xcalloc(envelope->n + 1, sizeof *recipients);
+    struct buf lost = {0};
+    buf_add_span(&lost, buf_span(&envelope->malformed));
+    long n = ask_recipients(in, envelope, recipients, &lost);
+    if (n == 0 && lost.len == 0) {
+        set_aside(in, "it names no recipient");
+    } else if (n == 0) {
+        say_lost(in, &lost);
+        buf_add_text(&lost, "so nobody is left who could get it");
+        set_aside(in, lost.at);
+    } else if (n > 0 && keep_for_lost(in, &lost)) {
+        hand_over(in, envelope, recipients, (size_t)n);
     }
-    if (!later)
-        in->intake = in->services->intake_new(in->gateway, &message, recipients, envelope->n, &reason);
     free(recipients);
-    if (in->intake == NULL && !later && reason.status[0] == '5')
-        set_aside(in, reason.text);
+    buf_clear(&lost);
     return in->intake != NULL;
+}
+
+/* An opened file. True where its intake has begun. */
+static bool
+read_file(struct maildir_in *in)
+{
+    struct maildir_envelope envelope = {.n = 0};
+    bool taken = false;
+    if (maildir_read_envelope(in->fd, &envelope) < 0)
+        in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s/new/%s cannot be read", in->root,
+                          name_now(in));
+    else if (envelope.refusal != NULL)
+        set_aside(in, envelope.refusal);
+    else
+        taken = begin_intake(in, &envelope);
+    in->at = (off_t)envelope.body;
+    in->carriage = false;
+    buf_reset(&in->header);
+    if (taken)
+        buf_add_span(&in->header, buf_span(&envelope.header));
+    maildir_envelope_clear(&envelope);
+    return taken;
 }
 
 static void
 begin_file(struct maildir_in *in)
 {
     struct stat status;
-    struct maildir_envelope envelope = {.n = 0};
     in->fd = openat(in->new_fd, name_now(in), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     bool taken = false;
     if (in->fd < 0 && errno == ENOENT) {
@@ -129,22 +211,13 @@ begin_file(struct maildir_in *in)
                           name_now(in), strerror(errno));
     } else if (in->fd < 0 || fstat(in->fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         set_aside(in, "it is no regular file");
-    } else if (maildir_read_envelope(in->fd, &envelope) < 0) {
-        in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s/new/%s cannot be read", in->root,
-                          name_now(in));
-    } else if (envelope.n == 0) {
-        set_aside(in, "it names no recipient");
     } else {
-        taken = begin_intake(in, &envelope);
-        in->at = (off_t)envelope.skip;
-        in->carriage = false;
+        taken = read_file(in);
     }
     if (!taken) {
         close_file(in);
         in->next++;
     }
-    buf_clear(&envelope.originator);
-    buf_clear(&envelope.recipients);
 }
 
 static void
@@ -181,7 +254,8 @@ static void
 file_step(struct maildir_in *in)
 {
     static char piece[64 << 10];
-    int error = 0;
+    int error = in->header.len > 0 ? in->services->intake_add(in->intake, in->header.at, in->header.len) : 0;
+    buf_reset(&in->header);
     for (size_t done = 0; done < STEP_BYTES && error == 0;) {
         ssize_t got = pread(in->fd, piece, sizeof piece, in->at);
         error = got < 0 ? -errno : got > 0 ? add_lines(in, piece, (size_t)got) : 0;
@@ -196,9 +270,12 @@ file_step(struct maildir_in *in)
             return;
     }
     if (error != 0) {
-        in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s is left for the next poll: %s",
-                          name_now(in), strerror(abs(error)));
         in->services->intake_drop(in->intake);
+        if (error == -EMSGSIZE)
+            set_aside(in, "its header is larger than limits.header allows");
+        else
+            in->services->say(in->gateway, VIADUCT_LOG_ERROR, NULL, "%s is left for the next poll: %s",
+                              name_now(in), strerror(abs(error)));
         close_file(in);
         in->next++;
         return;
@@ -368,6 +445,7 @@ in_finish(void *state)
         close(in->root_fd);
     if (in->new_fd >= 0)
         close(in->new_fd);
+    buf_clear(&in->header);
     free(in->root);
     free(in);
 }
