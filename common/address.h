@@ -65,8 +65,8 @@ bool domain_valid(struct span domain, bool *utf8);
 
 /* Makes an address of a type (any case; copied to the arena in upper case unless it is SMTP) and a value (spanned),
  * checked as by address_parse; an empty SMTP value where `null_allowed`. Returns 0 or -EINVAL with `why`. */
-int address_make(struct span type, struct span value, bool null_allowed, struct arena *arena, struct address *address,
-                 struct why *why);
+int address_make(struct span type, struct span value, bool null_allowed, struct arena *arena,
+                 struct address *address, struct why *why);
 
 /* Checks the value of an address whose type is known to be good. Returns 0 or -EINVAL with `why`. */
 int address_check(const struct address *address, bool null_allowed, struct why *why);

@@ -124,7 +124,7 @@ convert(void *arg, struct conversion *conversion)
     enum viaduct_converted answer = work->gateway->system->convert->from_foreign(&in, &out, &work->reason);
     if (answer == VIADUCT_CONVERTED && work->intake == NULL)
         answer = VIADUCT_CONVERT_BAD; /* it took no envelope, or the envelope was refused: `reason` says why */
-    if (answer != VIADUCT_CONVERTED) /* half a message would lie in Temp */
+    if (answer != VIADUCT_CONVERTED)  /* half a message would lie in Temp */
         work->gateway->services.intake_drop(work->intake);
     if (answer == VIADUCT_CONVERTED) {
         int folder = service_folder(work->gateway->service, FOLDER_READY_IN, work->job->connector);
