@@ -151,6 +151,7 @@ os.link(outside, os.path.join(drop, "hard"))
 put(b"no-one", b"Subject: for nobody\n\nx\n")
 put(b"broken", b"X-Sender: <anna@contoso.example>\nX-Receiver: <not an address\n\nx\n")
 put(b"paths", b"X-Sender: <anna@contoso.example>\nX-Receiver: <\"../../../etc/x\"@branch.example>\nSubject: paths\n\nx\n")
+viaduct.reload(conf)  # links and FIFOs are seen when the folder is looked at whole, at the latest after half a minute: now
 for word, why in (("link", "symbolic link"), ("passwd", "symbolic link"), ("fifo", "no regular file|socket or a device"), ("folder", "folder"),
                   ("hard", "second name"), (r"evil\\x0A", "control characters"), (r"escape\\x1B|escape\\e", "control characters"),
                   (r"latin\\xFF", "UTF-8")):
