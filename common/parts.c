@@ -406,10 +406,10 @@ append_reported(struct job *job, const struct recipient_mark *marks, size_t n, s
     int r = flush_records(why);
     if (r == 0)
         r = job_journal(job, &entry, why);
-    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0) {
-        r = -errno;
-        why_set(why, "4.3.0", "cannot make the journal durable: %s", strerror(-r));
-    }
+    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,
+                "cannot make its journal durable: %s; after a power cut a report may be made twice",
+                strerror(errno));
     return r;
 }
 
@@ -443,16 +443,20 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
         (int)sizeof stem)
         return why_set(why, "5.6.0", "more report requests than a name can number");
     struct buf journal = {0};
+    uint64_t journal_end = job->file.journal_end;
     r = print_request_marks(job, marks, n_marks, &journal);
     if (r == 0)
         r = write_temp(job, stem, &envelope, return_limit(job), buf_span(&journal), why);
     buf_clear(&journal);
     if (r == 0)
         r = append_reported(job, marks, n_marks, why);
-    if (r == 0)
-        r = commit_itself(job, stem, why);
+    if (r < 0 && job->file.journal_end == journal_end)
+        spool_remove(service->temp_fd, stem); /* never told of: the next try may need no request */
     if (r < 0)
         return r;
+    /* From here on the message says that it was told of: whatever fails now, the request goes on. */
+    if (commit_itself(job, stem, why) < 0)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem, "%s", why->text);
     service_log_move(service, stem, job->folder, job->connector, VERDICT_REPORT, FOLDER_BOUNCE, NULL, NULL);
     log_flush();
     int to = service_folder(service, FOLDER_BOUNCE, NULL);
