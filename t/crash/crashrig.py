@@ -406,19 +406,20 @@ class Oracle:
     """Holds the ledgers against each other. `duplicates` counts what came twice because SMTP knows no better."""
 
     def __init__(self, spool):
-        self.spool, self.duplicates, self.seen = spool, 0, None
+        self.spool, self.duplicates, self.seen = spool, 0, []
 
     def look(self):
         """Straight after a kill: who could have been told, and not yet be marked so."""
-        self.seen = (self.spool.received(), self.spool.places())
+        self.seen.append((self.spool.received(), self.spool.places()))
 
     def may_repeat(self, token, rcpt, fault):
+        """How often it may have come again: each time the sink had said 250, and it still lay before the gateway."""
         if fault is None or not fault.hit:
-            return False
-        if self.seen is not None: # the sink had said 250, and the message still lay before the gateway
-            received, places = self.seen
-            return received[(token, rcpt)] > 0 and any(f in OUTWARD for f, _ in places.get(token, []))
-        return fault.by == "viaduct-outbound-gateway"
+            return 0
+        if self.seen:
+            return sum(received[(token, rcpt)] > 0 and any(f in OUTWARD for f, _ in places.get(token, []))
+                       for received, places in self.seen)
+        return int(fault.by == "viaduct-outbound-gateway")
 
     def check(self, items, acked, fault):
         """After the run that found everything whole again. Returns what is wrong, in words."""
@@ -441,8 +442,8 @@ class Oracle:
             if got[key] < n:
                 wrong.append("%s %s to %s: %s" % ("LOST" if not where else "stuck", key[0], key[1], where))
             extra = got[key] - n
-            if extra == 1 and self.may_repeat(key[0], key[1], fault):
-                self.duplicates += 1
+            if 0 < extra <= self.may_repeat(key[0], key[1], fault):
+                self.duplicates += extra
             elif extra > 0:
                 wrong.append("came %d times: %s to %s" % (got[key], key[0], key[1]))
         if item.badmail and [f for f, _ in where] != ["BADMAIL"]:

@@ -337,6 +337,7 @@ class Sweep:
             return False
         if self.arguments.double and mode.startswith("kill-all"):
             self.kill_recovery(n)
+            oracle.look()
         route.recover()
         self.points += 1
         wrong = oracle.check(route.items, route.acked, fault)
