@@ -10,7 +10,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/buf.c common/buf.h common/commit.c common/commit.h common/counters.c common/crc32c.c \
 	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
 	common/dsn_value.c common/envelope.c common/envelope.h common/header_address.c common/header_scan.c \
-	common/header_scan.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
+	common/header_scan.h common/hex.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
 	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c \
 	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/planted.h \
 	common/queue_file.c common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h \
@@ -39,7 +39,7 @@ WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)
 # ---- systems: one module for each ----
 
 noinst_LIBRARIES += libsystems.a
-libsystems_a_SOURCES = systems/viaduct/system.h systems/registry.h systems/registry.c \
+libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems/registry.h systems/registry.c \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
 	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
 	systems/smtp/client_mail.c systems/smtp/client_outcome.c systems/smtp/client_pool.c \

@@ -8,32 +8,12 @@
 #include <errno.h>
 
 #include "common/address.h"
+#include "common/hex.h"
 
 static bool
 is_alnum(unsigned char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
-
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return -1;
-}
-
-/* The octet that two hex digits at `at` give; -1 where they are none. */
-static int
-hex_octet(const char *at, size_t len)
-{
-    int high = len >= 2 ? hex_digit(at[0]) : -1;
-    int low = len >= 2 ? hex_digit(at[1]) : -1;
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 void
@@ -88,7 +68,7 @@ imcea_decode_value(struct span encoded, struct arena *arena, struct span *value,
     for (size_t i = 0; i < encoded.len; i++) {
         char c = encoded.at[i];
         if (c == '+') {
-            int octet = hex_octet(encoded.at + i + 1, encoded.len - i - 1);
+            int octet = encoded.len - i > 2 ? hex_octet(encoded.at + i + 1) : -1;
             if (octet < 0)
                 return why_set(why, "5.1.3", "encapsulated address with + and no two hex digits");
             c = (char)octet;
@@ -196,7 +176,7 @@ oneoff_unescape(struct span text, struct arena *arena, struct span *out, struct 
         if (c == '\\' && i + 1 < text.len) {
             c = text.at[++i];
             if (c == 'x') {
-                int octet = hex_octet(text.at + i + 1, text.len - i - 1);
+                int octet = text.len - i > 2 ? hex_octet(text.at + i + 1) : -1;
                 if (octet < 0)
                     return why_set(why, "5.1.3", "one-off address with \\x and no two hex digits");
                 c = (char)octet;

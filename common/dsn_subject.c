@@ -8,6 +8,7 @@
  */
 #include "common/dsn.h"
 
+#include "common/hex.h"
 #include "common/utf8.h"
 
 enum { WORD_MAX = 1000 /* of one encoded word; the RFC allows 75, mailers do more */ };
@@ -31,23 +32,13 @@ add_base64_decoded(struct buf *out, struct span text)
     }
 }
 
-static int
-hex_value(char c)
-{
-    const char *at = c != '\0' ? strchr("0123456789ABCDEFabcdef", c) : NULL;
-    if (at == NULL)
-        return -1;
-    return c >= 'a' ? c - 'a' + 10 : c >= 'A' ? c - 'A' + 10 : c - '0';
-}
-
 static void
 add_q_decoded(struct buf *out, struct span text)
 {
     for (size_t i = 0; i < text.len; i++) {
-        int high = text.at[i] == '=' && i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text.at[i + 2]) : -1;
-        if (low >= 0) {
-            buf_add_byte(out, (char)(unsigned char)(high * 16 + low));
+        int octet = text.at[i] == '=' && i + 2 < text.len ? hex_octet(text.at + i + 1) : -1;
+        if (octet >= 0) {
+            buf_add_byte(out, (char)octet);
             i += 2;
         } else {
             buf_add_byte(out, text.at[i] == '_' ? ' ' : text.at[i]);

@@ -5,6 +5,7 @@
  */
 #include "common/dsn.h"
 
+#include "common/hex.h"
 #include "common/utf8.h"
 
 bool
@@ -35,16 +36,6 @@ dsn_add_clean(struct buf *out, struct span text, bool utf8, size_t max)
     }
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* lower case is not allowed, and seen */
-}
-
 bool
 dsn_add_xtext(struct buf *out, struct span xtext, bool utf8)
 {
@@ -53,10 +44,10 @@ dsn_add_xtext(struct buf *out, struct span xtext, bool utf8)
     for (size_t i = 0; good && i < xtext.len; i++) {
         char c = xtext.at[i];
         if (c == '+') {
-            int high = i + 2 < xtext.len ? hex_value(xtext.at[i + 1]) : -1;
-            int low = high >= 0 ? hex_value(xtext.at[i + 2]) : -1;
-            good = low >= 0;
-            c = (char)(unsigned char)(high * 16 + low);
+            int octet =
+                i + 2 < xtext.len ? hex_octet(xtext.at + i + 1) : -1; /* lower case is not allowed, and seen */
+            good = octet >= 0;
+            c = (char)octet;
             i += 2;
         }
         if (good)
@@ -86,8 +77,8 @@ dsn_add_unitext(struct buf *out, struct span text)
         }
         if (text.len - i < 5 || memcmp(text.at + i, "\\x{", 3) != 0)
             return false;
-        for (i += 3; i < text.len && n < 6 && hex_value(text.at[i]) >= 0; i++, n++)
-            c = c * 16 + (unsigned long)hex_value(text.at[i]);
+        for (i += 3; i < text.len && n < 6 && hex_digit(text.at[i]) >= 0; i++, n++)
+            c = c * 16 + (unsigned long)hex_digit(text.at[i]);
         if (n == 0 || i >= text.len || text.at[i] != '}' || c > 0x10ffff)
             return false;
         if (c < 0x80) {

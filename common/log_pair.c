@@ -2,6 +2,7 @@
  *
  * What is hostile here: values come from mail; lines are read back from files that another worker wrote.
  */
+#include "common/hex.h"
 #include "common/log_inside.h"
 #include "common/shown.h"
 
@@ -118,16 +119,6 @@ is_key_byte(char c)
            c == '.';
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What a backslash in `rest` begins. Returns its length, 0 where it is no escape. */
 static size_t
 read_escape(struct span rest, struct buf *value)
@@ -138,10 +129,10 @@ read_escape(struct span rest, struct buf *value)
     }
     if (rest.len < 4 || rest.at[1] != 'x')
         return 0;
-    int high = hex_value(rest.at[2]), low = hex_value(rest.at[3]);
-    if (high < 0 || low < 0)
+    int octet = hex_octet(rest.at + 2);
+    if (octet < 0)
         return 0;
-    buf_add_byte(value, (char)(high << 4 | low));
+    buf_add_byte(value, (char)octet);
     return 4;
 }
 

@@ -8,14 +8,13 @@
 #include "common/worker_inside.h"
 #include "conf/conf_option.h"
 #include "systems/registry.h"
+#include "systems/viaduct/reason.h"
 
 void
 reason_set(struct viaduct_reason *reason, const struct why *why)
 {
-    if (reason == NULL)
-        return;
-    memcpy(reason->status, why->status, sizeof reason->status);
-    memcpy(reason->text, why->text, sizeof reason->text);
+    if (reason != NULL)
+        reason_from(reason, why);
 }
 
 void

@@ -10,20 +10,6 @@
 static const char *const folder_names[GATEWAY_FOLDERS] = {"API_IN",  "ATT_IN", "API_OUT",
                                                           "ATT_OUT", "GWPROB", "GWHOLD"};
 
-void
-gateway_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-{
-    struct why why;
-    char text[sizeof why.text];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    why_set(&why, status, "%s", text);
-    memcpy(reason->status, why.status, sizeof reason->status);
-    memcpy(reason->text, why.text, sizeof reason->text);
-}
-
 bool
 gateway_name_fine(struct span name)
 {
@@ -115,7 +101,7 @@ gateway_tree_open(struct gateway_tree *tree, const char *root, struct viaduct_re
     int root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int error = root_fd < 0 ? -errno : 0;
     if (error != 0)
-        gateway_reason(reason, "4.4.1", "the gateway's folder %s cannot be opened: %s", root, strerror(-error));
+        reason_fill(reason, "4.4.1", "the gateway's folder %s cannot be opened: %s", root, strerror(-error));
     for (int i = 0; i < GATEWAY_FOLDERS && error == 0; i++) {
         int fd = open_folder(root_fd, folder_names[i]);
         if (fd >= 0)
@@ -123,8 +109,8 @@ gateway_tree_open(struct gateway_tree *tree, const char *root, struct viaduct_re
         if (fd >= 0 || i >= GWPROB)
             continue;
         error = fd;
-        gateway_reason(reason, "4.4.1", "the gateway's folder %s/%s cannot be opened: %s", root,
-                       folder_names[i], strerror(-error));
+        reason_fill(reason, "4.4.1", "the gateway's folder %s/%s cannot be opened: %s", root, folder_names[i],
+                    strerror(-error));
     }
     if (root_fd >= 0)
         close(root_fd);

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 #include "common/buf.h"
-#include "systems/viaduct/system.h"
+#include "systems/viaduct/reason.h"
 
 extern const struct viaduct_inbound_ops gwise_inbound_ops;
 extern const struct viaduct_outbound_ops gwise_outbound_ops;
@@ -57,9 +57,5 @@ int gateway_read_file(int folder_fd, const char *name, size_t max, struct buf *o
 /* An option as milliseconds: "2s", "10m", "1h"; `fallback_s` where it is not set. */
 int64_t gateway_option_ms(const struct viaduct_services *services, struct viaduct_gateway *gateway,
                           const char *name, int64_t fallback_s);
-
-/* Fills a reason. */
-void gateway_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

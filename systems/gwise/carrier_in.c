@@ -250,7 +250,7 @@ in_prepare(const struct viaduct_services *services, struct viaduct_gateway *gate
 {
     const char *root = services->option(gateway, "peer.root");
     if (root == NULL) {
-        gateway_reason(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
+        reason_fill(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
         return -1;
     }
     struct carrier_in *carrier = xcalloc(1, sizeof *carrier);
@@ -274,7 +274,7 @@ in_begin(void *state, struct viaduct_reason *reason)
     struct carrier_in *carrier = state;
     carrier->timer = event_new(carrier->services->loop(carrier->gateway), -1, 0, on_timer, carrier);
     if (carrier->timer == NULL) {
-        gateway_reason(reason, "4.3.0", "no timer");
+        reason_fill(reason, "4.3.0", "no timer");
         return -1;
     }
     carrier->polled_ms = monotonic_ms() - carrier->poll_ms;

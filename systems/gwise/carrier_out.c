@@ -95,8 +95,7 @@ fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error,
     bool full = error == -ENOSPC || error == -EDQUOT;
     bool lost = !gateway_tree_alive(&carrier->tree, API_IN) || !gateway_tree_alive(&carrier->tree, ATT_IN);
     out_take_back(carrier, transfer);
-    gateway_reason(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root,
-                   strerror(-error));
+    reason_fill(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root, strerror(-error));
     out_end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
 }
 
@@ -215,7 +214,7 @@ write_step(struct carrier_out *carrier, struct transfer *transfer)
         if (event == CONTAINER_BROKEN) {
             struct viaduct_reason reason;
             out_take_back(carrier, transfer);
-            gateway_reason(&reason, "4.3.0", "%s", why.text);
+            reason_fill(&reason, "4.3.0", "%s", why.text);
             out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
             return;
         }
@@ -308,7 +307,7 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
     if (error != 0 && spot != SPOT_OTHERS)
         fail_transfer(carrier, transfer, error, "a name cannot be claimed");
     else if (error != 0) {
-        gateway_reason(&reason, "4.3.0", "every name for this item is in use in the gateway's folders");
+        reason_fill(&reason, "4.3.0", "every name for this item is in use in the gateway's folders");
         out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
     }
     if (carrier->transfers != NULL)
@@ -323,7 +322,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
 {
     const char *root = services->option(gateway, "peer.root");
     if (root == NULL) {
-        gateway_reason(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
+        reason_fill(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
         return -1;
     }
     struct carrier_out *carrier = xcalloc(1, sizeof *carrier);
@@ -350,7 +349,7 @@ out_begin(void *state, struct viaduct_reason *reason)
     struct carrier_out *carrier = state;
     carrier->timer = event_new(carrier->services->loop(carrier->gateway), -1, 0, on_timer, carrier);
     if (carrier->timer == NULL) {
-        gateway_reason(reason, "4.3.0", "no timer");
+        reason_fill(reason, "4.3.0", "no timer");
         return -1;
     }
     out_report_late(carrier);
@@ -382,8 +381,7 @@ out_drain(void *state)
 {
     struct carrier_out *carrier = state;
     struct viaduct_reason reason;
-    gateway_reason(&reason, "4.4.7",
-                   "the GroupWise gateway has not confirmed it yet; it is watched again later");
+    reason_fill(&reason, "4.4.7", "the GroupWise gateway has not confirmed it yet; it is watched again later");
     for (struct transfer *transfer = carrier->transfers, *next; transfer != NULL; transfer = next) {
         next = transfer->next;
         if (transfer->state != TRANSFER_WRITING)

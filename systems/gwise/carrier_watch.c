@@ -96,8 +96,8 @@ refusal_reason(const struct buf *text, struct viaduct_reason *reason)
                 buf_add_byte(&lines, (unsigned char)trailer.at[i] < 0x80 ? trailer.at[i] : '?');
     }
     bool unknown = lines.len > 0 && memmem(lines.at, lines.len, "Unknown destination", 19) != NULL;
-    gateway_reason(reason, unknown ? "5.1.1" : "5.6.0", "the GroupWise gateway refused it: %s",
-                   lines.len > 0 ? lines.at : "it gave no reason");
+    reason_fill(reason, unknown ? "5.1.1" : "5.6.0", "the GroupWise gateway refused it: %s",
+                lines.len > 0 ? lines.at : "it gave no reason");
     buf_clear(&lines);
     arena_free(arena);
 }
@@ -136,7 +136,7 @@ watch_gone(struct carrier_out *carrier, struct transfer *transfer, int64_t now_m
         transfer->state = TRANSFER_GONE;
         transfer->gone_ms = now_ms;
     } else if (now_ms - transfer->gone_ms >= carrier->settle_ms) {
-        gateway_reason(&reason, "2.0.0", "the GroupWise gateway took it as %s.api", transfer->base);
+        reason_fill(&reason, "2.0.0", "the GroupWise gateway took it as %s.api", transfer->base);
         out_end_transfer(carrier, transfer, VIADUCT_RELAYED, false, &reason);
     }
 }

@@ -1,5 +1,6 @@
 /* convert.c - options, reports and names for both directions of conversion (see convert.h) */
 #include "systems/gwise/convert.h"
+#include "systems/viaduct/reason.h"
 
 #include <stdio.h>
 
@@ -52,12 +53,7 @@ gwise_ends(enum viaduct_converted result, struct viaduct_reason *reason, const c
     va_start(args, format);
     buf_vprintf(&text, format, args);
     va_end(args);
-    if (reason != NULL) {
-        struct why why;
-        why_set(&why, status, "%s", text.at);
-        memcpy(reason->status, why.status, sizeof reason->status);
-        memcpy(reason->text, why.text, sizeof reason->text);
-    }
+    reason_fill(reason, status, "%s", text.at);
     buf_clear(&text);
     return result;
 }

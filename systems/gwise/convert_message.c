@@ -45,7 +45,7 @@ struct text {
     bool mid_line;         /* the text does not end its last line */
     size_t column, marked; /* marked: octets at the line's start that begin a boundary of ours */
     struct buf utf8;
-    char held; /* a blank that may end its line */
+    struct mime_quoter quoter;
 };
 
 static void
@@ -64,41 +64,6 @@ measure(struct text *text, struct span utf8)
 }
 
 static void
-put_quoted(struct text *text, char c, bool as_hex)
-{
-    struct buf *out = &text->item->piece;
-    size_t width = as_hex ? 3 : 1;
-    if (text->column + width > 75) {
-        buf_add_text(out, "=\n");
-        text->column = 0;
-    }
-    if (as_hex)
-        buf_printf(out, "=%02X", (unsigned char)c);
-    else
-        buf_add_byte(out, c);
-    text->column += width;
-}
-
-static void
-add_quoted(struct text *text, struct span utf8)
-{
-    for (size_t i = 0; i < utf8.len; i++) {
-        char c = utf8.at[i];
-        if (text->held != '\0')
-            put_quoted(text, text->held, c == '\n');
-        text->held = '\0';
-        if (c == '\n') {
-            buf_add_byte(&text->item->piece, '\n');
-            text->column = 0;
-        } else if (c == ' ' || c == '\t') {
-            text->held = c;
-        } else {
-            put_quoted(text, c, (unsigned char)c < ' ' || (unsigned char)c > '~' || c == '=');
-        }
-    }
-}
-
-static void
 add_text(struct text *text, struct span utf8)
 {
     if (text->measuring)
@@ -106,7 +71,7 @@ add_text(struct text *text, struct span utf8)
     else if (text->plain)
         buf_add_span(&text->item->piece, utf8);
     else
-        add_quoted(text, utf8);
+        mime_quote(&text->quoter, utf8.at, utf8.len, &text->item->piece);
     if (text->item->piece.len >= PIECE)
         flush(text->item);
 }
@@ -132,8 +97,8 @@ pass_body(struct text *text, const struct in_part *body, const struct buf *words
     add_text(text, buf_span(words));
     if (body != NULL)
         each_piece(text->item, body, take_text, text);
-    if (!text->measuring && text->held != '\0')
-        put_quoted(text, text->held, true);
+    if (!text->measuring)
+        mime_quote_end(&text->quoter, &text->item->piece);
     if (text->measuring)
         text->mid_line = text->column > 0;
     else if (text->mid_line)

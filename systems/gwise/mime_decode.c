@@ -1,22 +1,6 @@
 /* mime_decode.c - base 64 and quoted-printable (see mime_decode.h) */
 #include "systems/gwise/mime_decode.h"
-
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-int
-mime_hex(const char *digits)
-{
-    int high = hex_digit(digits[0]);
-    int low = high >= 0 ? hex_digit(digits[1]) : -1;
-    return low >= 0 ? high * 16 + low : -1;
-}
+#include "common/hex.h"
 
 enum mime_encoding
 mime_encoding_of(struct span name)
@@ -94,7 +78,7 @@ quoted_escape(struct mime_decoder *decoder, char c, struct buf *out)
     }
     decoder->held[decoder->n_held++] = c;
     if (decoder->n_held == 3 && !blank) {
-        buf_add_byte(out, (char)mime_hex(decoder->held + 1));
+        buf_add_byte(out, (char)hex_octet(decoder->held + 1));
         decoder->n_held = 0;
     }
 }
@@ -161,4 +145,57 @@ mime_encode_base64(const char *bytes, size_t len, struct buf *out)
             text[2] = '=';
         buf_add(out, text, 4);
     }
+}
+
+/* ---- quoted-printable, written ---- */
+
+bool
+mime_is_plain(unsigned char c)
+{
+    return c >= ' ' && c <= '~' && c != '=';
+}
+
+void
+mime_quote_octet(struct mime_quoter *quoter, unsigned char c, bool plain, struct buf *out)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t width = plain ? 1 : 3;
+    if (quoter->column + width > MIME_QUOTED_COLUMNS) {
+        buf_add(out, "=\n", 2);
+        quoter->column = 0;
+    }
+    char quoted[3] = {plain ? (char)c : '=', digits[c >> 4], digits[c & 15]};
+    buf_add(out, quoted, width);
+    quoter->column += width;
+}
+
+static void
+put_held(struct mime_quoter *quoter, bool plain, struct buf *out)
+{
+    if (quoter->held != '\0')
+        mime_quote_octet(quoter, (unsigned char)quoter->held, plain, out);
+    quoter->held = '\0';
+}
+
+void
+mime_quote(struct mime_quoter *quoter, const char *bytes, size_t len, struct buf *out)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = bytes[i];
+        put_held(quoter, c != '\n', out);
+        if (c == '\n') {
+            buf_add_byte(out, '\n');
+            quoter->column = 0;
+        } else if (c == ' ' || c == '\t') {
+            quoter->held = c;
+        } else {
+            mime_quote_octet(quoter, (unsigned char)c, mime_is_plain((unsigned char)c), out);
+        }
+    }
+}
+
+void
+mime_quote_end(struct mime_quoter *quoter, struct buf *out)
+{
+    put_held(quoter, false, out);
 }

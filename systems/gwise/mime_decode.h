@@ -32,7 +32,20 @@ enum mime_encoding mime_encoding_of(struct span name);
 /* Adds base 64 without line ends, padded. */
 void mime_encode_base64(const char *bytes, size_t len, struct buf *out);
 
-/* Two hexadecimal digits as an octet; -1 where they are none. */
-int mime_hex(const char *digits);
+/* Quoted-printable, written: no line is longer than 76 octets, blanks at a line's end are quoted. */
+enum { MIME_QUOTED_COLUMNS = 75 }; /* before the '=' of a soft line end */
+
+struct mime_quoter {
+    size_t column;
+    char held; /* a blank that may end its line; NUL: none */
+};
+
+/* Adds one octet, as it is (`plain`) or quoted, behind a soft line end where it does not fit. */
+void mime_quote_octet(struct mime_quoter *quoter, unsigned char c, bool plain, struct buf *out);
+/* Adds a text with LF line ends, in any pieces; the end of it. */
+void mime_quote(struct mime_quoter *quoter, const char *bytes, size_t len, struct buf *out);
+void mime_quote_end(struct mime_quoter *quoter, struct buf *out);
+/* True for an octet that quoted-printable leaves as it is, wherever it stands. */
+bool mime_is_plain(unsigned char c);
 
 #endif

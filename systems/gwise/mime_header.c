@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "common/hex.h"
 #include "systems/gwise/charset.h"
 #include "systems/gwise/mime_decode.h"
 
@@ -54,7 +55,7 @@ decode_word(const struct word *word, struct buf *octets)
     }
     for (size_t i = 0; i < word->text.len; i++) {
         char c = word->text.at[i];
-        int value = c == '=' && i + 2 < word->text.len ? mime_hex(word->text.at + i + 1) : -1;
+        int value = c == '=' && i + 2 < word->text.len ? hex_octet(word->text.at + i + 1) : -1;
         if (value >= 0)
             i += 2;
         buf_add_byte(octets, value >= 0 ? (char)value : c == '_' ? ' ' : c);

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "common/hex.h"
 #include "systems/gwise/charset.h"
 #include "systems/gwise/mime_decode.h"
 #include "systems/gwise/mime_header.h"
@@ -92,7 +93,7 @@ static void
 add_percent(struct span text, struct buf *out)
 {
     for (size_t i = 0; i < text.len; i++) {
-        int value = text.at[i] == '%' && i + 2 < text.len ? mime_hex(text.at + i + 1) : -1;
+        int value = text.at[i] == '%' && i + 2 < text.len ? hex_octet(text.at + i + 1) : -1;
         if (value >= 0)
             i += 2;
         buf_add_byte(out, value >= 0 ? (char)value : text.at[i]);

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "systems/maildir/maildir_box.h"
+
 enum { NAMES_MAX = 100 };
 
 /* "NAME", then "NAME.1" ... */
@@ -39,21 +41,6 @@ make_folder(int root_fd)
     return mkdirat(root_fd, "failed", 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-static int
-write_text(int fd, const char *at, size_t len)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return put < 0 ? -errno : -ENOSPC;
-        at += put;
-        len -= (size_t)put;
-    }
-    return 0;
-}
-
 /* The log says the same, so a .why that cannot be written is no reason to leave a file where it is. */
 static void
 write_why(int root_fd, const char *path, struct span why)
@@ -64,7 +51,7 @@ write_why(int root_fd, const char *path, struct span why)
                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    write_text(fd, why.at, why.len);
+    maildir_write_all(fd, why.at, why.len);
     close(fd);
 }
 
@@ -97,7 +84,7 @@ copy_octets(int from, int to)
     ssize_t got;
     int error = 0;
     while (error == 0 && (got = read(from, piece, sizeof piece)) != 0)
-        error = got < 0 ? -errno : write_text(to, piece, (size_t)got);
+        error = got < 0 ? -errno : maildir_write_all(to, piece, (size_t)got);
     return error == 0 && fsync(to) < 0 ? -errno : error;
 }
 

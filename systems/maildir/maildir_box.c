@@ -12,20 +12,6 @@
 
 enum { BOX_NAME_MAX = 200 };
 
-void
-maildir_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-{
-    struct why why;
-    char text[sizeof why.text];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    why_set(&why, status, "%s", text);
-    memcpy(reason->status, why.status, sizeof reason->status);
-    memcpy(reason->text, why.text, sizeof reason->text);
-}
-
 /* ---- folders ---- */
 
 /* An address as the name of a folder: one to one, and never a path. Long ones end in their CRC. */

@@ -6,7 +6,7 @@
 #define VIADUCT_MAILDIR_BOX_H
 
 #include "common/base.h"
-#include "systems/viaduct/system.h"
+#include "systems/viaduct/reason.h"
 
 /* Opens the maildir of an address below a root, with tmp, new and cur made and on disk. */
 int maildir_box_open(int root_fd, struct viaduct_text address);
@@ -21,9 +21,5 @@ int maildir_box_publish(int box_fd, const char *name, int fd);
 
 /* Writes all of it; a device that takes nothing is full. */
 int maildir_write_all(int fd, const char *at, size_t len);
-
-/* Fills a reason. */
-void maildir_reason(struct viaduct_reason *reason, const char *status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

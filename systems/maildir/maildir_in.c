@@ -23,6 +23,7 @@
 #include "systems/maildir/maildir.h"
 #include "systems/maildir/maildir_aside.h"
 #include "systems/maildir/maildir_envelope.h"
+#include "systems/viaduct/reason.h"
 
 enum { STEP_BYTES = 1 << 20, NAMES_MAX = 2000 };
 
@@ -393,8 +394,7 @@ in_prepare(const struct viaduct_services *services, struct viaduct_gateway *gate
     in->root = xstrdup(root);
     if (open_again(in))
         return 0;
-    snprintf(reason->status, sizeof reason->status, "4.4.1");
-    snprintf(reason->text, sizeof reason->text, "%.300s/new cannot be opened (peer.pickup)", root);
+    reason_fill(reason, "4.4.1", "%.300s/new cannot be opened (peer.pickup)", root);
     if (in->root_fd >= 0)
         close(in->root_fd);
     free(in->root);
@@ -410,8 +410,7 @@ in_begin(void *state, struct viaduct_reason *reason)
         return 0;
     in->timer = event_new(in->services->loop(in->gateway), -1, 0, on_timer, in);
     if (in->timer == NULL) {
-        snprintf(reason->status, sizeof reason->status, "4.3.0");
-        snprintf(reason->text, sizeof reason->text, "no timer");
+        reason_fill(reason, "4.3.0", "no timer");
         return -1;
     }
     in->polled_ms = monotonic_ms() - in->poll_ms;

@@ -106,13 +106,13 @@ give_result(struct delivery *delivery, size_t index, int error)
     struct viaduct_reason reason;
     enum viaduct_outcome outcome = error == 0 ? VIADUCT_RELAYED : VIADUCT_LATER;
     if (error == 0)
-        maildir_reason(&reason, "2.0.0", "stored as %s", delivery->name);
+        reason_fill(&reason, "2.0.0", "stored as %s", delivery->name);
     else
-        maildir_reason(&reason,
-                       error == -ENOSPC   ? "4.3.1"
-                       : error == -EDQUOT ? "4.2.2"
-                                          : "4.3.0",
-                       "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
+        reason_fill(&reason,
+                    error == -ENOSPC   ? "4.3.1"
+                    : error == -EDQUOT ? "4.2.2"
+                                       : "4.3.0",
+                    "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
     delivery->out->services->recipient_result(delivery->message, index, outcome, &reason, NULL);
 }
 
@@ -137,11 +137,11 @@ fail_delivery(struct delivery *delivery, int error)
     struct viaduct_reason reason;
     struct stat status;
     bool gone = fstat(delivery->out->root_fd, &status) < 0 || status.st_nlink == 0;
-    maildir_reason(&reason,
-                   error == -ENOSPC   ? "4.3.1"
-                   : error == -EDQUOT ? "4.2.2"
-                                      : "4.3.0",
-                   "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
+    reason_fill(&reason,
+                error == -ENOSPC   ? "4.3.1"
+                : error == -EDQUOT ? "4.2.2"
+                                   : "4.3.0",
+                "cannot be stored below %s: %s", delivery->out->root, strerror(-error));
     if (delivery->box_tmp_fd >= 0)
         unlinkat(delivery->box_tmp_fd, delivery->name, 0);
     end_delivery(delivery, &reason, gone);
@@ -341,7 +341,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     for (size_t i = 0; i < COUNT_OF(options) && out->root == NULL; i++)
         out->root = find_root(services->option(gateway, options[i]));
     if (out->root == NULL) {
-        maildir_reason(reason, "5.3.5", "no maildir:///PATH is set as next hop");
+        reason_fill(reason, "5.3.5", "no maildir:///PATH is set as next hop");
         free(out);
         return -1;
     }
@@ -350,7 +350,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     }
     out->root_fd = open(out->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->root_fd < 0) {
-        maildir_reason(reason, "4.4.1", "%s cannot be opened: %s", out->root, strerror(errno));
+        reason_fill(reason, "4.4.1", "%s cannot be opened: %s", out->root, strerror(errno));
         free(out->root);
         free(out);
         return -1;
@@ -365,7 +365,7 @@ out_begin(void *state, struct viaduct_reason *reason)
     struct maildir_out *out = state;
     out->timer = event_new(out->services->loop(out->gateway), -1, 0, on_timer, out);
     if (out->timer == NULL)
-        maildir_reason(reason, "4.3.0", "no timer");
+        reason_fill(reason, "4.3.0", "no timer");
     return out->timer == NULL ? -1 : 0;
 }
 

@@ -9,17 +9,11 @@
 
 #include "systems/smtp/client.h"
 #include "systems/smtp/smtp_client.h"
+#include "systems/viaduct/reason.h"
 
 static int client_configure(struct smtp_client *client, struct why *why);
 static void client_free(struct smtp_client *client);
 static void on_kick(evutil_socket_t fd, short what, void *arg);
-
-static void
-reason_set(struct viaduct_reason *reason, const struct why *why)
-{
-    snprintf(reason->status, sizeof reason->status, "%s", why->status);
-    snprintf(reason->text, sizeof reason->text, "%s", why->text);
-}
 
 static int
 client_prepare(const struct viaduct_services *services, struct viaduct_gateway *gateway, void **state,
@@ -35,7 +29,7 @@ client_prepare(const struct viaduct_services *services, struct viaduct_gateway *
     client->chunk = xmalloc(CLIENT_CHUNK);
     client->kick = event_new(client->base, -1, 0, on_kick, client);
     if (client_configure(client, &why) < 0) {
-        reason_set(reason, &why);
+        reason_from(reason, &why);
         client_free(client);
         return -1;
     }

@@ -22,6 +22,7 @@
 #include "systems/smtp/server_inside.h"
 #include "systems/smtp/smtp.h"
 #include "systems/smtp/tls.h"
+#include "systems/viaduct/reason.h"
 
 enum { ACCEPT_BATCH = 16, ENVELOPE_BYTES = 4096, SESSIONS_REFUSED = 500 };
 
@@ -32,8 +33,7 @@ static void server_free(struct smtp_server *server);
 static int
 reason_of(struct viaduct_reason *reason, const struct why *why)
 {
-    snprintf(reason->status, sizeof reason->status, "%s", why->status);
-    snprintf(reason->text, sizeof reason->text, "%s", why->text);
+    reason_from(reason, why);
     return -1;
 }
 

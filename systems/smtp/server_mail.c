@@ -7,6 +7,7 @@
  * Sources: RFC 5321 section 4.1.1.2; RFC 1870; RFC 6152; RFC 6531 section 3.4; RFC 3461 sections 4.3 to 4.5.
  */
 #include "common/address.h"
+#include "common/hex.h"
 #include "systems/smtp/server_inside.h"
 
 enum { ENVID_MAX = 100 };
@@ -38,14 +39,6 @@ split_parameter(struct span parameter, struct span *value)
     return (struct span){parameter.at, len};
 }
 
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool
 xtext_decode(struct span text, bool utf8, struct buf *out)
 {
@@ -56,10 +49,10 @@ xtext_decode(struct span text, bool utf8, struct buf *out)
         if (byte <= ' ' || byte > '~' || byte == '=')
             return false;
         if (byte == '+') {
-            int high = i + 2 < text.len ? hex_value(text.at[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_value(text.at[i + 2]) : -1;
-            byte = high * 16 + low;
-            if (high < 0 || low < 0 || byte < ' ' || byte == 127 || (byte > '~' && !utf8))
+            bool lower =
+                i + 2 < text.len && (text.at[i + 1] >= 'a' || text.at[i + 2] >= 'a'); /* not in xtext */
+            byte = i + 2 < text.len && !lower ? hex_octet(text.at + i + 1) : -1;
+            if (byte < ' ' || byte == 127 || (byte > '~' && !utf8))
                 return false;
             i += 2;
         }

@@ -22,6 +22,7 @@
 #include "conf/conf.h"
 #include "systems/smtp/smtp_downgrade.h"
 #include "systems/smtp/smtp_system.h"
+#include "systems/viaduct/reason.h"
 
 enum { PIECE = 64 << 10, PARTS_MAX = 10000 };
 
@@ -46,8 +47,7 @@ downgrade_report(struct downgrade *d, const char *format, ...)
 static enum viaduct_converted
 refuse(struct viaduct_reason *reason, const char *status, const char *text)
 {
-    snprintf(reason->status, sizeof reason->status, "%s", status);
-    snprintf(reason->text, sizeof reason->text, "%s", text);
+    reason_fill(reason, status, "%s", text);
     return VIADUCT_CONVERT_REFUSED;
 }
 
@@ -357,9 +357,8 @@ downgrade(struct downgrade *d, struct viaduct_reason *reason)
         write_message(d);
     if (d->failed == 0)
         return answer;
-    snprintf(reason->status, sizeof reason->status, "%s", d->failed == -EBADMSG ? "5.6.0" : "4.3.0");
-    snprintf(reason->text, sizeof reason->text, "the message cannot be read or written anew: %s",
-             strerror(d->failed < 0 ? -d->failed : EIO));
+    reason_fill(reason, d->failed == -EBADMSG ? "5.6.0" : "4.3.0",
+                "the message cannot be read or written anew: %s", strerror(d->failed < 0 ? -d->failed : EIO));
     return VIADUCT_CONVERT_BAD;
 }
 

@@ -14,6 +14,7 @@
 #define VIADUCT_SMTP_DOWNGRADE_H
 
 #include "common/buf.h"
+#include "systems/gwise/mime_decode.h"
 #include "systems/gwise/mime_walk.h"
 #include "systems/viaduct/system.h"
 
@@ -59,8 +60,8 @@ enum downgrade_action {
 
 struct downgrade_encoder {
     enum downgrade_action action;
-    size_t column;
-    char held[57]; /* base 64: a line's octets; quoted: a blank that may end its line */
+    struct mime_quoter quoter;
+    char held[57]; /* base 64: a line's octets */
     size_t n_held;
     unsigned escape; /* repair: octets that still belong to a '=' */
     bool begun;

@@ -8,13 +8,7 @@
 #include "systems/gwise/mime_decode.h"
 #include "systems/smtp/smtp_downgrade.h"
 
-enum { LINE_MAX_OCTETS = 998, QUOTED_COLUMNS = 75 };
-
-static bool
-stands_for_itself(unsigned char c)
-{
-    return c >= ' ' && c <= '~' && c != '=';
-}
+enum { LINE_MAX_OCTETS = 998 };
 
 void
 downgrade_count_octets(struct downgrade_count *count, const char *at, size_t len)
@@ -23,7 +17,7 @@ downgrade_count_octets(struct downgrade_count *count, const char *at, size_t len
         unsigned char c = (unsigned char)at[i];
         count->line = c == '\n' ? 0 : count->line + 1;
         count->high += c > 127;
-        count->quoted += !stands_for_itself(c) && c != '\n' && c != '\t';
+        count->quoted += !mime_is_plain(c) && c != '\n' && c != '\t';
         count->odd = count->odd || c == '\0' || c == '\r' || count->line > LINE_MAX_OCTETS;
     }
     count->bytes += len;
@@ -31,68 +25,29 @@ downgrade_count_octets(struct downgrade_count *count, const char *at, size_t len
 
 /* ---- quoted-printable ---- */
 
-static void
-put_quoted(struct downgrade_encoder *encoder, unsigned char c, bool plain, struct buf *out)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    if (encoder->column + (plain ? 1 : 3) > QUOTED_COLUMNS) {
-        buf_add(out, "=\n", 2);
-        encoder->column = 0;
-    }
-    if (!plain) {
-        buf_add_byte(out, '=');
-        buf_add_byte(out, hex[c >> 4]);
-        buf_add_byte(out, hex[c & 15]);
-    } else {
-        buf_add_byte(out, (char)c);
-    }
-    encoder->column += plain ? 1 : 3;
-}
-
-static void
-put_held_blank(struct downgrade_encoder *encoder, bool plain, struct buf *out)
-{
-    if (encoder->n_held > 0)
-        put_quoted(encoder, (unsigned char)encoder->held[0], plain, out);
-    encoder->n_held = 0;
-}
-
-static void
-quote(struct downgrade_encoder *encoder, unsigned char c, struct buf *out)
-{
-    put_held_blank(encoder, c != '\n', out);
-    if (c == '\n') {
-        buf_add_byte(out, '\n');
-        encoder->column = 0;
-    } else if (c == ' ' || c == '\t') {
-        encoder->held[encoder->n_held++] = (char)c;
-    } else {
-        put_quoted(encoder, c, stands_for_itself(c), out);
-    }
-}
-
 /* What is quoted already stays so: a '=' and the two octets that belong to it are never parted. */
 static void
 repair(struct downgrade_encoder *encoder, unsigned char c, struct buf *out)
 {
+    struct mime_quoter *quoter = &encoder->quoter;
     if (c == '\n') {
         buf_add_byte(out, '\n');
-        encoder->column = 0;
+        quoter->column = 0;
         encoder->escape = 0;
         return;
     }
-    if (c == '=' && encoder->escape == 0 && encoder->column + 3 > QUOTED_COLUMNS) {
+    if (c == '=' && encoder->escape == 0 && quoter->column + 3 > MIME_QUOTED_COLUMNS) {
         buf_add(out, "=\n", 2);
-        encoder->column = 0;
+        quoter->column = 0;
     }
     if (encoder->escape > 0 && c <= 127) {
         buf_add_byte(out, (char)c);
-        encoder->column++;
+        quoter->column++;
         encoder->escape--;
         return;
     }
     encoder->escape = c == '=' ? 2 : 0;
-    put_quoted(encoder, c, c <= 127, out);
+    mime_quote_octet(quoter, c, c <= 127, out);
 }
 
 /* ---- base 64 ---- */
@@ -136,8 +91,8 @@ downgrade_encode(struct downgrade_encoder *encoder, const char *at, size_t len, 
         buf_add(out, at, len);
     if (encoder->action == DOWNGRADE_MARK)
         mark(encoder, at, len, out);
-    for (size_t i = 0; encoder->action == DOWNGRADE_QUOTED && i < len; i++)
-        quote(encoder, (unsigned char)at[i], out);
+    if (encoder->action == DOWNGRADE_QUOTED)
+        mime_quote(&encoder->quoter, at, len, out);
     for (size_t i = 0; encoder->action == DOWNGRADE_REPAIR && i < len; i++)
         repair(encoder, (unsigned char)at[i], out);
     for (size_t i = 0; encoder->action == DOWNGRADE_BASE64 && i < len; i++) {
@@ -151,7 +106,7 @@ void
 downgrade_encode_end(struct downgrade_encoder *encoder, struct buf *out)
 {
     if (encoder->action == DOWNGRADE_QUOTED)
-        put_held_blank(encoder, false, out);
+        mime_quote_end(&encoder->quoter, out);
     if (encoder->action == DOWNGRADE_BASE64)
         flush_line(encoder, out);
 }

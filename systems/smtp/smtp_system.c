@@ -5,6 +5,7 @@
 
 #include "common/address.h"
 #include "systems/smtp/smtp.h"
+#include "systems/viaduct/reason.h"
 
 static int
 kit_address_check(struct viaduct_text value, struct viaduct_reason *reason)
@@ -13,8 +14,7 @@ kit_address_check(struct viaduct_text value, struct viaduct_reason *reason)
     struct why why;
     if (mailbox_parse((struct span){value.at, value.len}, &parts, &why) == 0)
         return 0;
-    snprintf(reason->status, sizeof reason->status, "%s", why.status);
-    snprintf(reason->text, sizeof reason->text, "%s", why.text);
+    reason_from(reason, &why);
     return -1;
 }
 
