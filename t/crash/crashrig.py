@@ -293,8 +293,11 @@ class CrashSpool(Spool):
 
     @staticmethod
     def token_of(path):
-        with open(path, "rb") as f:
-            found = TOKEN.search(f.read())
+        try:
+            with open(path, "rb") as f:
+                found = TOKEN.search(f.read())
+        except FileNotFoundError: # a worker was quicker: it is on its way
+            found = None
         return found.group(1).decode() if found else "?" + os.path.basename(path)
 
     def balance(self):
