@@ -267,10 +267,17 @@ test_drain(void)
 {
     rig_init();
     rig_start();
-    struct peer_end idle = client_greeted(0), busy = client_greeted(0);
+    struct peer_end idle = client_greeted(0), busy = client_greeted(0), fresh = client_greeted(0);
+    client_ask(&idle, MAIL RCPT "DATA\r\n", 3);
+    client_ask(&idle, "x\r\n.\r\n", 1);
     client_ask(&busy, MAIL RCPT "DATA\r\n", 3);
     smtp_inbound_ops.drain(rig.server);
-    is_text(client_hear(&idle, 2), "421 4.3.2,end", "ending: an idle session is told");
+    is_text(client_hear(&idle, 2), "421 4.3.2,end",
+            "ending: an idle session that has brought its mail is told");
+    is_text(client_ask(&fresh, MAIL RCPT "DATA\r\n", 3), "250 2.1.0,250 2.1.5,354",
+            "one that was accepted just before still brings its first message");
+    is_text(client_ask(&fresh, "x\r\n.\r\n" MAIL, 3), "250 2.0.0,421 4.3.2,end", "and no second one");
+    client_close(&fresh);
     is_text(client_ask(&busy, "x\r\n.\r\n" MAIL, 3), "250 2.0.0,421 4.3.2,end",
             "the others when their message is through");
     client_close(&idle);

@@ -24,7 +24,7 @@
 #include "systems/smtp/tls.h"
 #include "systems/viaduct/reason.h"
 
-enum { ACCEPT_BATCH = 16, ENVELOPE_BYTES = 4096, SESSIONS_REFUSED = 500 };
+enum { ACCEPT_BATCH = 16, ENVELOPE_BYTES = 4096, SESSIONS_REFUSED = 500, LAST_MESSAGE_MS = 5000 };
 
 static void server_free(struct smtp_server *server);
 
@@ -269,7 +269,8 @@ session_tick(struct session *s, int64_t now)
     if (s->phase == PHASE_PROXY || s->phase == PHASE_TLS) {
         if (old)
             conn_close(s->conn, false);
-    } else if (s->server->ending && session_is_idle(s)) {
+    } else if (s->server->ending && session_is_idle(s) &&
+               (s->messages > 0 || now - s->start_ms > LAST_MESSAGE_MS)) {
         session_hang_up(s, "421 4.3.2 going down, try again later");
     } else if (old && s->phase != PHASE_COMMIT) {
         session_hang_up(s, "421 4.4.2 the session has lasted too long");

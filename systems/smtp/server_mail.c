@@ -198,18 +198,21 @@ mail_is_out_of_turn(const struct session *s)
     return s->mail ? "503 5.5.1 a message is under way, say RSET" : NULL;
 }
 
-/* Whether mail is taken at all now. Returns false with the answer given. */
+/* Whether mail is taken at all now. Returns false with the answer given. A session that was accepted before the end was asked
+ * for (a reload, most often: the next generation listens already) brings its first message still. */
 static bool
 mail_is_welcome(struct session *s)
 {
     const struct smtp_server *server = s->server;
     struct viaduct_reason reason = {"4.3.1", "no mail is taken now"};
     bool ending = server->ending || server->services->ending(server->gateway);
-    if (ending) {
+    bool last = ending && s->messages == 0;
+    if (ending && !last) {
         session_hang_up(s, "421 4.3.2 going down, try again later");
         return false;
     }
-    if (server->services->closed(server->gateway, &reason)) {
+    bool closed = server->services->closed(server->gateway, &reason);
+    if (closed && !(last && strcmp(reason.status, "4.3.2") == 0)) {
         const char *status = reason.status[0] == '4' ? reason.status : "4.3.1";
         session_refuse(s, POLICY, SPAN("MAIL"), "%d %s %s", reply_code(status), status, reason.text);
         return false;

@@ -149,8 +149,6 @@ session_greet(struct session *s)
     const struct smtp_server *server = s->server;
     const char *refusal = session_admit(s);
     s->phase = PHASE_COMMAND;
-    if (refusal == NULL && server->ending)
-        refusal = "421 4.3.2 going down, try again later";
     if (refusal == NULL && session_is_early(s, conn_fd(s->conn)))
         refusal = "554 5.5.1 you talked before the greeting";
     if (refusal != NULL) {
