@@ -68,7 +68,8 @@ config_check(struct command *command)
     int r = command_read_conf(command);
     if (r != 0)
         return r;
-    printf("%s is valid: %zu connectors\n", command->conf_path, command->root->connectors_n);
+    size_t n = command->root->connectors_n;
+    printf("%s is valid: %zu connector%s\n", command->conf_path, n, n == 1 ? "" : "s");
     print_advice(command->root);
     r = check_spool(command);
     if (command_has(command, OPTION_LIVE)) {

@@ -262,6 +262,44 @@ command_read_conf(struct command *command)
     return 0;
 }
 
+/* The value of the line `spool = "..."`, allocated; NULL where there is none. */
+static char *
+spool_line(const char *line)
+{
+    static const char key[] = "spool";
+    line += strspn(line, " \t");
+    if (strncmp(line, key, sizeof key - 1) != 0)
+        return NULL;
+    line += sizeof key - 1;
+    line += strspn(line, " \t");
+    if (*line++ != '=')
+        return NULL;
+    line += strspn(line, " \t");
+    size_t len = *line == '"' ? strcspn(line + 1, "\"\n") : 0;
+    return len > 0 && line[1] == '/' && line[1 + len] == '"' ? strndup(line + 1, len) : NULL;
+}
+
+/* An operator who has just broken the configuration must still see what runs: the daemons keep the old one, and all that is
+ * wanted of the file is where the spool is. Returns false where it does not say. */
+static bool
+go_on_with_spool(struct command *command)
+{
+    static char *found; /* values are kept by reference */
+    FILE *file = fopen(command->conf_path, "re");
+    char *line = NULL;
+    size_t size = 0;
+    while (file != NULL && found == NULL && getline(&line, &size, file) > 0)
+        found = spool_line(line);
+    free(line);
+    if (file != NULL)
+        fclose(file);
+    if (found == NULL)
+        return false;
+    fprintf(stderr, "viaduct: going on without it, with the spool %s that it names\n", found);
+    command->values[OPTION_SPOOL] = found;
+    return true;
+}
+
 static int
 load_conf(struct command *command)
 {
@@ -275,6 +313,8 @@ load_conf(struct command *command)
     if (!needed && command->values[OPTION_CONFIG] == NULL && access(command->conf_path, R_OK) < 0)
         return 0; /* a spool was named: its folders tell which connectors there are */
     int r = command_read_conf(command);
+    if (r == EXIT_CONFIG && needed && command->verb->needs == NEEDS_SPOOL && go_on_with_spool(command))
+        return 0;
     return needed || access(command->conf_path, R_OK) < 0 ? r : 0;
 }
 

@@ -138,6 +138,8 @@ until(lambda: viaduct.rows("badmail", "list") == [], "and leaves Badmail")
 
 viaduct.write(conf.replace("cost = 1", "cost = x"))
 say("reload", status=3, shows=[r"viaduct\.conf:\d+: .*cost"], name="a configuration with a mistake is not loaded: file, line, what is wrong")
+say("status", shows=[r"viaduct\.conf:\d+: .*cost", "going on without it", r"runs, pid", r"branch\s+up"], name="status still works, and says what is wrong with the file")
+say("queue", "list", status=1, shows=["0 messages"], name="so does the queue")
 post("still the old one")
 arrives("still the old one")
 new = """connector "new" {

@@ -134,7 +134,7 @@ viaduct = Viaduct("""host {
 }
 connector "groupwise" {
     type = "gwise"
-    peer { root = "%s" poll = "1s" domain = "Exchange" settle = "5s" }
+    peer { root = "%s" poll = "1s" domain = "Exchange" settle = "4s" }
     address-space { type = "GWISE" pattern = "*" }
     address-space { type = "SMTP" pattern = "*@gw.contoso.example" }
     retry { first = "1s" }
