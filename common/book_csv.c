@@ -138,7 +138,7 @@ proxies_take(struct csv *csv, struct book_entry *entry)
         char c = i < text.len ? text.at[i] : '|';
         if (c != '|' && (bars || (c != ' ' && c != '\t' && c != '\n' && c != '\r')))
             continue;
-        struct span one = span_trim((struct span){text.at + start, i - start});
+        struct span one = i > start ? span_trim((struct span){text.at + start, i - start}) : SPAN("");
         start = i + 1;
         if (one.len > 0 && !proxy_add(csv, entry, one))
             return false;

@@ -53,7 +53,7 @@ dsn_add_xtext(struct buf *out, struct span xtext, bool utf8)
         if (good)
             buf_add_byte(out, c);
     }
-    struct span decoded = {out->at + start, out->len - start};
+    struct span decoded = {out->at != NULL ? out->at + start : "", out->len - start};
     good = good && decoded.len > 0 && utf8_printable(decoded);
     for (size_t i = 0; good && !utf8 && i < decoded.len; i++)
         good = (unsigned char)decoded.at[i] < 0x80;

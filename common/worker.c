@@ -15,13 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/worker_inside.h"
 
-enum { EXIT_CONFIG = 3, EXIT_SYSTEM = 71 };
+enum { EXIT_CONFIG = 3, EXIT_SYSTEM = 71, DESCRIPTORS_WANTED = 16384 };
 
 struct arguments {
     const char *conf_path, *connector;
@@ -428,6 +429,17 @@ keep_low_descriptors(void)
         close(fd);
 }
 
+/* Sessions, messages in hand and foreign files: the soft limit (1024, often) is for programs that use select(). */
+static void
+raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int
 worker_main(const struct worker *worker, int argc, char **argv)
 {
@@ -440,6 +452,7 @@ worker_main(const struct worker *worker, int argc, char **argv)
     if (parse_arguments(&service, &args, argc, argv) < 0)
         return usage(argv[0]);
     keep_low_descriptors();
+    raise_descriptors();
     umask(0007);
     signal(SIGPIPE, SIG_IGN);
     service.once = args.once;

@@ -76,7 +76,7 @@ struct job {
 struct worker {
     enum worker_id id;
     unsigned
-        max_in_hand;  /* 1 to 256; how many jobs are claimed at a time, those judged in one batch included */
+        max_in_hand;  /* 1 to 512; how many jobs are claimed at a time, those judged in one batch included */
     unsigned threads; /* of the commit pool; 0: none */
     bool raw;     /* take() gets files unread (DROP): job->data is then the file's true name (const char *) */
     bool network; /* seccomp leaves sockets to it */

@@ -287,7 +287,9 @@ track_badmail(const struct job *job)
         record.rcpt = envelope->recipients[i].address.value;
         track_add(&record);
     }
-    if (envelope->n_recipients == 0)
+    bool item =
+        span_equal(envelope->class, SPAN("ITEM")); /* no message yet: it was never taken into the books */
+    if (envelope->n_recipients == 0 && !item)
         track_add(&record);
     counter_add(COUNTER_BADMAIL, 1);
 }

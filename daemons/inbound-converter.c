@@ -150,6 +150,7 @@ take(struct service *service, struct job *job)
         service_rescan_in(service, FOLDER_READY_IN, 5000);
         return judgement;
     }
+    gateway_refresh_book(service->data); /* the child keeps what the parent knows */
     converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
     if (conversion.report.len > 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",

@@ -128,16 +128,18 @@ find_need(const struct journal_entry *entry, void *arg)
         snprintf(work->need, sizeof work->need, "%.*s", (int)entry->text.len, entry->text.at);
 }
 
-/* The envelope as the system will see it; recipients that cannot be mapped are the carrier's to judge. */
-static void
-fill_delivery(struct work *work)
+/* The envelope as the system will see it. Recipients that cannot be mapped are the carrier's to judge, unless there is nobody
+ * else: then there is nothing to convert. Returns how many this message is responsible for, or -EAGAIN; `why` is the last
+ * one's that cannot be mapped. */
+static int
+fill_delivery(struct work *work, struct why *why)
 {
     struct job *job = work->job;
     const struct envelope *envelope = &job->file.envelope;
     struct viaduct_recipient_out *out = arena_alloc(job->arena, envelope->n_recipients * sizeof *out);
     struct translation translation;
-    struct why why;
     size_t n = 0;
+    int responsible = 0;
     BUG_UNLESS(out != NULL);
     work->delivery = (struct viaduct_delivery){.size = sizeof work->delivery,
                                                .id = job->parts.stem,
@@ -149,16 +151,20 @@ fill_delivery(struct work *work)
                                                .bytes = job->file.body_bytes,
                                                .arrival_ms = envelope->arrival_ms};
     if (translate_out(work->gateway->translator, &envelope->originator, ROLE_ORIGINATOR, job->arena,
-                      &translation, &why) == 0)
+                      &translation, why) == 0)
         work->delivery.originator = text_from(translation.address.value);
     for (size_t i = 0; i < envelope->n_recipients; i++) {
         const struct recipient *recipient = &envelope->recipients[i];
         if (recipient_is_settled(recipient->state) && !recipient->listed)
             continue;
-        if (translate_out(work->gateway->translator, &recipient->address,
-                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, job->arena, &translation,
-                          &why) < 0)
+        int r =
+            translate_out(work->gateway->translator, &recipient->address,
+                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, job->arena, &translation, why);
+        if (r == -EAGAIN)
+            return r;
+        if (r < 0)
             continue;
+        responsible += !recipient->listed;
         out[n++] = (struct viaduct_recipient_out){
             .address = text_from(translation.address.value),
             .original = text_from(recipient->address.value),
@@ -169,6 +175,7 @@ fill_delivery(struct work *work)
             .responsible = !recipient->listed};
     }
     work->delivery.n_recipients = n;
+    return responsible;
 }
 
 static struct judgement
@@ -227,12 +234,17 @@ take(struct service *service, struct job *job)
     struct work work = {.gateway = service->data, .job = job};
     struct conversion conversion;
     struct buf size = {0};
-    struct why why;
+    struct why why = {"5.1.0", "it has no recipient that this connector is responsible for"};
+    gateway_refresh_book(service->data); /* the carrier has looked already: both must know the same people */
     char name[QUEUE_NAME_MAX + 8];
     item_name(job, name);
     if (queue_file_history(&job->file, job->arena, find_need, &work, &why) < 0)
         return (struct judgement){.verdict = VERDICT_BAD, .why = why};
-    fill_delivery(&work);
+    int responsible = fill_delivery(&work, &why);
+    if (responsible == -EAGAIN)
+        return wait_here(service, job, "the address book cannot be read now");
+    if (responsible == 0)
+        return job_fail(job, &why);
     spool_remove(service->temp_fd, name);
     envelope_print(&job->file.envelope, &size);
     work.writer = queue_writer_new(service->temp_fd, name, size.len + 64, &why);
