@@ -156,6 +156,7 @@ failed_status(int error, const char *what)
 
 /* The name that is still being written, for the handler of signals. */
 static int drop_fd = -1;
+static int conf_folder_fd = AT_FDCWD;
 static char temp_name[QUEUE_NAME_MAX];
 
 static void
@@ -184,6 +185,19 @@ slurp(const char *path, struct buf *text)
     return error;
 }
 
+/* A relative spool is meant from where the configuration lies, whoever calls us from wherever. */
+static int
+open_folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return AT_FDCWD;
+    char *folder = xasprintf("%.*s", (int)(slash - path) + 1, path);
+    int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    free(folder);
+    return fd < 0 ? AT_FDCWD : fd;
+}
+
 static struct conf *
 load_configuration(const struct options *options)
 {
@@ -194,6 +208,7 @@ load_configuration(const struct options *options)
     if (path == NULL)
         path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf";
     int error = slurp(path, &text);
+    conf_folder_fd = open_folder_of(path);
     struct conf *conf = error < 0 ? NULL : conf_read(path, buf_span(&text), &errors);
     if (error < 0)
         sendmail_fail(EX_CONFIG, "no spool is known: %s: %s", path, strerror(-error));
@@ -210,7 +225,7 @@ open_drop(const char *spool_path)
 {
     char folder[SPOOL_PATH_MAX];
     folder_path(FOLDER_DROP, NULL, folder);
-    int spool = open(spool_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int spool = openat(conf_folder_fd, spool_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     drop_fd = spool < 0 ? -1 : openat(spool, folder, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     int error = drop_fd < 0 ? -errno : 0;
     if (spool >= 0)
