@@ -186,6 +186,37 @@ wait_here(struct service *service, struct job *job, const char *text)
     return (struct judgement){.verdict = VERDICT_NONE};
 }
 
+/* None of those whom the system is to deliver to has an address there: nothing to convert. Each gets a reason of his own. */
+static struct judgement
+fail_each(struct service *service, struct job *job, struct translator *translator, const struct why *none)
+{
+    const struct envelope *envelope = &job->file.envelope;
+    struct recipient_mark *marks = arena_alloc(job->arena, (envelope->n_recipients + 1) * sizeof *marks);
+    struct translation translation;
+    struct why why, first = *none;
+    size_t n = 0;
+    BUG_UNLESS(marks != NULL);
+    for (size_t i = 0; i < envelope->n_recipients; i++) {
+        const struct recipient *recipient = &envelope->recipients[i];
+        if (recipient_is_settled(recipient->state) || recipient->listed)
+            continue;
+        int r =
+            translate_out(translator, &recipient->address, ROLE_RESPONSIBLE, job->arena, &translation, &why);
+        if (r >= 0 || r == -EAGAIN)
+            return wait_here(service, job, "the address book cannot be read now");
+        if (n == 0)
+            first = why;
+        job_track(job, TRACK_FAIL, recipient, SPAN(""), &why, NULL);
+        marks[n++] = (struct recipient_mark){.index = (uint32_t)i,
+                                             .state = RECIPIENT_FAILED,
+                                             .status = arena_span(job->arena, span_of(why.status)),
+                                             .text = arena_span(job->arena, span_of(why.text))};
+    }
+    if (n == 0 || job_mark(job, marks, n, &why) < 0)
+        return job_fail(job, &first);
+    return (struct judgement){.verdict = VERDICT_FAIL, .sync = true, .why = first};
+}
+
 static void
 tell_report(struct job *job, const struct conversion *conversion)
 {
@@ -244,7 +275,7 @@ take(struct service *service, struct job *job)
     if (responsible == -EAGAIN)
         return wait_here(service, job, "the address book cannot be read now");
     if (responsible == 0)
-        return job_fail(job, &why);
+        return fail_each(service, job, work.gateway->translator, &why);
     spool_remove(service->temp_fd, name);
     envelope_print(&job->file.envelope, &size);
     work.writer = queue_writer_new(service->temp_fd, name, size.len + 64, &why);

@@ -236,6 +236,14 @@ ok(answer.startswith("250"), "a reply to that address is taken")
 item = gateway.wait("reply to the stranger")
 like(item["raw"], r"WPD\s*=\s*Harbour;\s*WPPO\s*=\s*Pier;\s*WPU\s*=\s*o'brien;", "and reaches the person")
 
+# somebody who stands in no book
+send(port, "anna@contoso.example", ["nobody1@gw.contoso.example", "nobody2@gw.contoso.example"],
+     message("anna@contoso.example", "x@gw.contoso.example", "to nobody"))
+report = host.one(lambda m: m.sender == "" and "to nobody" in m.text(), what="the report on those in no book")
+words = re.sub(r"\s+", " ", report.text())
+ok(all("SMTP:nobody%d@gw.contoso.example has no address of type GWISE" % n in words for n in (1, 2)),
+   "of recipients in no book the sender is told each one's own reason")
+
 # a sender whom GroupWise cannot answer is told, though no connector leads to him: his mail came by the host
 send(port, "guest@partner.example", "lnowak@gw.contoso.example", message("guest@partner.example", "lnowak@gw.contoso.example", "from a guest"))
 report = host.one(lambda m: m.to() == ["guest@partner.example"], what="the report to the guest")
