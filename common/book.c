@@ -27,6 +27,7 @@ enum book_state { STATE_UNSEEN, STATE_NONE, STATE_TORN, STATE_OPEN };
 struct book {
     int folder_fd;
     enum book_state state;
+    bool expected; /* none is only not yet */
     uint64_t generation, entries;
     struct book_shard *shards;
     size_t n_shards;
@@ -35,6 +36,12 @@ struct book {
     struct why torn; /* about the last of them */
     struct buf key;
 };
+
+void
+book_expect(struct book *book)
+{
+    book->expected = true;
+}
 
 struct book *
 book_new(int book_folder_fd)
@@ -231,7 +238,7 @@ book_find(struct book *book, const struct address *address, struct arena *arena,
     if (book->state == STATE_UNSEEN)
         book_refresh(book, NULL);
     if (book->state != STATE_OPEN)
-        return book->state == STATE_NONE ? -ENOENT : -EAGAIN;
+        return book->state == STATE_NONE && !book->expected ? -ENOENT : -EAGAIN;
     if (address_key(address, &book->key) != 0)
         return -ENOENT;
     struct span key = buf_span(&book->key);

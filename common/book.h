@@ -43,6 +43,10 @@ struct book;
 struct book *book_new(int book_folder_fd);
 void book_free(struct book *book);
 
+/* Says that there will be a book (the configuration names its sources): until its first generation is there, look-ups answer
+ * -EAGAIN, so that mail waits for it, and nobody is unknown only because it is early. */
+void book_expect(struct book *book);
+
 /* Looks whether a newer generation is there and opens it, else keeps what it has. Returns 1 where a new one was
  * opened, 0 where nothing changed, -EAGAIN where there is a generation but none is whole (`why` names the
  * file), -ENOENT where there is none at all (look-ups then find nobody, which is a valid state: no book

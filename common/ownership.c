@@ -392,6 +392,25 @@ puts_for(const struct ownership *ownership, enum worker_id worker, const char *o
     return worker == WORKER_INBOUND && strcmp(own, "host") == 0 && other != NULL && other->from.n > 0;
 }
 
+/* The system's folders belong to somebody else: the gateways get the group that the configuration names. */
+static int
+add_group_of_system(const struct ownership *ownership, enum worker_id worker, const char *connector,
+                    struct identity *identity, struct why *why)
+{
+    const struct conf_connector *conf = conf_connector_find(ownership->root, connector);
+    const char *name = conf != NULL ? conf->group : ownership->root->host.group;
+    if ((worker != WORKER_INBOUND && worker != WORKER_OUTBOUND) || name == NULL)
+        return 0;
+    const struct group *group = getgrnam(name);
+    if (group == NULL || group->gr_gid == 0)
+        return why_set(why, "5.3.5",
+                       group == NULL ? "the group \"%s\" of connector \"%s\" does not exist"
+                                     : "the group \"%s\" of connector \"%s\" is root's",
+                       name, connector);
+    add_group(identity, group->gr_gid);
+    return 0;
+}
+
 int
 ownership_identity(struct ownership *ownership, enum worker_id worker, const char *connector,
                    struct identity *identity, struct why *why)
@@ -414,5 +433,7 @@ ownership_identity(struct ownership *ownership, enum worker_id worker, const cha
     bool used_up = identity->uid == 0 || identity->gid == 0;
     for (size_t i = 0; i < identity->n_groups; i++)
         used_up = used_up || identity->groups[i] == 0;
-    return used_up ? why_set(why, "5.3.5", "privileges.uids has no number left: widen the range") : r;
+    if (used_up)
+        return why_set(why, "5.3.5", "privileges.uids has no number left: widen the range");
+    return r < 0 ? r : add_group_of_system(ownership, worker, connector, identity, why);
 }

@@ -185,6 +185,18 @@ entry_address_out(const struct translator *translator, const struct book_entry *
     return book_entry_host_address(entry);
 }
 
+/* Whether an address in neither book nor rules is carried in the system's own form: those that are only listed, and senders from
+ * beyond the host, whom a reply must reach. The host's own people must be known to be senders: without a proxy address their
+ * mail goes back to them (the first mapping rule), so that somebody notices. */
+static bool
+may_be_oneoff(const struct translator *translator, const struct address *address, enum address_role role)
+{
+    if (role == ROLE_LISTED)
+        return true;
+    return role == ROLE_ORIGINATOR && address_is_smtp(address) &&
+           !host_domain_has(translator->root, domain_of(address->value));
+}
+
 /* The end of the line for an address in neither book nor rules. */
 static int
 oneoff_out(struct translator *translator, const struct address *address, enum address_role role,
@@ -192,7 +204,7 @@ oneoff_out(struct translator *translator, const struct address *address, enum ad
 {
     const struct address_form *form = address_form_find(translator->type);
     struct address made;
-    if (role != ROLE_LISTED || form->oneoff_out == NULL)
+    if (!may_be_oneoff(translator, address, role) || form->oneoff_out == NULL)
         return not_mapped(why, role, address, translator->type);
     int err = form->oneoff_out(translator->connector->peer.domain, address, arena, &made);
     if (err == -EINVAL)

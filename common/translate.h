@@ -53,8 +53,8 @@ void translator_free(struct translator *translator);
  * An SMTP system's own recipients get their entry's primary address, everybody else the address under which the
  * host knows them; an originator needs no proxy: who is in no book stays what he is. For other types an
  * originator without proxy or rule is not mapped (-ENOENT), a recipient neither, unless it is an encapsulated
- * address of the type; one that is only listed gets the system's one-off form where it has one, else -ENOENT:
- * it is kept as text. */
+ * address of the type; one that is only listed, and a sender from beyond the host's domains, gets the system's one-off
+ * form where it has one, else -ENOENT: a listed one is kept as text. */
 int translate_out(struct translator *translator, const struct address *address, enum address_role role,
                   struct arena *arena, struct translation *translation, struct why *why);
 

@@ -156,7 +156,10 @@ open_book(struct service *service)
     int fd = folder_open(service->spool_fd, FOLDER_BOOK, NULL);
     if (fd < 0)
         log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "cannot open the book: %s", strerror(-fd));
-    return fd < 0 ? NULL : book_new(fd);
+    struct book *book = fd < 0 ? NULL : book_new(fd);
+    if (book != NULL && service->root->book.source.n > 0)
+        book_expect(book);
+    return book;
 }
 
 int

@@ -89,6 +89,16 @@ plan_check_removed(const struct master *master, const struct conf_root *next, st
     return 0;
 }
 
+/* A drain does not wait for what an operator holds. */
+static bool
+is_held(const struct master *master, const char *connector)
+{
+    char control[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 100];
+    folder_path(FOLDER_CONTROL, NULL, control);
+    snprintf(path, sizeof path, "%s/%s-%s/hold", control, worker_table[WORKER_OUTBOUND].program, connector);
+    return faccessat(master->spool_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* True where nothing is left on the road: in the folders that workers empty by themselves, and in drop where
  * `with_drop`. What is deferred, held or Badmail never counts. */
 bool
@@ -103,9 +113,12 @@ plan_road_is_empty(const struct master *master, bool with_drop)
             continue;
         if (folder_table[i].per == PER_ONE && !folder_is_empty(master, folder, NULL))
             return false;
-        for (size_t c = 0; folder_table[i].per != PER_ONE && c <= master->root->connectors_n; c++)
-            if (!folder_is_empty(master, folder, c == 0 ? "host" : master->root->connectors[c - 1].title))
+        for (size_t c = 0; folder_table[i].per != PER_ONE && c <= master->root->connectors_n; c++) {
+            const char *connector = c == 0 ? "host" : master->root->connectors[c - 1].title;
+            bool rests = folder == FOLDER_MTS_OUT && is_held(master, connector);
+            if (!rests && !folder_is_empty(master, folder, connector))
                 return false;
+        }
     }
     return true;
 }

@@ -237,6 +237,8 @@ prepare(struct service *service)
     if (fd < 0)
         return fd;
     router->book = book_new(fd);
+    if (service->root->book.source.n > 0)
+        book_expect(router->book);
     service->data = router;
     return 0;
 }

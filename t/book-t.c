@@ -70,6 +70,9 @@ test_empty(void)
     struct book_entry entry;
     is_int(find(book, "SMTP:bob@contoso.example", &entry), -ENOENT, "without a generation nobody is found");
     is_int(book_refresh(book, &why), -ENOENT, "and refresh says that there is none");
+    book_expect(book);
+    is_int(find(book, "SMTP:bob@contoso.example", &entry), -EAGAIN,
+           "where one is expected mail waits for the first generation");
     is_int(book_generation(book), 0, "generation 0");
     is_int(book_next_generation(book_fd, &why), 1, "the first generation will be 1");
     book_free(book);

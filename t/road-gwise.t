@@ -244,10 +244,19 @@ words = re.sub(r"\s+", " ", report.text())
 ok(all("SMTP:nobody%d@gw.contoso.example has no address of type GWISE" % n in words for n in (1, 2)),
    "of recipients in no book the sender is told each one's own reason")
 
-# a sender whom GroupWise cannot answer is told, though no connector leads to him: his mail came by the host
+# a sender from beyond the host, who is in no book: carried as a one-off, and an answer reaches him
 send(port, "guest@partner.example", "lnowak@gw.contoso.example", message("guest@partner.example", "lnowak@gw.contoso.example", "from a guest"))
-report = host.one(lambda m: m.to() == ["guest@partner.example"], what="the report to the guest")
-like(report.text(), r"Status: 5\.1\.7.*guest@partner\.example has no.*GWISE", "a host sender without a GroupWise address is told so by way of the host")
+item = gateway.wait("from a guest")
+like(item["raw"], r'(?s)From\s*=\s*WPD\s*=\s*Exchange;\s*WPPO\s*=\s*SMTP;\s*WPU\s*=\s*"guest@partner.example";',
+     "a sender from beyond the host is carried in GroupWise's own form")
+gateway.send("Harbour.Quay.lnowak", ['Exchange.SMTP."guest@partner.example"'], "to the guest", "Welcome\n")
+answer = host.one(lambda m: "to the guest" in m.text(), what="the answer to the guest")
+is_(answer.to(), ["guest@partner.example"], "and an answer goes to him, by the host")
+
+# one of the host's own whom GroupWise does not know
+send(port, "nora@contoso.example", "lnowak@gw.contoso.example", message("nora@contoso.example", "lnowak@gw.contoso.example", "from nora"))
+report = host.one(lambda m: m.to() == ["nora@contoso.example"], what="the report to nora")
+like(report.text(), r"Status: 5\.1\.7.*nora@contoso\.example has no.*GWISE", "a sender of the host without a GroupWise address is told so")
 
 # what is torn stays where it is
 torn = gateway.path("API_OUT", "BEEF0001.API")

@@ -116,6 +116,7 @@ test_gwise_out(void)
     OUT(t, RESPONSIBLE, "GWISE:Dom.PO.zoe", "GWISE:Dom.PO.zoe", "same");
     OUT(t, ORIGINATOR, "", "SMTP:", "same");
     OUT(t, ORIGINATOR, "nora@contoso.example", NULL, "5.1.7");
+    OUT(t, ORIGINATOR, "kim@x.example", "GWISE:Exchange.SMTP.\"kim@x.example\"", "one-off");
     OUT(t, RESPONSIBLE, "nora@contoso.example", NULL, "5.1.1");
     OUT(t, RESPONSIBLE, "IMCEAGWISE-Dom+2EPO+2Ezoe@evil.example", NULL, "5.1.1");
     OUT(t, RESPONSIBLE, "IMCEAGWISE-Dom+2@contoso.example", NULL, "5.1.1");
