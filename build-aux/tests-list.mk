@@ -168,6 +168,7 @@ TRACKED_FILES = \
 	.ci/run \
 	.clang-format \
 	.clang-tidy \
+	bench/RESULTS.md \
 	bench/bench.py \
 	bench/machine.py \
 	bench/measure.py \

@@ -21,7 +21,8 @@ static const char *const state_words[RECIPIENT_STATE_COUNT] = {
 
 static const char *const kind_words[JOURNAL_KIND_COUNT] = {
     [JOURNAL_TRACE] = "trace",         [JOURNAL_MARK] = "mark",         [JOURNAL_ATTEMPT] = "attempt",
-    [JOURNAL_COMMITTED] = "committed", [JOURNAL_REPORTED] = "reported", [JOURNAL_REQUEUED] = "requeued",
+    [JOURNAL_COMMITTED] = "committed", [JOURNAL_COMPLETE] = "complete", [JOURNAL_REPORTED] = "reported",
+    [JOURNAL_REQUEUED] = "requeued",
 };
 
 const char *
@@ -645,12 +646,16 @@ envelope_apply(struct envelope *envelope, const struct journal_entry *entry, str
             return damaged_journal(why, "a split into more parts than there are recipients");
         envelope->committed = entry->number;
         break;
+    case JOURNAL_COMPLETE:
+        envelope->complete = true;
+        break;
     case JOURNAL_REPORTED:
         if (entry->number >= REPORTS_MAX)
             return damaged_journal(why, "more reports than a name can number");
         envelope->next_report = entry->number + 1;
         break;
     case JOURNAL_REQUEUED:
+        envelope->committed = 0;
         envelope->attempts = 0;
         envelope->hops = 0;
         envelope->loops = 0;

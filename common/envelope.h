@@ -75,6 +75,7 @@ struct envelope {
     int64_t warned_ms;   /* when the sender was told of a delay, 0: never */
     int64_t requeued_ms; /* when an operator sent it again, 0: never; retry time counts from here */
     int64_t committed;   /* parts of a committed split, 0: none */
+    bool complete;       /* a part or request that stands by itself */
     struct span last_status, last_text, last_remote; /* of the last attempt */
 };
 
@@ -114,8 +115,9 @@ enum journal_kind {
     JOURNAL_MARK,      /* recipients changed their state */
     JOURNAL_ATTEMPT,   /* a transfer was tried and the rest is deferred */
     JOURNAL_COMMITTED, /* all parts of a split are durable: `number` of them */
-    JOURNAL_REPORTED,  /* report request .r<number> is durable; its recipients are in the marks */
-    JOURNAL_REQUEUED,  /* an operator sent it again: attempts and loops count from zero, FAILED recipients that
+    JOURNAL_COMPLETE, /* in a part's or request's own file: what it was made of says so too, it is to be moved on */
+    JOURNAL_REPORTED, /* report request .r<number> is durable; its recipients are in the marks */
+    JOURNAL_REQUEUED, /* an operator sent it again: attempts and loops count from zero, FAILED recipients that
                         * were not REPORTED are PENDING again; whoever is settled otherwise stays so */
     JOURNAL_KIND_COUNT
 };

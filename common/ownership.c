@@ -89,8 +89,11 @@ read_owners(struct ownership *ownership, struct why *why)
 {
     int folder = state_folder(ownership);
     int fd = folder < 0 ? -1 : openat(folder, owners_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int error = fd < 0 ? errno : 0;
     if (folder >= 0)
         close(folder);
+    if (error != 0 && error != ENOENT) /* numbers must not be dealt out anew */
+        return why_set(why, "4.3.0", "cannot read state/%s: %s", owners_file, strerror(error));
     FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     char line[SPOOL_PATH_MAX + 40];
     int n = 0;
@@ -119,7 +122,8 @@ write_owners(struct ownership *ownership, struct why *why)
     int fd = folder < 0 ? -1 : openat(folder, owners_file, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     for (size_t i = 0; i < ownership->n_owners; i++)
         buf_printf(&text, "%u %s\n", ownership->owners[i].number, ownership->owners[i].name);
-    int r = fd < 0 || pwrite(fd, text.at, text.len, 0) != (ssize_t)text.len || fsync(fd) < 0 ? -errno : 0;
+    ssize_t n = fd < 0 ? -1 : pwrite(fd, text.at, text.len, 0);
+    int r = n < 0 ? -errno : (size_t)n < text.len ? -EIO : fsync(fd) < 0 ? -errno : 0;
     if (r < 0)
         why_set(why, "4.3.0", "cannot write state/%s: %s", owners_file, strerror(-r));
     if (fd >= 0)

@@ -213,7 +213,7 @@ write_part(struct job *job, const struct split_part *part, size_t index, struct 
     return write_temp(job, stem, &envelope, UINT64_MAX, SPAN(""), why);
 }
 
-/* *committed* in the new file's own journal, behind the parent's: a file in Temp that says so is to be moved on, whatever has
+/* *complete* in the new file's own journal, behind the parent's *committed*: a file in Temp that says so is to be moved on, whatever has
  * become of the message it was made of. */
 static int
 commit_itself(struct job *job, const char *stem, struct why *why)
@@ -221,7 +221,7 @@ commit_itself(struct job *job, const char *stem, struct why *why)
     struct queue_file file;
     struct buf text = {0};
     struct journal_entry entry = {
-        .kind = JOURNAL_COMMITTED, .time_ms = time_ms(), .by = span_of(job->service->instance), .number = 1};
+        .kind = JOURNAL_COMPLETE, .time_ms = time_ms(), .by = span_of(job->service->instance)};
     int fd = openat(job->service->temp_fd, stem, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     int r = fd < 0 ? -errno : queue_file_read(fd, job->arena, &file, why);
     journal_print(&entry, &text);
@@ -365,13 +365,21 @@ job_split_resume(struct job *job, struct why *why)
 
 /* ---- report requests ---- */
 
+static int
+no_memory(struct why *why)
+{
+    why_set(why, "4.3.0", "too many recipients for this worker's memory");
+    return -ENOMEM;
+}
+
 /* The marks of the request's own recipients, which are numbered anew. */
 static int
-print_request_marks(struct job *job, const struct recipient_mark *marks, size_t n, struct buf *journal)
+print_request_marks(struct job *job, const struct recipient_mark *marks, size_t n, struct buf *journal,
+                    struct why *why)
 {
     struct recipient_mark *own = arena_alloc(job->arena, n * sizeof *own);
     if (own == NULL)
-        return -ENOMEM;
+        return no_memory(why);
     for (size_t i = 0; i < n; i++) {
         own[i] = marks[i];
         own[i].index = (uint32_t)i;
@@ -396,7 +404,7 @@ append_reported(struct job *job, const struct recipient_mark *marks, size_t n, s
     struct journal_entry entry = {
         .kind = JOURNAL_REPORTED, .number = job->file.envelope.next_report, .marks = reported, .n_marks = n};
     if (reported == NULL)
-        return -ENOMEM;
+        return no_memory(why);
     for (size_t i = 0; i < n; i++) {
         enum recipient_state state =
             marks[i].state == RECIPIENT_DELAYED ? RECIPIENT_DELAYED : RECIPIENT_REPORTED;
@@ -444,7 +452,7 @@ job_request_report(struct job *job, const struct recipient_mark *marks, size_t n
         return why_set(why, "5.6.0", "more report requests than a name can number");
     struct buf journal = {0};
     uint64_t journal_end = job->file.journal_end;
-    r = print_request_marks(job, marks, n_marks, &journal);
+    r = print_request_marks(job, marks, n_marks, &journal, why);
     if (r == 0)
         r = write_temp(job, stem, &envelope, return_limit(job), buf_span(&journal), why);
     buf_clear(&journal);

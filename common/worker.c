@@ -303,7 +303,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
     control_tick(service);
     makers_retry(service);
     if (in->state->beat_ms / 1000 % 10 == 0)
-        recover_other_lanes(service);
+        recover_other_lanes(service, false);
     names_scan_planned(service, false);
     if (service->worker->tick != NULL)
         service->worker->tick(service);

@@ -77,8 +77,9 @@ struct service_inside {
     struct job *jobs;
     unsigned n_jobs, in_hand;
     struct state_page *state;
-    int lane, lane_fd;  /* Temp/<instance>.<lane>, locked */
-    char lane_name[96]; /* "<instance>.<lane>" */
+    int lane, lane_fd;           /* Temp/<instance>.<lane>, locked */
+    bool lane_busy[STATE_LANES]; /* others' lanes, at the last look */
+    char lane_name[96];          /* "<instance>.<lane>" */
     int control_fd, control_watch;
     struct listener *listeners;
     size_t n_listeners;
@@ -128,8 +129,9 @@ void state_close(struct service *service);
 
 /* worker_recover.c */
 int recover_temp(struct service *service);
-void recover_own_lane(struct service *service);    /* between conversions: what a child left */
-void recover_other_lanes(struct service *service); /* of processes that have ended since */
+void recover_own_lane(struct service *service); /* between conversions: what a child left */
+void recover_other_lanes(struct service *service,
+                         bool all); /* or of processes that have ended since the last look */
 
 /* worker_control.c */
 int control_open(struct service *service);

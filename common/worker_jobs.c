@@ -120,8 +120,11 @@ claim(struct source *source, const char *name)
             nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
         fd = spool_claim(source->fd, name);
     }
-    if (fd == -EBUSY)
-        source->busy_until_ms = source->rescan_ms = monotonic_ms() + BUSY_RESCAN_MS;
+    int64_t soon_ms = monotonic_ms() + BUSY_RESCAN_MS;
+    if (fd == -EBUSY && tries > 0)
+        source->busy_until_ms = soon_ms;
+    if (fd == -EBUSY && source->rescan_ms > soon_ms) /* never later than it was */
+        source->rescan_ms = soon_ms;
     if (fd < 0 && fd != -ENOENT && fd != -EBUSY)
         log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "cannot open it in %s: %s", folder_name(source->folder),
                 strerror(-fd));

@@ -3,16 +3,16 @@
  * | found in Temp        | condition                                | what the sweep does                         |
  * | -------------------- | ---------------------------------------- | ------------------------------------------- |
  * | torn file            |                                          | removed: it was never accepted              |
- * | damaged file         | committed, or what it replaces is gone   | left, and named in the log: the only copy   |
+ * | damaged file         | complete, or  what it replaces is gone   | left, and named in the log: the only copy   |
  * | unreadable file      | (EIO, no memory)                         | left, and looked at again                   |
  * | message <id>         | replaces nothing                         | moved on: it may have been acknowledged     |
  * | message <id>         | replaces a file                          | that is removed, then moved on              |
- * | part, request        | *committed* in its own journal           | moved on                                    |
+ * | part, request        | *complete* in its own journal            | moved on                                    |
  * | part <id>.<n>        | parent there, *committed*                | moved on to its connector                   |
  * | part <id>.<n>        | parent there, not committed              | removed: the split is made anew             |
  * | request <id>.r<n>    | parent there, *reported* n               | moved on to Bounce                          |
  * | request <id>.r<n>    | parent there, not reported               | removed: it is made anew                    |
- * | part, request        | not committed itself, parent not there   | left, and named: an operator has the parent |
+ * | part, request        | not complete itself, parent not there    | left, and named: an operator has the parent |
  * | <id>.item            |                                          | removed: a converter's item is made again   |
  * | anything else        |                                          | left, and named in the log                  |
  *
@@ -84,7 +84,7 @@ static enum fate
 fate_by_parent(struct service *service, const struct queue_name *parts, const struct queue_file *file,
                struct arena *arena)
 {
-    if (file->envelope.committed > 0) /* in its own journal, written after the parent's */
+    if (file->envelope.complete) /* in its own journal, written after the parent's */
         return FATE_MOVE;
     char stem[QUEUE_NAME_MAX];
     snprintf(stem, sizeof stem, "%s", parts->stem);
@@ -155,13 +155,13 @@ static bool
 is_only_copy(struct service *service, const struct queue_file *file)
 {
     char *name;
-    if (file->envelope.committed > 0)
+    if (file->envelope.complete)
         return true;
     if (file->envelope.replaces.len == 0)
         return false;
     int r = find_replaced(service, file->envelope.replaces, &name);
     free(name);
-    return r == -ENOENT;
+    return r == -ENOENT || r == -EXDEV; /* beyond the spool: what lies there is not known here */
 }
 
 static enum fate
@@ -315,13 +315,16 @@ recover_lane(struct service *service, int temp, struct arena *arena)
 
 /* A lane of this worker's name that is not its own, where nobody holds it. */
 static void
-recover_lane_of_others(struct service *service, int temp, int lane, struct arena *arena)
+recover_lane_of_others(struct service *service, int temp, int lane, bool all, struct arena *arena)
 {
+    bool *busy = &service->inside->lane_busy[lane];
     char name[sizeof service->inside->lane_name];
     snprintf(name, sizeof name, "%s.%d", service->instance, lane);
     int fd = openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd >= 0 && spool_lock(fd) == 0)
+    bool is_free = fd >= 0 && spool_lock(fd) == 0;
+    if (is_free && (all || *busy)) /* its process has ended since the last look */
         recover_lane(service, fd, arena);
+    *busy = fd >= 0 && !is_free;
     if (fd >= 0)
         close(fd);
 }
@@ -335,13 +338,13 @@ recover_own_lane(struct service *service)
 }
 
 void
-recover_other_lanes(struct service *service)
+recover_other_lanes(struct service *service, bool all)
 {
     int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL);
     struct arena *arena = arena_new(256 << 20);
     for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++)
         if (lane != service->inside->lane)
-            recover_lane_of_others(service, temp, lane, arena);
+            recover_lane_of_others(service, temp, lane, all, arena);
     if (temp >= 0)
         close(temp);
     arena_free(arena);
@@ -353,6 +356,6 @@ recover_temp(struct service *service)
     if (planted_bug("norecover"))
         return 0;
     recover_own_lane(service);
-    recover_other_lanes(service);
+    recover_other_lanes(service, true);
     return 0;
 }

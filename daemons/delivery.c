@@ -327,7 +327,8 @@ serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct 
     why_from(&why, reason);
     struct judgement judgement = settle(delivery, unreachable, &why);
     delivery_clear(delivery);
-    job_settle(delivery->job, judgement);
+    if (!judgement.later)
+        job_settle(delivery->job, judgement);
 }
 
 /* What has no converter, or was converted and still does not do, is refused. */

@@ -37,6 +37,9 @@ void delivery_services(struct viaduct_services *services);
  * `unreachable`: no next hop took the connection. `reason`: why those without a result are not settled. */
 struct judgement settle(struct delivery *delivery, bool unreachable, const struct why *reason);
 
+/* Tries again to write down what could not be (called by the tick): those jobs are settled then. */
+void settle_unwritten(void);
+
 /* Seconds to wait after the given number of attempts. */
 int64_t retry_wait_s(const struct conf_retry *retry, int64_t attempts);
 

@@ -140,6 +140,19 @@ convert(void *arg, struct conversion *conversion)
 
 /* ---- in the parent ---- */
 
+static bool
+left_in_temp(const struct service *service, const struct job *job)
+{
+    return faccessat(service->temp_fd, job->parts.id, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool
+item_is_there(struct service *service, const struct job *job)
+{
+    int folder = service_folder(service, FOLDER_READY_IN, job->connector);
+    return faccessat(folder, job->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 static struct judgement
 take(struct service *service, struct job *job)
 {
@@ -156,12 +169,12 @@ take(struct service *service, struct job *job)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
                 (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
     buf_clear(&conversion.report);
-    /* What a child that failed or was killed left in Temp: a whole copy is accepted mail, and its item goes with it. */
-    if (conversion.crashed || conversion.answer != VIADUCT_CONVERTED)
+    /* What a child left in Temp: a whole copy is accepted mail, and its item goes with it. */
+    if (left_in_temp(service, job))
         recover_own_lane(service);
-    if (faccessat(service_folder(service, FOLDER_READY_IN, job->connector), job->name, F_OK,
-                  AT_SYMLINK_NOFOLLOW) < 0 &&
-        errno == ENOENT)
+    if (left_in_temp(service, job) && !item_is_there(service, job))
+        stuck_add(service, job->parts.id, service_folder(service, FOLDER_MTS_IN, job->connector));
+    if (!item_is_there(service, job))
         return judgement;
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERTED)
         return judgement; /* the message is in MTS-IN, the item is gone */

@@ -232,7 +232,8 @@ on_signal(struct master *master, uint32_t signal_number)
 {
     if (signal_number == SIGHUP && !master->stopping)
         reload(master);
-    if ((signal_number == SIGTERM || signal_number == SIGINT) && !master->stopping)
+    bool shortens = master->stopping && master->drain_deadline_ms > 0; /* asked once more: no more draining */
+    if ((signal_number == SIGTERM || signal_number == SIGINT) && (!master->stopping || shortens))
         begin_stop(master);
 }
 

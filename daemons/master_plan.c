@@ -115,7 +115,7 @@ plan_road_is_empty(const struct master *master, bool with_drop)
             return false;
         for (size_t c = 0; folder_table[i].per != PER_ONE && c <= master->root->connectors_n; c++) {
             const char *connector = c == 0 ? "host" : master->root->connectors[c - 1].title;
-            bool rests = folder == FOLDER_MTS_OUT && is_held(master, connector);
+            bool rests = flow_taker(folder) == WORKER_OUTBOUND && is_held(master, connector);
             if (!rests && !folder_is_empty(master, folder, connector))
                 return false;
         }

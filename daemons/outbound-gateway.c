@@ -131,6 +131,7 @@ tick(struct service *service)
     struct viaduct_gateway *gateway = service->data;
     gateway_refresh_book(gateway);
     look_at_schedule(service);
+    settle_unwritten();
     if (gateway->system->outbound != NULL && gateway->system->outbound->tick != NULL)
         gateway->system->outbound->tick(gateway->module);
 }

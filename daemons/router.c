@@ -177,7 +177,9 @@ failed_before(void)
 static struct judgement
 carry_out(struct service *service, struct job *job, const struct plan *plan)
 {
-    struct why why;
+    struct why why = {"4.3.0", "it cannot be split now"};
+    if (envelope_owes_report(&job->file.envelope) && job_request_owed(job, &why) < 0)
+        return not_done(service, job, &why); /* of an earlier try: no part would remember them */
     if (plan->n_failed > 0 && job_request_report(job, plan->failed, plan->n_failed, &why) < 0)
         return not_done(service, job, &why);
     if (plan->n_parts > 1) {

@@ -44,7 +44,13 @@ struct outcome {
     struct recipient_mark *delayed;
     size_t n_delayed;
     struct why why; /* of the first that is not settled, or failed */
+    bool told;
+    struct outcome *next; /* in the list of those that could not be written down yet */
 };
+
+/* What was transferred and could not be written down (a full disk): kept in hand, since taken again it would be transferred
+ * again. Only the writing is repeated, by the tick. */
+static struct outcome *unwritten;
 
 static bool
 success_is_wanted(const struct job *job, const struct recipient *recipient)
@@ -138,13 +144,18 @@ collect(struct outcome *outcome, const struct why *reason)
 }
 
 static struct judgement
-again(struct job *job, int error, const struct why *why)
+again(struct outcome *outcome, int error, const struct why *why)
 {
+    struct job *job = outcome->delivery->job;
     if (error == -EBADMSG)
         return (struct judgement){.verdict = VERDICT_BAD, .why = *why};
-    log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem, "%s; it is taken again", why->text);
-    service_rescan_in(job->service, job->folder, 5000);
-    return (struct judgement){.verdict = VERDICT_NONE};
+    if (!outcome->told)
+        log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem,
+                "%s; what became of it is kept, and written down later", why->text);
+    outcome->told = true;
+    outcome->next = unwritten;
+    unwritten = outcome;
+    return JUDGED_LATER;
 }
 
 /* Recipients of earlier attempts may have failed and been reported: what counts is what has not been told. */
@@ -157,7 +168,7 @@ all_settled(struct outcome *outcome)
         return judge(VERDICT_DONE, "", "%s", "");
     int r = job_mark(job, outcome->settled, outcome->n_settled, &why);
     if (r < 0)
-        return again(job, r, &why);
+        return again(outcome, r, &why);
     struct judgement judgement = {.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
     return judgement;
 }
@@ -167,7 +178,6 @@ static struct judgement
 give_up(struct outcome *outcome)
 {
     struct job *job = outcome->delivery->job;
-    struct why why;
     why_set(&outcome->why, "5.4.7", "given up after %lld attempts; the last one: %s",
             (long long)job->file.envelope.attempts + 1, outcome->why.text);
     for (size_t i = 0; i < outcome->n_delayed; i++) {
@@ -179,10 +189,9 @@ give_up(struct outcome *outcome)
         counter_add(COUNTER_FAILED_OUT, 1);
         outcome->settled[outcome->n_settled++] = mark;
     }
-    int r = job_mark(job, outcome->settled, outcome->n_settled, &why);
-    if (r < 0)
-        return again(job, r, &why);
-    return (struct judgement){.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
+    outcome->n_delayed = 0;
+    outcome->n_reported = outcome->n_settled;
+    return all_settled(outcome);
 }
 
 /* The delay warning: once, to those who did not forbid it (RFC 3461 section 4.1). */
@@ -193,25 +202,30 @@ warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
     const struct conf_retry *retry = retry_of(job->service);
     const struct envelope *envelope = &job->file.envelope;
     size_t n = 0;
+    struct recipient_mark *told = arena_alloc(job->arena, outcome->n_delayed * sizeof *told);
+    BUG_UNLESS(told != NULL);
     if (retry->warn_s == 0 || envelope->warned_ms > 0 || now_s < since_s + retry->warn_s ||
         envelope_is_report(envelope))
         return 0;
     for (size_t i = 0; i < outcome->n_delayed; i++) {
         int64_t notify = envelope->recipients[outcome->delayed[i].index].notify;
         if (notify == 0 || (notify & NOTIFY_DELAY))
-            outcome->delayed[n++] = outcome->delayed[i];
+            told[n++] = outcome->delayed[i];
     }
-    return n > 0 ? job_request_report(job, outcome->delayed, n, why) : 0;
+    return n > 0 ? job_request_report(job, told, n, why) : 0;
 }
 
-/* Marks of what this attempt settled, a request for what is to be told, the attempt itself: in this order. */
+/* Marks of what this attempt settled, a request for what is to be told, the delay warning, the attempt itself: in this order,
+ * so that what was delivered is written down first. Each may be repeated. */
 static int
-note_attempt(struct outcome *outcome, int64_t next_s, struct why *why)
+note_attempt(struct outcome *outcome, int64_t since_s, int64_t now_s, int64_t next_s, struct why *why)
 {
     struct job *job = outcome->delivery->job;
     int r = job_mark(job, outcome->settled, outcome->n_settled, why);
     if (r == 0)
         r = job_request_owed(job, why);
+    if (r == 0)
+        r = warn(outcome, since_s, now_s, why);
     struct journal_entry entry = {.kind = JOURNAL_ATTEMPT,
                                   .status = arena_span(job->arena, span_of(outcome->why.status)),
                                   .text = arena_span(job->arena, span_of(outcome->why.text)),
@@ -233,11 +247,9 @@ some_pending(struct outcome *outcome)
     int64_t next_s = now_s + retry_wait_s(retry, envelope->attempts);
     if (envelope->attempts > 0 && now_s >= since_s + retry->give_up_s)
         return give_up(outcome);
-    int r = warn(outcome, since_s, now_s, &why);
-    if (r == 0)
-        r = note_attempt(outcome, next_s, &why);
+    int r = note_attempt(outcome, since_s, now_s, next_s, &why);
     if (r < 0)
-        return again(job, r, &why);
+        return again(outcome, r, &why);
     struct judgement judgement = {
         .verdict = VERDICT_DEFER, .sync = true, .next_s = next_s, .why = outcome->why};
     return judgement;
@@ -254,18 +266,38 @@ note_trouble(struct service *service, const struct why *why)
     log_say(LOG_TRANSFER, LEVEL_MINIMUM, NULL, "the system cannot be reached: %s", why->text);
 }
 
+static struct judgement
+write_down(struct outcome *outcome)
+{
+    return outcome->n_delayed > 0 ? some_pending(outcome) : all_settled(outcome);
+}
+
+void
+settle_unwritten(void)
+{
+    struct outcome *list = unwritten;
+    unwritten = NULL;
+    for (struct outcome *next, *outcome = list; outcome != NULL; outcome = next) {
+        next = outcome->next;
+        struct judgement judgement = write_down(outcome);
+        if (!judgement.later)
+            job_settle(outcome->delivery->job, judgement);
+    }
+}
+
 struct judgement
 settle(struct delivery *delivery, bool unreachable, const struct why *reason)
 {
-    struct outcome outcome = {.delivery = delivery};
     struct job *job = delivery->job;
+    struct outcome *outcome = arena_alloc(job->arena, sizeof *outcome);
+    BUG_UNLESS(outcome != NULL);
+    outcome->delivery = delivery;
     if (delivery->damaged)
         return (struct judgement){.verdict = VERDICT_BAD, .why = delivery->damage};
     if (unreachable)
         note_trouble(job->service, reason);
-    collect(&outcome, reason);
-    if (outcome.n_delayed > 0)
-        return some_pending(&outcome);
-    counter_add(COUNTER_BYTES_OUT, (int64_t)delivery->out.bytes);
-    return all_settled(&outcome);
+    collect(outcome, reason);
+    if (outcome->n_delayed == 0)
+        counter_add(COUNTER_BYTES_OUT, (int64_t)delivery->out.bytes);
+    return write_down(outcome);
 }

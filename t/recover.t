@@ -48,9 +48,12 @@ def part(parent, n, connector, rcpt, journal=b""):
     return message("anna@contoso.example", [rcpt], BODY, ident=parent, via=connector, journal=journal)
 
 
+COMPLETE = journal_entry("complete", ("time", 1), ("by", "router"))
+
+
 def own_part(parent, n, connector, rcpt):
-    """A part that says itself that it is committed."""
-    return part(parent, n, connector, rcpt, committed(1))
+    """A part that says itself that it is complete."""
+    return part(parent, n, connector, rcpt, COMPLETE)
 
 
 def committed(n):
@@ -100,7 +103,7 @@ for how, inode, there in (("that very file", 0, False), ("another file of its na
     path = put("SPOOLER_QUEUE", old)
     was = "%d %s/%s" % (os.stat(path).st_ino + inode, place("SPOOLER_QUEUE"), old.get("id"))
     new = message("anna@contoso.example", ["bob@branch.example"], BODY, ident=new_id(), replaces=was, via="branch", origin="host",
-                  journal=committed(1))
+                  journal=COMPLETE)
     temp_file("router", new.get("id") + ".1", new)
     os.makedirs(lane("router"), exist_ok=True)
     spool.run("router")
@@ -114,7 +117,7 @@ for how, inode, there in (("that very file", 0, False), ("another file of its na
 outside = os.path.join(spool.top, "outside")
 open(outside, "w").close()
 for was in ("%d %s/../../outside" % (os.stat(outside).st_ino, place("SPOOLER_QUEUE")), "no number", "1", " ", "%d /x" % 2**70):
-    new = message("anna@contoso.example", ["bob@branch.example"], BODY, replaces=was, via="branch", journal=committed(1))
+    new = message("anna@contoso.example", ["bob@branch.example"], BODY, replaces=was, via="branch", journal=COMPLETE)
     temp_file("router", new.get("id") + ".1", new)
     spool.run("router")
     is_(everywhere(new.get("id") + ".1"), [place("MTS_OUT", "branch")], "a hostile %r harms nobody" % was)
@@ -154,7 +157,7 @@ is_((everywhere(parent.get("id") + ".1"), everywhere(parent.get("id") + ".2"), e
 gone = new_id()
 temp_file("router", gone + ".1", own_part(gone, 1, "annex", RCPTS[1]))
 spool.run("router")
-is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that says itself that it is committed goes to its connector, its parent gone")
+is_(everywhere(gone + ".1"), [place("MTS_OUT", "annex")], "a part that says itself that it is complete goes to its connector, its parent gone")
 gone = new_id()
 temp_file("router", gone + ".1", part(gone, 1, "annex", RCPTS[1]))
 spool.run("router")
@@ -173,6 +176,12 @@ spool.run("router")
 is_(everywhere(parent.get("id") + ".1"), [place("TEMP") + "/router.0"], "where the parent cannot be read a person must look: the part is left")
 is_(everywhere(parent.get("id")), [place("BADMAIL")], "beside a parent in Badmail")
 os.unlink(os.path.join(lane("router"), parent.get("id") + ".1"))
+
+# a part that an operator sent again is a message like others: what it says of itself is no split of its own
+again = new_id()
+put("SPOOLER_QUEUE", part(again, 1, "annex", RCPTS[1], COMPLETE + journal_entry("requeued", ("time", 2), ("by", "root"))), again + ".1")
+spool.run("router")
+is_(everywhere(again + ".1"), [place("MTS_OUT", "annex")], "a part sent again from Badmail is routed, not taken for one that was split")
 
 # ---- report requests ----
 
@@ -194,8 +203,8 @@ for connector, symbol, suffix in (("branch", "MTS_OUT", ""), ("branch", "DEFERRE
         is_(len(everywhere(p.get("id"))), 1, "its parent goes on")
 
 gone = new_id()
-temp_file("outbound-gateway-branch", gone + ".r3", request(gone, more=committed(1)))
-temp_file("outbound-gateway-branch", gone + ".2.r1", request(gone, more=committed(1)))
+temp_file("outbound-gateway-branch", gone + ".r3", request(gone, more=COMPLETE))
+temp_file("outbound-gateway-branch", gone + ".2.r1", request(gone, more=COMPLETE))
 spool.run("outbound-gateway", "--connector", "branch")
 is_(everywhere(gone + ".r3") + everywhere(gone + ".2.r1"), [place("BOUNCE")] * 2, "a committed request whose parent has gone is moved, of a part too")
 
@@ -235,7 +244,7 @@ os.unlink(os.path.join(lane("router"), twin.get("id") + ".1"))
 # damage of what was complete once
 only = {}
 for what, more in (("committed", {}), ("its source gone", {"replaces": "1 %s/%s" % (place("SPOOLER_QUEUE"), new_id())})):
-    m = message("anna@contoso.example", [RCPTS[1]], BODY, via="annex", journal=b"" if more else committed(1), **more)
+    m = message("anna@contoso.example", [RCPTS[1]], BODY, via="annex", journal=b"" if more else COMPLETE, **more)
     only[what] = m.get("id") + ".1"
     path = temp_file("router", only[what], m)
     with open(path, "r+b") as f:
