@@ -203,7 +203,8 @@ put(const char *folder, const char *name, const char *text)
 static void
 test_inbound(void)
 {
-    char pickup[420], new[440], failed[440];
+    static char pickup[420]; /* the options name it in later tests, too */
+    char new[440], failed[440];
     struct viaduct_reason reason;
     void *state = NULL;
     snprintf(pickup, sizeof pickup, "%s/in", root);
