@@ -83,7 +83,8 @@ SCENARIO_TESTS = \
 	t/sendmail.t \
 	t/settle.t \
 	t/soak.t \
-	t/style.t
+	t/style.t \
+	t/trouble.t
 
 FUZZ_TARGETS = \
 	fuzz/address-fuzz \
@@ -401,5 +402,6 @@ TRACKED_FILES = \
 	t/tap.h \
 	t/track-read-t.c \
 	t/track-t.c \
-	t/translate-t.c
+	t/translate-t.c \
+	t/trouble.t
 

@@ -4,6 +4,7 @@
  * a person to look at.
  */
 #include "commands/tree.h"
+#include "common/ownership.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -170,6 +171,22 @@ tree_check(const struct conf_root *root, const char *spool_path, bool deep, stru
 
 /* ---- the commands ---- */
 
+/* A spool that root's master runs belongs to its workers: what was made gets their owners, as at the master's start. One that
+ * an ordinary user runs is that user's. */
+static int
+give_owners(const struct conf_root *root, const char *spool_path, struct why *why)
+{
+    struct stat st;
+    int fd = open(spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool roots = fd >= 0 && geteuid() == 0 && root != NULL && fstat(fd, &st) == 0 && st.st_uid == 0;
+    struct ownership *ownership = roots ? ownership_open(fd, root, why) : NULL;
+    int r = !roots ? 0 : ownership == NULL ? -EINVAL : ownership_apply(ownership, why);
+    ownership_free(ownership);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 int
 spool_check(struct command *command)
 {
@@ -185,9 +202,10 @@ spool_check(struct command *command)
         if (r < 0)
             return r == -EACCES || r == -EPERM ? command_fail_errno(-r, "the spool %s", command->spool_path)
                                                : command_fail(EXIT_NOTHING, "%s", why.text);
+        if (missing > 0 && give_owners(command->root, command->spool_path, &why) < 0)
+            return command_fail(EXIT_NOTHING, "%s", why.text);
         if (missing > 0)
-            printf("made %zu folders%s\n", missing,
-                   geteuid() == 0 ? "; the master gives them their owners when it starts" : "");
+            printf("made %zu folders\n", missing);
     }
     int r = tree_check(command->root, command->spool_path, true, &result);
     if (r == EXIT_DONE || r == EXIT_NOTHING)

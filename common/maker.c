@@ -121,6 +121,9 @@ maker_stuck(struct maker *maker)
                                           : "make it durable (fsync)",
             strerror(-maker->commit.result), only_copy ? "; the file stays in Temp and is moved later" : "");
     state_error(service, strerror(-maker->commit.result));
+    if (failed->op == COMMIT_MOVE &&
+        maker->commit.result == -ENOENT) /* the folder is gone: looked for anew after a start */
+        service->inside->exit_status = 71;
     if (only_copy)
         return true;
     if (maker->tracked) /* the counterpart of the record written before the fsync; the envelope is still the

@@ -371,8 +371,12 @@ tell(struct service *service, struct job *job)
 static void
 move_failed(struct service *service, const struct job *job, const struct move_row *move, int error)
 {
-    if (error == -ENOENT)
+    int from = service_folder(service, job->folder, job->connector);
+    bool there = error == -ENOENT && faccessat(from, job->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (error == -ENOENT && !there)
         return; /* an operator took it away meanwhile */
+    if (there)  /* then it is the other folder that is gone: it is looked for anew after a start */
+        service->inside->exit_status = 71;
 
     service->inside->state->moves--; /* told of and not made */
     log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,

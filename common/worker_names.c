@@ -265,9 +265,32 @@ scan(struct service *service, struct source *source)
     }
 }
 
+static void
+folder_is_gone(struct service *service, const struct source *source)
+{
+    if (service->inside->exit_status == 0)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "the spool folder %s%s%s is gone or was replaced: ending, so that the tree is checked at the "
+                "next start",
+                folder_name(source->folder), *source->connector ? " of " : "", source->connector);
+    service->inside->exit_status = 71;
+}
+
+/* A folder that somebody keeps open, as we do, sends no event when it is removed: its link count tells. */
+static void
+look_for_gone(struct service *service)
+{
+    const struct service_inside *in = service->inside;
+    struct stat st;
+    for (size_t i = 0; i < in->n_sources; i++)
+        if (fstat(in->sources[i].fd, &st) == 0 && st.st_nlink == 0)
+            folder_is_gone(service, &in->sources[i]);
+}
+
 void
 names_scan_planned(struct service *service, bool all)
 {
+    look_for_gone(service);
     struct service_inside *in = service->inside;
     int64_t now_ms = monotonic_ms();
     for (size_t i = 0; i < in->n_sources; i++) {
@@ -380,11 +403,7 @@ on_event(struct service *service, const struct inotify_event *event)
     if (source == NULL)
         return;
     if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF)) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
-                "the spool folder %s%s%s is gone or was replaced: ending, so that the tree is checked at the "
-                "next start",
-                folder_name(source->folder), *source->connector ? " of " : "", source->connector);
-        in->exit_status = 71;
+        folder_is_gone(service, source);
         return;
     }
     if (event->len > 0)
