@@ -307,7 +307,7 @@ apply_mailboxes(struct ownership *ownership, const char *const *connectors, size
     return r;
 }
 
-/* A worker's own folders: both lanes of Temp, and control. */
+/* A worker's own folders: all lanes of Temp, and control. */
 static int
 make_own(struct ownership *ownership, enum worker_id worker, const char *connector, struct why *why)
 {

@@ -187,7 +187,7 @@ allow_dirsync(struct service *service, struct ruleset *ruleset)
     }
 }
 
-/* Its own Temp (both lanes), control, tracking log; the book for all. */
+/* Its own Temp (all lanes), control, tracking log; the book for all. */
 static void
 allow_common(struct service *service, struct ruleset *ruleset)
 {
