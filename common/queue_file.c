@@ -330,10 +330,20 @@ struct queue_writer {
     struct buf records;
 };
 
+static _Atomic int64_t met_read_only_ms;
+
+int64_t
+queue_met_read_only_ms(void)
+{
+    return met_read_only_ms;
+}
+
 static int
 write_failed(struct why *why, int error)
 {
-    bool full = error == -ENOSPC || error == -EDQUOT;
+    bool full = error == -ENOSPC || error == -EDQUOT || error == -EROFS;
+    if (error == -EROFS)
+        met_read_only_ms = time_ms();
     why_set(why, full ? "4.3.1" : "4.3.0", "cannot write to the spool: %s", strerror(-error));
     return error;
 }

@@ -75,10 +75,14 @@ int queue_body_small(const struct queue_file *file, struct span *body, struct wh
 
 struct queue_writer;
 
+/* When a file here could last not be begun or finished since the file system is read-only, in ms as time_ms(); 0: never.
+ * statvfs(3) does not tell it of a file system that turned read-only by itself, at an error of its disk. */
+int64_t queue_met_read_only_ms(void);
+
 /* Begins a file `name` in the folder (a worker's Temp): O_EXCL, mode 0660. The envelope is kept by reference
  * only during the call to queue_writer_finish(): its values may change until then (header_bytes, msgid ... are
  * learnt while the body passes), if `reserve` bytes suffice for what is printed then. Small messages are
- * written by one pwrite at the end. Returns NULL with `why` and errno (-ENOSPC: 4.3.1). */
+ * written by one pwrite at the end. Returns NULL with `why` and errno (ENOSPC, EDQUOT, EROFS: 4.3.1). */
 struct queue_writer *queue_writer_new(int folder_fd, const char *name, size_t reserve, struct why *why);
 
 /* Adds bytes of the body. Errors (disk full) are kept and returned by every later call: -errno. */

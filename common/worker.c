@@ -267,23 +267,44 @@ on_hup(evutil_socket_t fd, short what, void *arg)
     (void)arg; /* the master reloads; a worker keeps its configuration for life */
 }
 
+/* A file system that turned read-only at an error of its disk is met, not announced; whether it still is, is tried once
+ * a minute. */
+static bool
+is_read_only(const struct statvfs *vfs)
+{
+    enum { AGAIN_MS = 60000 };
+    int64_t met = queue_met_read_only_ms(), now = time_ms();
+    return (vfs->f_flag & ST_RDONLY) || (met > 0 && now >= met && now - met < AGAIN_MS);
+}
+
+static void
+say_room(const struct statvfs *vfs, bool read_only, bool full)
+{
+    if (read_only) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "the spool's file system is read-only: taking no mail from outside (4.3.1); see the kernel's "
+                "messages, "
+                "repair and mount it, start again");
+        return;
+    }
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+            full
+                ? "the spool has too little room (%llu bytes, %llu inodes): taking no mail from outside (4.3.1)"
+                : "the spool has room again (%llu bytes, %llu inodes)",
+            (unsigned long long)vfs->f_bavail * vfs->f_frsize, (unsigned long long)vfs->f_favail);
+}
+
 static void
 check_room(struct service *service)
 {
     struct statvfs vfs;
     if (fstatvfs(service->spool_fd, &vfs) < 0)
         return;
-    uint64_t room = (uint64_t)vfs.f_bavail * vfs.f_frsize;
-    bool full = room < service->root->space ||
-                (vfs.f_files > 0 && vfs.f_favail < (fsfilcnt_t)service->root->inodes) ||
-                (vfs.f_flag & ST_RDONLY);
+    bool read_only = is_read_only(&vfs);
+    bool full = read_only || (uint64_t)vfs.f_bavail * vfs.f_frsize < service->root->space ||
+                (vfs.f_files > 0 && vfs.f_favail < (fsfilcnt_t)service->root->inodes);
     if (full != service->full)
-        log_say(
-            LOG_GENERAL, LEVEL_MINIMUM, NULL,
-            full
-                ? "the spool has too little room (%llu bytes, %llu inodes): taking no mail from outside (4.3.1)"
-                : "the spool has room again (%llu bytes, %llu inodes)",
-            (unsigned long long)room, (unsigned long long)vfs.f_favail);
+        say_room(&vfs, read_only, full);
     service->full = full;
     service->inside->state->full = full;
 }
