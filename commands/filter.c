@@ -124,14 +124,13 @@ filter_add(struct filter *filter, const char *operand, struct why *why)
     return 0;
 }
 
-enum field_cost
-filter_cost(const struct filter *filter)
+bool
+filter_needs(const struct filter *filter, enum field_cost cost)
 {
-    enum field_cost cost = COST_NAME;
     for (size_t i = 0; i < filter->n_terms; i++)
-        if (filter->fields[filter->terms[i].field].cost > cost)
-            cost = filter->fields[filter->terms[i].field].cost;
-    return cost;
+        if (filter->fields[filter->terms[i].field].cost == cost)
+            return true;
+    return false;
 }
 
 static bool

@@ -92,8 +92,8 @@ filter_is_empty(const struct filter *filter)
     return filter->n_terms == 0 && !filter->all;
 }
 
-/* What the dearest term costs. */
-enum field_cost filter_cost(const struct filter *filter);
+/* Whether a term judges by what has just this cost. */
+bool filter_needs(const struct filter *filter, enum field_cost cost);
 
 /* Judges the terms that cost exactly `cost`; others count as true. An item matches when all costs do. */
 bool filter_match(const struct filter *filter, enum field_cost cost, field_get *get, const void *item);

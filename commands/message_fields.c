@@ -101,13 +101,19 @@ folder_state(enum folder folder)
     return words[folder] != NULL ? words[folder] : "";
 }
 
+int64_t
+message_age_s(const struct message *message)
+{
+    int64_t arrival = id_time_ms(message->parts.id) / 1000;
+    return message->now_s > arrival ? message->now_s - arrival : 0;
+}
+
 /* What the name and the folder tell. */
 static bool
 get_from_name(const struct message *message, enum message_field field, struct field_value *value)
 {
     const struct place *place = message->place;
     enum folder origin = place->folder == FOLDER_HOLD ? place->held_from : place->folder;
-    int64_t arrival = id_time_ms(message->parts.id) / 1000;
     switch (field) {
     case MF_ID:
         return field_text(value, span_of(message->parts.stem));
@@ -120,9 +126,9 @@ get_from_name(const struct message *message, enum message_field field, struct fi
     case MF_STATE:
         return field_text(value, span_of(message->locked ? "transfer" : folder_state(place->folder)));
     case MF_AGE:
-        return field_number(value, true, message->now_s > arrival ? message->now_s - arrival : 0);
+        return field_number(value, true, message_age_s(message));
     case MF_ARRIVAL:
-        return field_number(value, true, arrival);
+        return field_number(value, true, id_time_ms(message->parts.id) / 1000);
     case MF_NEXT: /* 0 means that it is due now */
         return field_number(value, place->folder == FOLDER_DEFERRED && message->parts.has_time,
                             message->parts.time_s > 0 ? message->parts.time_s : message->now_s);
@@ -130,25 +136,6 @@ get_from_name(const struct message *message, enum message_field field, struct fi
         return field_number(value, place->folder == FOLDER_HOLD && message->parts.time_s > 0,
                             message->parts.time_s);
     }
-}
-
-/* A recipient that is still to be settled here; when all are settled, all count. */
-static const struct recipient *
-recipient_at(const struct message *message, size_t i)
-{
-    const struct envelope *envelope = &message->file.envelope;
-    bool any = false;
-    size_t n = 0;
-    for (size_t k = 0; k < envelope->n_recipients && !any; k++)
-        any = !envelope->recipients[k].listed && !recipient_is_settled(envelope->recipients[k].state);
-    for (size_t k = 0; k < envelope->n_recipients; k++) {
-        const struct recipient *recipient = &envelope->recipients[k];
-        if (recipient->listed || (any && recipient_is_settled(recipient->state)))
-            continue;
-        if (n++ == i)
-            return recipient;
-    }
-    return NULL;
 }
 
 static struct span
@@ -166,9 +153,9 @@ address_shown(const struct message *message, const struct address *address)
 static bool
 get_recipient(const struct message *message, enum message_field field, size_t i, struct field_value *value)
 {
-    const struct recipient *recipient = recipient_at(message, i);
-    if (recipient == NULL)
+    if (i >= message->n_recipients)
         return false;
+    const struct recipient *recipient = message->recipients[i];
     if (field == MF_RCPT)
         return field_text(value, address_shown(message, &recipient->address));
     struct span address = recipient->address.value;
@@ -245,7 +232,8 @@ message_get(const void *item, size_t field, size_t i, struct field_value *value)
     if (message_fields[field].cost == COST_NAME)
         return get_from_name(message, f, value);
     if (f == MF_SIZE)
-        return field_number(value, message->has_stat, message->stat.st_size);
+        return message->has_stat ? field_number(value, true, message->stat.st_size)
+                                 : field_number(value, message->file.size > 0, (int64_t)message->file.size);
     if (f == MF_STAGE)
         return field_text(value, message->stage);
     if (f == MF_SIGNATURE)

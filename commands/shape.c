@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "commands/listing.h"
 #include "commands/spool_walk.h"
 
-enum { BUCKETS_MAX = 20, ROWS_MAX = 200000 };
+enum { BUCKETS_MAX = 20, ROWS_MAX = 200000, THREADS_MAX = 8 };
 
 struct shape_row {
     char *name;
@@ -32,6 +33,7 @@ struct shape {
     size_t n_slots;
     uint64_t seed;
     struct shape_row all;
+    struct buf name; /* of the row in question */
 };
 
 /* Seeded, so that nobody outside can choose domains that collide. */
@@ -117,21 +119,63 @@ count_message(struct message *message, void *arg)
 {
     struct shape *shape = arg;
     struct field_value value = {0};
-    struct buf name = {0};
-    int64_t age = message->now_s - id_time_ms(message->parts.id) / 1000;
-    int bucket = bucket_of(shape, age);
+    int bucket = bucket_of(shape, message_age_s(message));
     for (size_t i = 0; message_get(message, shape->field, i, &value); i++) {
         struct span text = value.unknown ? SPAN("") : value.text;
         if (shape->domain_of_sender)
             text = domain_of(text);
-        struct shape_row *row = find_row(shape, row_name(shape, &name, text));
+        struct shape_row *row = find_row(shape, row_name(shape, &shape->name, text));
         row->total++;
         row->bucket[bucket]++;
         shape->all.total++;
         shape->all.bucket[bucket]++;
     }
-    buf_clear(&name);
     return true;
+}
+
+static void
+shape_clear(struct shape *shape)
+{
+    for (size_t i = 0; i < shape->n_rows; i++)
+        free(shape->rows[i].name);
+    free(shape->rows);
+    free(shape->slots);
+    free(shape->all.name);
+    buf_clear(&shape->name);
+}
+
+static void
+add_row(struct shape *shape, const struct shape_row *more)
+{
+    struct shape_row *row = find_row(shape, span_of(more->name));
+    row->total += more->total;
+    shape->all.total += more->total;
+    for (size_t i = 0; i <= BUCKETS_MAX; i++) {
+        row->bucket[i] += more->bucket[i];
+        shape->all.bucket[i] += more->bucket[i];
+    }
+}
+
+/* Counts with a thread for each processor, and adds up in the first shape. */
+static size_t
+count_all(struct shape *shape, const struct spool_map *map, const struct filter *filter)
+{
+    struct shape shapes[THREADS_MAX];
+    void *args[THREADS_MAX];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t n = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (size_t)processors;
+    for (size_t i = 0; i < n; i++) {
+        shapes[i] = *shape;
+        args[i] = i == 0 ? shape : &shapes[i];
+    }
+    size_t matched =
+        spool_walk_team(map, FOLDER_COUNT, filter, message_fields[shape->field].cost, count_message, args, n);
+    for (size_t i = 1; i < n; i++) {
+        for (size_t k = 0; k < shapes[i].n_rows; k++)
+            add_row(shape, &shapes[i].rows[k]);
+        shape_clear(&shapes[i]);
+    }
+    return matched;
 }
 
 /* ---- printing ---- */
@@ -215,16 +259,6 @@ print_shape(struct shape *shape, bool json, size_t limit)
     }
 }
 
-static void
-shape_clear(struct shape *shape)
-{
-    for (size_t i = 0; i < shape->n_rows; i++)
-        free(shape->rows[i].name);
-    free(shape->rows);
-    free(shape->slots);
-    free(shape->all.name);
-}
-
 /* ---- the command ---- */
 
 static int
@@ -244,8 +278,7 @@ shape_run(struct command *command, struct shape *shape, const char *by)
         r = spool_map_open(&map, command);
     if (r != 0)
         return r;
-    size_t matched =
-        spool_walk(&map, FOLDER_COUNT, &filter, message_fields[shape->field].cost, count_message, shape);
+    size_t matched = count_all(shape, &map, &filter);
     print_shape(shape, command_has(command, OPTION_JSON), limit);
     shape_clear(shape);
     spool_map_close(&map);

@@ -66,12 +66,17 @@ struct message {
     bool has_stat, has_file; /* whether the following are valid */
     struct stat stat;
     struct queue_file file;
+    const struct recipient **recipients; /* those a listing shows: not yet settled here, or all where all are */
+    size_t n_recipients;
     bool damaged; /* the file could not be read: `why` */
     struct why why;
     struct span signature; /* of Badmail: see badmail.h */
     struct span stage, bad_reason;
     struct arena *arena;
 };
+
+/* Since acceptance, in seconds; 0 where the clock was ahead then. */
+int64_t message_age_s(const struct message *message);
 
 /* Called for each message that matches; false ends the walk. */
 typedef bool message_each(struct message *message, void *arg);
@@ -81,7 +86,12 @@ typedef bool message_each(struct message *message, void *arg);
 size_t spool_walk(const struct spool_map *map, enum folder only, const struct filter *filter,
                   enum field_cost cost, message_each *each, void *arg);
 
-/* Opens and reads what `cost` asks for. False where the file has gone. */
+/* The same by `n` threads, the caller among them, which share the messages out: `each` is called by each with the one of
+ * `args` that is its own, and returns true. For counting and adding up; the order is anyhow. */
+size_t spool_walk_team(const struct spool_map *map, enum folder only, const struct filter *filter,
+                       enum field_cost cost, message_each *each, void *const *args, size_t n);
+
+/* Loads just what `cost` names: the stat, or the file (in a folder without envelopes the stat). False where it has gone. */
 bool message_load(struct message *message, enum field_cost cost);
 
 /* Fields of a message: filters, columns, sorting. */

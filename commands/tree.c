@@ -103,6 +103,8 @@ static bool
 check_message(struct message *message, void *arg)
 {
     struct tree_result *result = arg;
+    if (!message_load(message, COST_STAT))
+        return true;
     result->n_messages++;
     check_rights(message, result);
     if (message->damaged && message->place->folder != FOLDER_BADMAIL) {

@@ -45,6 +45,9 @@ struct queue_file {
  * (4.3.0). */
 int queue_file_read(int fd, struct arena *arena, struct queue_file *file, struct why *why);
 
+/* The same for listings, cheaper by a system call for small files; the file is not to be written to after it. */
+int queue_file_look(int fd, struct arena *arena, struct queue_file *file, struct why *why);
+
 /* Appends entries (journal_print) at journal_end, a torn tail is cut off first. Not synced: the caller does,
  * unless the file is unlinked next. Returns 0 or -errno (-EIO for a short write; journal_end is then
  * unchanged). */

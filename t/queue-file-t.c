@@ -76,13 +76,31 @@ print_marks(struct buf *journal)
     }
 }
 
+/* Reads; and counts where a look from the same bytes sees something else. */
+static size_t looked_different;
+
+static int
+read_and_look(int fd, struct queue_file *file)
+{
+    struct queue_file seen;
+    struct why seen_why = {.text = ""};
+    int looked = queue_file_look(fd, arena, &seen, &seen_why);
+    int r = queue_file_read(fd, arena, file, &why);
+    looked_different += looked != r || (r < 0 && strcmp(why.text, seen_why.text) != 0) ||
+                        (r == 0 && (seen.size != file->size || seen.body_offset != file->body_offset ||
+                                    seen.journal_end != file->journal_end ||
+                                    envelope_count(&seen.envelope, RECIPIENT_FAILED) !=
+                                        envelope_count(&file->envelope, RECIPIENT_FAILED)));
+    return r;
+}
+
 static void
 check_file(const char *name, struct span body, size_t piece, struct span journal, const char *what)
 {
     struct queue_file file;
     struct span small;
     int fd = make_file(name, body, piece, 1000, journal);
-    ok(fd >= 0 && queue_file_read(fd, arena, &file, &why) == 0, "%s: written and read", what);
+    ok(fd >= 0 && read_and_look(fd, &file) == 0, "%s: written and read", what);
     ok(file.body_bytes == body.len && file.envelope.header_bytes == (int64_t)body.len,
        "%s: with what was learnt last", what);
     is_span(file.envelope.msgid, "<learnt@late.example>", "%s: texts too", what);
@@ -145,7 +163,7 @@ test_truncations(void)
         if (ftruncate(fd, (off_t)len) < 0)
             abort();
         why.status[0] = '\0';
-        int r = queue_file_read(fd, arena, &file, &why);
+        int r = read_and_look(fd, &file);
         if (len < start)
             taken += (r != -EBADMSG && r != -EINVAL) || strcmp(why.status, "5.6.0") != 0;
         else /* the entries are equally long */
@@ -176,7 +194,7 @@ test_flips(void)
         if (pwrite(fd, &byte, 1, (off_t)(bit / 8)) != 1)
             abort();
         why.text[0] = '\0';
-        int r = queue_file_read(fd, arena, &file, &why);
+        int r = read_and_look(fd, &file);
         bool in_body = bit / 8 >= start - 300 && bit / 8 < start;
         if (in_body)
             body_taken += r != 0 || body_is(&file, (struct span){big, 300}, 4096) != -EBADMSG ||
@@ -219,19 +237,18 @@ test_hostile_headers(void)
         header_line(line, len, crc, 0 - below);
         memcpy(bytes, line, QUEUE_HEADER_LEN);
         put(fd, bytes, size);
-        taken += queue_file_read(fd, arena, &file, &why) != -EBADMSG;
+        taken += read_and_look(fd, &file) != -EBADMSG;
         arena_reset(arena);
     }
     header_line(line, len, crc, 0);
     memcpy(bytes, line, QUEUE_HEADER_LEN);
     put(fd, bytes, size);
-    ok(queue_file_read(fd, arena, &file, &why) == 0 && taken == 0,
-       "no length of a body but the right one is believed");
+    ok(read_and_look(fd, &file) == 0 && taken == 0, "no length of a body but the right one is believed");
     for (size_t i = 0; i < COUNT_OF(lengths); i++) {
         header_line(line, lengths[i][0], crc32c(0, "end 0:\n", 7), lengths[i][1]);
         memcpy(line + QUEUE_HEADER_LEN, "end 0:\n", 7);
         put(fd, line, QUEUE_HEADER_LEN + 7);
-        int r = queue_file_read(fd, arena, &file, &why);
+        int r = read_and_look(fd, &file);
         taken += r != -EBADMSG && r != -EINVAL;
         arena_reset(arena);
     }
@@ -240,7 +257,7 @@ test_hostile_headers(void)
     put(fd, line, QUEUE_HEADER_LEN);
     if (ftruncate(fd, 128 << 20) < 0)
         abort();
-    is_int(queue_file_read(fd, arena, &file, &why), -EBADMSG, "an envelope of 64 MiB is refused");
+    is_int(read_and_look(fd, &file), -EBADMSG, "an envelope of 64 MiB is refused");
     ok(strstr(why.text, "shorter") != NULL, "unread");
     close(fd);
     unlinkat(folder, "hostile", 0);
@@ -454,6 +471,7 @@ main(void)
     test_truncations();
     test_flips();
     test_hostile_headers();
+    is_int(looked_different, 0, "a look sees what a reader reads, and the same damage");
     test_other_files();
     test_small_arena();
     test_append();
