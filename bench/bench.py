@@ -5,10 +5,11 @@ Runs are made in pairs, one of each system after the other, and medians are take
 environment:
 
     VIADUCT_BUILD   the build folder
-    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge          (all)
+    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge scale    (all)
     BENCH_PAIRS     pairs of runs                                            (3)
     BENCH_MESSAGES  messages of one run of 4 KiB                             (10000)
     BENCH_DEFERRED  deferred messages                                        (100000)
+    BENCH_SCALE     lengths of the queue for the curve                       (1000 10000 100000 1000000)
     BENCH_HUGE      size of the huge message in MiB                          (1024)
     BENCH_FS        a folder whose file system is taken; else, as root, a journaled ext4 is made in a file and mounted
     BENCH_ONLY      viaduct or postfix: the other is left out, for profiling
@@ -22,6 +23,7 @@ import sys
 import time
 
 import measure
+import scale
 from machine import FileSystem, describe
 from peers import Refused, Sink, send_huge, source, until
 from systems import Postfix, Viaduct, end_hard, have_postfix
@@ -33,6 +35,7 @@ PAIRS = int(ENV.get("BENCH_PAIRS", "3"))
 MESSAGES = int(ENV.get("BENCH_MESSAGES", "10000"))
 DEFERRED = int(ENV.get("BENCH_DEFERRED", "100000"))
 HUGE = int(ENV.get("BENCH_HUGE", "1024")) << 20
+SCALE = [int(n) for n in ENV.get("BENCH_SCALE", "1000 10000 100000 1000000").split()]
 WARM_UP, RUN_S = 1000, 300
 # part: (what it is, messages, size, recipients, connections kept)
 LOADS = {
@@ -42,7 +45,7 @@ LOADS = {
     "64k": ("64 KiB", MESSAGES // 4, 65536, 1, True),
     "1m": ("1 MiB", MESSAGES // 25, 1 << 20, 1, True),
 }
-PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge").split()
+PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge scale").split()
 MB = 1024.0 * 1024
 
 
@@ -191,6 +194,16 @@ class Bench:
             rows += [[system.name, name + ", peak RSS", "%.1f MiB" % (size / MB)] for name, size in sorted(peaks.items())]
         return rows
 
+    def scale(self):
+        """How viaduct bears a long queue; Postfix would take hours."""
+        rows = []
+        for viaduct in self.systems[:1]:
+            self.with_system(viaduct, lambda system: self.send(system, WARM_UP, 4096, 1, True))
+            for n in SCALE:
+                rows.append(scale.row(self, viaduct, n, MESSAGES))
+                say("  scale      " + "  ".join(rows[-1]))
+        return rows
+
 
 # ---- tables ----
 
@@ -221,12 +234,14 @@ def run_parts(bench):
         out.append(table(["", "viaduct", "Postfix", "ratio"], rows))
     if "huge" in PARTS:
         out.append(table(["system", "what", "value"], bench.huge()))
+    if "scale" in PARTS:
+        out.append(table(scale.HEAD, bench.scale()))
     return out
 
 
 def main():
     os.umask(0o022)
-    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge"}
+    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge", "scale"}
     if unknown:
         sys.exit("bench: no such part: " + " ".join(sorted(unknown)))
     if shutil.which("smtp-source", path=ENV["PATH"] + ":/usr/sbin") is None:

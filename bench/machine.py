@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 import time
 
-IMAGE_BYTES = 8 << 30
+IMAGE_BYTES = 16 << 30 # sparse
+BYTES_PER_INODE = 4096 # a million small messages take as many inodes
 SBIN = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
@@ -38,7 +39,8 @@ class FileSystem:
         image, at = os.path.join(self.private, "image"), os.path.join(self.private, "fs")
         with open(image, "wb") as f:
             f.truncate(IMAGE_BYTES)
-        run("mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
+        run("mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0",
+            "-i", str(BYTES_PER_INODE), image)
         os.mkdir(at)
         run("mount", "-o", "loop", image, at)
         self.mounted = at

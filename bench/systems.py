@@ -103,8 +103,11 @@ class Viaduct:
             os.chown(os.path.join(self.deferred, name), taker.st_uid, taker.st_gid)
             os.chmod(os.path.join(self.deferred, name), 0o660)
 
+    def command(self, *words):
+        return [self._program("viaduct"), "-c", self.conf, *words]
+
     def shape(self):
-        return [self._program("viaduct"), "-c", self.conf, "shape", "folder=Deferred"]
+        return self.command("shape", "folder=Deferred")
 
     def clear(self):
         for name in os.listdir(self.deferred):
