@@ -174,6 +174,7 @@ TRACKED_FILES = \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
+	bench/scale.py \
 	bench/systems.py \
 	build-aux/check-static.sh \
 	build-aux/check-style.sh \
