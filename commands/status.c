@@ -163,6 +163,82 @@ show_errors(const struct status *status)
     }
 }
 
+/* Workers that do without the same part of their confinement. */
+struct unconfined {
+    char first[INSTANCE_MAX], without[sizeof((struct state_page *)NULL)->sandbox];
+    unsigned more;
+};
+
+enum { UNCONFINED_MAX = 8 };
+
+static void
+add_unconfined(struct unconfined *groups, size_t *n, const char *instance, const char *without)
+{
+    size_t i = 0;
+    while (i < *n && strcmp(groups[i].without, without) != 0)
+        i++;
+    if (i == UNCONFINED_MAX)
+        return;
+    groups[i].more++;
+    if (i < *n)
+        return;
+    (*n)++;
+    groups[i] = (struct unconfined){.more = 0};
+    snprintf(groups[i].first, sizeof groups[i].first, "%s", instance);
+    snprintf(groups[i].without, sizeof groups[i].without, "%s", without);
+}
+
+/* Who is confined with less than viaduct asks for: what the kernel could not give, or the configuration took away. */
+static size_t
+find_unconfined(const struct status *status, struct unconfined groups[UNCONFINED_MAX])
+{
+    static struct state_page page;
+    char instance[INSTANCE_MAX];
+    size_t n = 0;
+    for (unsigned w = 0; w < WORKER_COMMAND; w++) {
+        bool one = worker_table[w].per == PER_ONE;
+        for (size_t i = 0; i < (one ? 1 : status->map.n_connectors); i++) {
+            instance_name((enum worker_id)w, one ? "" : status->map.connectors[i], instance);
+            bool runs = instance_state(status->command->spool_fd, instance, &page) == 0 && page.pid != 0;
+            const char *without = runs ? strstr(page.sandbox, STATE_SANDBOX_WITHOUT) : NULL;
+            if (without != NULL)
+                add_unconfined(groups, &n, instance, without + strlen(STATE_SANDBOX_WITHOUT));
+        }
+    }
+    return n;
+}
+
+static void
+show_confinement(const struct status *status)
+{
+    struct unconfined groups[UNCONFINED_MAX];
+    size_t n = find_unconfined(status, groups);
+    if (n > 0)
+        title("Workers are confined in part");
+    for (size_t i = 0; i < n; i++) {
+        printf("  %s", groups[i].first);
+        if (groups[i].more > 0)
+            printf(" and %u more", groups[i].more);
+        print_value(": without ", span_of(groups[i].without), "\n");
+    }
+}
+
+static void
+json_confinement(const struct status *status, struct json *json)
+{
+    struct unconfined groups[UNCONFINED_MAX];
+    size_t n = find_unconfined(status, groups);
+    json_begin_array(json, "confined_without");
+    for (size_t i = 0; i < n; i++) {
+        json_begin_object(json, NULL);
+        json_add_text(json, "worker", groups[i].first);
+        json_add_number(json, "more", groups[i].more);
+        json_add_text(json, "without", groups[i].without);
+        json_end_object(json);
+    }
+    json_end_array(json);
+}
+
 /* ---- connectors, queues, holds ---- */
 
 static void
@@ -308,6 +384,7 @@ show_json(const struct status *status)
         json_add_span(&json, "config_error", buf_span(&value));
     json_connectors(status, &json);
     json_queues(status, &json);
+    json_confinement(status, &json);
     json_end_object(&json);
     puts(out.at);
     buf_clear(&out);
@@ -335,6 +412,7 @@ status_show(struct command *command)
         show_queues(&status);
         show_workers(&status);
         show_errors(&status);
+        show_confinement(&status);
         show_room(&status);
     }
     census_clear(&status.census);

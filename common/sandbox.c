@@ -5,8 +5,12 @@
  * refused (EXDEV); direction is expressed by REMOVE_FILE (takes), MAKE_REG (puts) and REFER (both). What the
  * kernel's version of Landlock cannot express is left out and said in the worker's status.
  *
- * seccomp: calls that no worker needs are refused with EPERM; those who have no network get no sockets. The
- * rest is allowed: a list of all that libraries may call would break with the next C library.
+ * seccomp: calls that no worker needs are refused with EPERM; those who have no network get no sockets, and no
+ * memory becomes code that was not code before. The rest is allowed: a list of all that libraries may call would
+ * break with the next C library.
+ *
+ * Not dumpable: keys and mail reach neither a core file nor another process of the same user (/proc/PID/mem,
+ * ptrace).
  *
  * A worker started by an ordinary user is confined by the same code; only the change of user is missing.
  *
@@ -19,7 +23,10 @@
 #include <seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -78,7 +85,7 @@ ruleset_new(struct service *service, struct ruleset *ruleset)
     ruleset->abi = (int)abi;
     ruleset->handled = fs_rights_of(ruleset->abi);
     struct ruleset_attr attr = {.handled_access_fs = ruleset->handled};
-    if (abi >= 4 && !service->worker->network)
+    if (abi >= 4 && service->worker->network != NETWORK_CONNECT)
         attr.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
     if (abi >= 6)
         attr.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
@@ -289,6 +296,7 @@ static const int refused_calls[] = {
     SCMP_SYS(io_uring_enter),
     SCMP_SYS(open_by_handle_at),
     SCMP_SYS(link),
+    SCMP_SYS(truncate),
     SCMP_SYS(symlink),
     SCMP_SYS(symlinkat),
     SCMP_SYS(mknod),
@@ -332,11 +340,23 @@ static const int refused_calls[] = {
     SCMP_SYS(tkill),
     SCMP_SYS(pidfd_open),
     SCMP_SYS(pidfd_getfd),
+    SCMP_SYS(kcmp),
+    SCMP_SYS(process_madvise),
+    SCMP_SYS(name_to_handle_at),
+    SCMP_SYS(fanotify_init),
+    SCMP_SYS(syslog),
+    SCMP_SYS(vhangup),
+    SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname),
+    SCMP_SYS(fspick),
+    SCMP_SYS(mount_setattr),
+    SCMP_SYS(listen),
 };
 
 /* linkat: carriers fall back to it on foreign shares that know no RENAME_NOREPLACE. */
-static const int network_calls[] = {SCMP_SYS(linkat), SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind),
-                                    SCMP_SYS(listen), SCMP_SYS(accept), SCMP_SYS(accept4)};
+static const int connect_calls[] = {SCMP_SYS(linkat), SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect),
+                                    SCMP_SYS(bind)};
+static const int accept_calls[] = {SCMP_SYS(accept), SCMP_SYS(accept4)};
 
 static int
 refuse(scmp_filter_ctx filter, const int *calls, size_t n)
@@ -347,6 +367,36 @@ refuse(scmp_filter_ctx filter, const int *calls, size_t n)
             return r;
     }
     return 0;
+}
+
+static int
+refuse_where(scmp_filter_ctx filter, int call, struct scmp_arg_cmp argument)
+{
+    return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), call, 1, &argument);
+}
+
+/* Sockets but local ones and those of IP: what the kernel has beside them is seldom used and often broken. */
+static int
+refuse_odd_sockets(scmp_filter_ctx filter)
+{
+    int r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_GT, AF_INET6));
+    for (scmp_datum_t family = AF_INET + 1; r == 0 && family < AF_INET6; family++)
+        r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family));
+    return r;
+}
+
+/* Input pushed into the terminal of whoever started the master in the foreground; data that becomes code. */
+static int
+refuse_own_code(scmp_filter_ctx filter)
+{
+    int r = refuse_where(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));
+    if (r == 0)
+        r = refuse_where(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    if (r == 0)
+        r = refuse_where(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    if (r == 0)
+        r = refuse_where(filter, SCMP_SYS(pkey_mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+    return r;
 }
 
 /* Signals to other processes than this one; new namespaces. clone3 hides its flags in memory, so it is said not
@@ -366,6 +416,8 @@ refuse_by_argument(scmp_filter_ctx filter)
     }
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (r == 0) /* limits of others */
+        r = refuse_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));
     return r;
 }
 
@@ -378,40 +430,76 @@ enter_seccomp(struct service *service)
     int r = refuse(filter, refused_calls, COUNT_OF(refused_calls));
     if (r == 0)
         r = refuse_by_argument(filter);
-    if (r == 0 && !service->worker->network)
-        r = refuse(filter, network_calls, COUNT_OF(network_calls));
+    if (r == 0)
+        r = refuse_own_code(filter);
+    if (r == 0)
+        r = service->worker->network == NETWORK_CONNECT
+                ? refuse_odd_sockets(filter)
+                : refuse(filter, connect_calls, COUNT_OF(connect_calls));
+    if (r == 0 && service->worker->network == NETWORK_NONE)
+        r = refuse(filter, accept_calls, COUNT_OF(accept_calls));
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);
     return r;
 }
 
+/* What the kernel's version of Landlock has no word for. */
+static void
+add_missing_rules(int abi, struct buf *missing)
+{
+    static const struct {
+        int since;
+        const char *what;
+    } rules[] = {{3, "truncation"}, {4, "TCP"}, {5, "devices"}, {6, "signals"}};
+    const char *before = "Landlock's rules on ";
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        if (abi >= rules[i].since)
+            continue;
+        buf_printf(missing, "%s%s", before, rules[i].what);
+        before = ", ";
+    }
+}
+
+/* Enters what there is and says in words what there is not. */
+static void
+confine(struct service *service, struct buf *has, struct buf *missing)
+{
+    struct ruleset ruleset = {.fd = -1};
+    int landlock = enter_landlock(service, &ruleset);
+    int seccomp = enter_seccomp(service);
+    if (landlock < 0) {
+        buf_printf(missing, "Landlock (%s)", strerror(-landlock));
+    } else {
+        buf_printf(has, ", Landlock ABI %d", ruleset.abi);
+        add_missing_rules(ruleset.abi, missing);
+    }
+    if (seccomp < 0)
+        buf_printf(missing, "%sseccomp (%s)", missing->len > 0 ? ", " : "", strerror(-seccomp));
+    else
+        buf_add_text(has, ", seccomp");
+    if (missing->len > 0)
+        log_say(LOG_SECURITY, LEVEL_MINIMUM, NULL, "confined only in part: the kernel has no %s", missing->at);
+}
+
 int
 sandbox_enter(struct service *service, char *told, size_t size)
 {
-    struct ruleset ruleset = {.fd = -1};
+    struct buf has = {0}, missing = {0};
     tzset(); /* reads its file while it may */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    if (!service->root->privileges.sandbox) {
-        snprintf(told, size, "uid %u, no new privileges, no sandbox by configuration", geteuid());
-        return 0;
+    buf_printf(&has, "uid %u%s, no new privileges", geteuid(),
+               geteuid() == 0 ? " (root: started without master)" : "");
+    if (service->root->privileges.sandbox) {
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+        confine(service, &has, &missing);
+    } else {
+        buf_add_text(&missing, "Landlock, seccomp (sandbox = no)");
     }
-    int landlock = enter_landlock(service, &ruleset);
-    int seccomp = enter_seccomp(service);
-    char lock[80];
-    if (landlock < 0)
-        snprintf(lock, sizeof lock, "no Landlock (%s)", strerror(-landlock));
-    else
-        snprintf(lock, sizeof lock, "Landlock ABI %d%s%s", ruleset.abi, ruleset.abi < 3 ? " (no truncate)" : "",
-                 ruleset.abi < 4   ? " (no network rules)"
-                 : ruleset.abi < 6 ? " (no signal scope)"
-                                   : "");
-    if (landlock < 0 || seccomp < 0)
-        log_say(LOG_SECURITY, LEVEL_MINIMUM, NULL, "confined only in part: %s, %s", lock,
-                seccomp < 0 ? "no seccomp" : "seccomp");
-    snprintf(told, size, "uid %u%s, no new privileges, %s, %s", geteuid(),
-             geteuid() == 0 ? " (root: started without master)" : "", lock,
-             seccomp < 0 ? "no seccomp" : "seccomp");
+    snprintf(told, size, "%s%s%s", has.at, missing.len > 0 ? STATE_SANDBOX_WITHOUT : "",
+             missing.len > 0 ? missing.at : "");
+    buf_clear(&has);
+    buf_clear(&missing);
     return 0;
 }

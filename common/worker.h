@@ -73,13 +73,21 @@ struct job {
     struct job *next;
 };
 
+/* What a worker may do with the network once it is confined. Nobody opens a door: listeners come from the
+ * master. */
+enum network {
+    NETWORK_NONE,   /* no sockets */
+    NETWORK_ACCEPT, /* answers those who connect, and connects to nobody */
+    NETWORK_CONNECT /* talks to other systems over IP and local sockets */
+};
+
 struct worker {
     enum worker_id id;
     unsigned
         max_in_hand;  /* 1 to 512; how many jobs are claimed at a time, those judged in one batch included */
     unsigned threads; /* of the commit pool; 0: none */
-    bool raw;     /* take() gets files unread (DROP): job->data is then the file's true name (const char *) */
-    bool network; /* seccomp leaves sockets to it */
+    bool raw; /* take() gets files unread (DROP): job->data is then the file's true name (const char *) */
+    enum network network;
 
     /* Called once, before the sandbox closes: open listeners, load tables, keys, modules. 0, or -errno after it
      * said why. */

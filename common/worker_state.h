@@ -18,6 +18,9 @@
 
 enum { STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
 
+/* In `sandbox`: what the worker does without follows these words. */
+#define STATE_SANDBOX_WITHOUT "; without "
+
 struct state_message {
     char name[QUEUE_NAME_MAX]; /* "" for a free slot */
     char connector[CONNECTOR_NAME_MAX + 1];

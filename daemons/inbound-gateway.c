@@ -99,7 +99,7 @@ recover(struct service *service, const char *name, struct queue_file *file)
 static const struct worker inbound = {.id = WORKER_INBOUND,
                                       .max_in_hand = 1,
                                       .threads = 16,
-                                      .network = true,
+                                      .network = NETWORK_CONNECT,
                                       .prepare = prepare,
                                       .begin = begin,
                                       .tick = tick,

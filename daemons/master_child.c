@@ -4,6 +4,9 @@
  * 60 seconds)
  *                          \--told to end--> ENDING --dies--> GONE
  *
+ * At once is for a worker that crashed: what it had in hand waits. One that cannot even start (no program, no
+ * descriptors, an error in its configuration) is started at most once a second, and then more and more rarely.
+ *
  * A worker that does not turn its loop for five minutes hangs; it is killed and counts as dead.
  *
  * SECURITY: between fork and exec the child becomes its user; it gets no descriptors but stderr, the snapshot,
@@ -28,20 +31,34 @@ enum {
     QUICK_MS = 10000,
     QUICK_FREE = 3,
     BACKOFF_MAX_MS = 60000,
-    END_GRACE_MS = 75 * 60000
+    END_GRACE_MS = 75 * 60000,
+    NO_START_MS = 1000, /* between two starts of a worker that does not come to work */
+    EXIT_CONFIG = 3,
+    EXIT_SYSTEM = 71,
+    EXIT_NOT_RUN = 127 /* as the dynamic linker ends where a library is missing */
 };
 
 /* ---- the child's side ---- */
+
+/* Capabilities that no program below can get back, whatever files it may find. */
+static void
+empty_bounding_set(void)
+{
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+            _exit(EXIT_SYSTEM);
+}
 
 static void
 become(const struct identity *identity)
 {
     if (identity == NULL)
         return;
+    empty_bounding_set();
     if (setgroups(identity->n_groups, identity->groups) < 0 ||
         setresgid(identity->gid, identity->gid, identity->gid) < 0 ||
         setresuid(identity->uid, identity->uid, identity->uid) < 0 || setuid(0) == 0)
-        _exit(71);
+        _exit(EXIT_SYSTEM);
 }
 
 static void
@@ -49,7 +66,7 @@ keep_fd(int fd)
 {
     int flags = fcntl(fd, F_GETFD);
     if (flags < 0 || fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) < 0)
-        _exit(71);
+        _exit(EXIT_SYSTEM);
 }
 
 struct command {
@@ -152,12 +169,12 @@ child_exec(struct master *master, const struct child *child, const struct identi
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
     if (getppid() != master_pid) /* it ended before the line above could tell us */
-        _exit(71);
+        _exit(EXIT_SYSTEM);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(command.argv[0], command.argv, environment);
     fprintf(stderr, "by=master say=\"cannot run %s: %s\"\n", command.argv[0], strerror(errno));
-    _exit(71);
+    _exit(EXIT_NOT_RUN);
 }
 
 /* ---- the master's side ---- */
@@ -209,17 +226,27 @@ describe_death(int status, char *text, size_t size)
 {
     if (WIFSIGNALED(status))
         snprintf(text, size, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) == 71)
+    else if (WEXITSTATUS(status) == EXIT_NOT_RUN)
+        snprintf(text, size, "could not be run (see the line before)");
+    else if (WEXITSTATUS(status) == EXIT_SYSTEM)
         snprintf(text, size, "could not go on: the system refused what it needs (see its last lines)");
     else
         snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
 }
 
+/* It ended by itself, and not because of a message. */
+static bool
+could_not_start(int status)
+{
+    return WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_NOT_RUN || WEXITSTATUS(status) == EXIT_SYSTEM ||
+                                 WEXITSTATUS(status) == EXIT_CONFIG);
+}
+
 static int64_t
-backoff_ms(unsigned quick_deaths)
+backoff_ms(unsigned quick_deaths, int status)
 {
     if (quick_deaths <= QUICK_FREE)
-        return 0;
+        return could_not_start(status) ? NO_START_MS : 0;
     int64_t wait = 1000;
     for (unsigned i = QUICK_FREE + 1; i < quick_deaths && wait < BACKOFF_MAX_MS; i++)
         wait *= 2;
@@ -244,7 +271,7 @@ child_died(struct master *master, struct child *child, int status)
     }
     child->quick_deaths = now_ms - child->started_ms < QUICK_MS ? child->quick_deaths + 1 : 1;
     child->restarts++;
-    int64_t wait_ms = backoff_ms(child->quick_deaths);
+    int64_t wait_ms = backoff_ms(child->quick_deaths, status);
     child->next_start_ms = now_ms + wait_ms;
     child->state = CHILD_WAITING;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s %s; starting it again%s%lld%s", child->instance, how,

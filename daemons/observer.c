@@ -12,7 +12,7 @@
  *
  * SECURITY: who can connect to `metrics.listen` learns names of connectors and counts, no addresses and no
  * content. There is no authentication: listen on loopback, or let a reverse proxy do it. Its sandbox lets the
- * worker read the spool and write in the folder of tracking logs alone.
+ * worker accept connections and make none, read the spool and write in the folder of tracking logs alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +215,7 @@ finish(struct service *service)
 
 static const struct worker observer_worker = {.id = WORKER_OBSERVER,
                                               .max_in_hand = 1,
-                                              .network = true,
+                                              .network = NETWORK_ACCEPT,
                                               .prepare = prepare,
                                               .begin = begin,
                                               .tick = tick,

@@ -155,7 +155,7 @@ finish(struct service *service)
 static const struct worker outbound = {.id = WORKER_OUTBOUND,
                                        .max_in_hand = 64,
                                        .threads = 4,
-                                       .network = true,
+                                       .network = NETWORK_CONNECT,
                                        .prepare = prepare,
                                        .begin = begin,
                                        .take = take,
