@@ -123,7 +123,7 @@ viaduct_observer_SOURCES = daemons/observer.c daemons/observer_health.c daemons/
 viaduct_observer_LDADD = $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-master
-viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_plan.c daemons/master_status.c
+viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_listener.c daemons/master_plan.c daemons/master_status.c
 viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 # ---- what operators and programs call ----

@@ -84,6 +84,7 @@ SCENARIO_TESTS = \
 	t/settle.t \
 	t/soak.t \
 	t/style.t \
+	t/supervise.t \
 	t/trouble.t
 
 FUZZ_TARGETS = \
@@ -400,6 +401,7 @@ TRACKED_FILES = \
 	t/soak.t \
 	t/spooltest.py \
 	t/style.t \
+	t/supervise.t \
 	t/tap.h \
 	t/track-read-t.c \
 	t/track-t.c \

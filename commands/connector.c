@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands/listing.h"
+#include "commands/master.h"
 #include "common/log.h"
 
 const struct field connector_fields[CF_COUNT] = {
@@ -69,12 +70,19 @@ light(struct connector_view *view, const char *word, enum colour colour, int64_t
     snprintf(view->why, sizeof view->why, "%s", why);
 }
 
-/* What one gateway says; the worse of both is shown. Returns how bad it is. */
+struct looking {
+    const struct command *command;
+    struct buf master; /* its state file */
+};
+
+/* What one gateway says, and where it does not run the master; the worse of both directions is shown. Returns how bad it is.
+ */
 static int
-judge_gateway(const struct command *command, struct connector_view *view, const struct hold_order *hold,
+judge_gateway(const struct looking *looking, struct connector_view *view, const struct hold_order *hold,
               const char *instance, int worst)
 {
     static struct state_page page;
+    const struct command *command = looking->command;
     int64_t now = time_ms();
     int r = instance_state(command->spool_fd, instance, &page);
     if (r == 0 && page.last_ok_ms > view->last_ok_ms)
@@ -83,6 +91,13 @@ judge_gateway(const struct command *command, struct connector_view *view, const 
         return light(view, "held", COLOUR_YELLOW, 0, hold->reason), 4;
     if (command->offline && worst < 3)
         return light(view, "stopped", COLOUR_DIM, 0, "the daemons are stopped"), 3;
+    bool waits = !command->offline && master_waits_for(buf_span(&looking->master), instance);
+    if (waits && worst < 5)
+        return light(view, "down", COLOUR_RED, r == 0 ? page.beat_ms : 0,
+                     r == 0 && page.last_error_ms >= page.started_ms && page.last_error[0] != '\0'
+                         ? page.last_error
+                         : "its gateway cannot be started, which is tried again and again: see the log"),
+               5;
     if (r < 0 && worst < 2)
         return light(view, "unknown", COLOUR_YELLOW, 0, "its gateway has written no state yet"), 2;
     if (r == 0 && page.pid != 0 && page.trouble_ms > 0 && worst < 6)
@@ -98,15 +113,16 @@ judge_gateway(const struct command *command, struct connector_view *view, const 
 }
 
 static void
-look(const struct command *command, struct connector_view *view)
+look(const struct looking *looking, struct connector_view *view)
 {
+    const struct command *command = looking->command;
     char instance[INSTANCE_MAX];
     instance_name(WORKER_INBOUND, view->name, instance);
     instance_hold(command->spool_fd, instance, &view->hold_in);
-    int worst = judge_gateway(command, view, &view->hold_in, instance, 0);
+    int worst = judge_gateway(looking, view, &view->hold_in, instance, 0);
     instance_name(WORKER_OUTBOUND, view->name, instance);
     instance_hold(command->spool_fd, instance, &view->hold_out);
-    judge_gateway(command, view, &view->hold_out, instance, worst);
+    judge_gateway(looking, view, &view->hold_out, instance, worst);
     snprintf(view->held, sizeof view->held, "%s%s%s", view->hold_in.held ? "in" : "",
              view->hold_in.held && view->hold_out.held ? "+" : "", view->hold_out.held ? "out" : "");
 }
@@ -133,7 +149,9 @@ connector_views(const struct command *command, const struct spool_map *map, stru
 {
     struct filter all;
     struct counting counting = {.n = map->n_connectors};
+    struct looking looking = {.command = command};
     counting.views = xcalloc(counting.n, sizeof *counting.views);
+    master_state(command->spool_fd, &looking.master);
     for (size_t i = 0; i < counting.n; i++) {
         struct connector_view *view = &counting.views[i];
         const char *name = map->connectors[i];
@@ -143,11 +161,12 @@ connector_views(const struct command *command, const struct spool_map *map, stru
         view->type = conf != NULL ? conf->type : strcmp(name, "host") == 0 ? "host" : "";
         if (view->type == NULL)
             view->type = "";
-        look(command, view);
+        look(&looking, view);
         if (command->root != NULL && conf == NULL && strcmp(name, "host") != 0)
             light(view, "unknown", COLOUR_YELLOW, 0,
                   "no connector of this name is configured: reroute its mail");
     }
+    buf_clear(&looking.master);
     filter_init(&all, message_fields, message_field_count);
     spool_walk(map, FOLDER_COUNT, &all, COST_NAME, count_one, &counting);
     *views = counting.views;

@@ -27,4 +27,11 @@ bool master_next_worker(struct span *text, struct span *line);
  * missing. */
 bool master_worker_value(struct span line, const char *key, struct buf *value);
 
+/* Walks over the lines of listeners whose connections are refused since no worker serves them: their address, and since when
+ * (seconds since 1970, 0 where that cannot be read). */
+bool master_next_refusing(struct span *text, struct buf *address, int64_t *since_s);
+
+/* True where the master waits before it starts this worker again. */
+bool master_waits_for(struct span text, const char *instance);
+
 #endif

@@ -154,3 +154,33 @@ master_worker_value(struct span line, const char *key, struct buf *value)
 {
     return pair_value(line, key, value);
 }
+
+bool
+master_next_refusing(struct span *text, struct buf *address, int64_t *since_s)
+{
+    struct span line;
+    struct buf value = {0};
+    uint64_t since = 0;
+    bool found = false;
+    while (!found && next_line(text, &line))
+        found = line.len > 9 && memcmp(line.at, "listener=", 9) == 0 && pair_value(line, "state", &value) &&
+                span_equal(buf_span(&value), SPAN("refusing")) && pair_value(line, "listener", address);
+    if (found && pair_value(line, "since", &value))
+        span_to_u64(buf_span(&value), INT32_MAX, &since);
+    *since_s = (int64_t)since;
+    buf_clear(&value);
+    return found;
+}
+
+bool
+master_waits_for(struct span text, const char *instance)
+{
+    struct span line;
+    struct buf value = {0};
+    bool waits = false;
+    while (!waits && master_next_worker(&text, &line))
+        waits = pair_value(line, "worker", &value) && span_equal(buf_span(&value), span_of(instance)) &&
+                pair_value(line, "state", &value) && span_equal(buf_span(&value), SPAN("waiting"));
+    buf_clear(&value);
+    return waits;
+}

@@ -140,6 +140,27 @@ show_workers(const struct status *status)
     buf_clear(&last);
 }
 
+/* Listeners whose senders are refused. */
+static void
+show_refusing(const struct status *status)
+{
+    struct span text = buf_span(&status->master);
+    struct buf address = {0};
+    int64_t since_s;
+    char age[24];
+    bool said = false;
+    while (!status->command->offline && master_next_refusing(&text, &address, &since_s)) {
+        if (!said)
+            title("Listeners");
+        said = true;
+        print_age(time_ms() / 1000 - since_s, age);
+        print_value("  ", buf_span(&address), "");
+        printf(": %sconnections are refused%s, for %s: no worker serves it\n", colour_on(COLOUR_RED),
+               colour_on(COLOUR_NONE), age);
+    }
+    buf_clear(&address);
+}
+
 /* The last error of each worker there is one of; gateways' stand with their connectors. */
 static void
 show_errors(const struct status *status)
@@ -177,10 +198,11 @@ add_unconfined(struct unconfined *groups, size_t *n, const char *instance, const
     size_t i = 0;
     while (i < *n && strcmp(groups[i].without, without) != 0)
         i++;
-    if (i == UNCONFINED_MAX)
+    if (i < *n) {
+        groups[i].more++;
         return;
-    groups[i].more++;
-    if (i < *n)
+    }
+    if (i == UNCONFINED_MAX)
         return;
     (*n)++;
     groups[i] = (struct unconfined){.more = 0};
@@ -367,6 +389,23 @@ json_queues(const struct status *status, struct json *json)
 }
 
 static void
+json_refusing(const struct status *status, struct json *json)
+{
+    struct span text = buf_span(&status->master);
+    struct buf address = {0};
+    int64_t since_s;
+    json_begin_array(json, "refusing");
+    while (!status->command->offline && master_next_refusing(&text, &address, &since_s)) {
+        json_begin_object(json, NULL);
+        json_add_span(json, "listener", buf_span(&address));
+        json_add_time(json, "since", since_s * 1000);
+        json_end_object(json);
+    }
+    json_end_array(json);
+    buf_clear(&address);
+}
+
+static void
 show_json(const struct status *status)
 {
     struct buf out = {0};
@@ -382,6 +421,7 @@ show_json(const struct status *status)
         json_add_span(&json, "generation", buf_span(&value));
     if (master_value(buf_span(&status->master), "config-error", &value) && value.len > 0)
         json_add_span(&json, "config_error", buf_span(&value));
+    json_refusing(status, &json);
     json_connectors(status, &json);
     json_queues(status, &json);
     json_confinement(status, &json);
@@ -410,6 +450,7 @@ status_show(struct command *command)
         show_connectors(&status);
         show_holds(&status);
         show_queues(&status);
+        show_refusing(&status);
         show_workers(&status);
         show_errors(&status);
         show_confinement(&status);

@@ -45,3 +45,23 @@ listen_open(const char *address, struct why *why)
                              : "");
     return r;
 }
+
+int
+listen_rest(int fd)
+{
+    int zero = 0;
+    /* A socket that does not listen and may be bound beside others, anybody's could be. */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &zero, sizeof zero) < 0)
+        return -errno;
+    return shutdown(fd, SHUT_RD) < 0 && errno != ENOTCONN ? -errno : 0;
+}
+
+int
+listen_again(int fd)
+{
+    int one =
+        1; /* connections that were accepted on the port are still there: without it they are in the way */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+        return -errno;
+    return 0;
+}

@@ -8,4 +8,12 @@
  * backlog 1024. Returns a descriptor; -EINVAL for no such address, or -errno, with `why` saying what to do. */
 int listen_open(const char *address, struct why *why);
 
+/* Stops listening for everybody who has the socket: who waits in the backlog is reset, who comes is refused at once;
+ * accepted connections go on. The port stays bound and cannot be bound by anybody else. 0 or -errno.
+ * Linux: shutdown(2) brings a listening socket back to where it was before listen(2). */
+int listen_rest(int fd);
+
+/* Listens again; no change where it does already. 0 or -errno (-EADDRINUSE: somebody bound the port in the moment between). */
+int listen_again(int fd);
+
 #endif

@@ -173,6 +173,7 @@ gateway_open(struct service *service, bool inbound)
     gateway->system = registry_for(service->root, service->connector, inbound, &why);
     if (gateway->system == NULL) {
         log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", why.text);
+        service_error(service, why.text);
         return -ENOENT;
     }
     gateway->book = open_book(service);

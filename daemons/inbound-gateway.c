@@ -27,6 +27,7 @@ prepare(struct service *service)
     if (gateway->system->inbound->prepare(&gateway->services, gateway, &gateway->module, &reason) == 0)
         return 0;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", reason.text);
+    service_error(service, reason.text);
     return -EINVAL;
 }
 
@@ -39,6 +40,7 @@ begin(struct service *service)
     if (gateway->system->inbound == NULL || gateway->system->inbound->begin(gateway->module, &reason) == 0)
         return 0;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", reason.text);
+    service_error(service, reason.text);
     return -EINVAL;
 }
 
@@ -89,7 +91,7 @@ recover(struct service *service, const char *name, struct queue_file *file)
         ops->forget == NULL ||
         !span_to_u64((struct span){text.at, (size_t)(blank - text.at)}, UINT64_MAX, &inode))
         return false;
-    char *path = strndup(blank + 1, text.len - (size_t)(blank - text.at) - 1);
+    char *path = xstrndup(blank + 1, text.len - (size_t)(blank - text.at) - 1);
     log_say(LOG_GENERAL, LEVEL_MEDIUM, name, "recovery: removing %s, of which it is the copy", path);
     ops->forget(gateway->module, path, inode);
     free(path);

@@ -91,7 +91,7 @@ try_reload(struct master *master, struct buf *errors)
     if (r == 0)
         r = plan_spool(master, &why);
     if (r == 0)
-        r = plan_listeners(master, &why);
+        r = listener_plan(master, &why);
     if (r == 0) {
         if (master->ownership != old.ownership)
             ownership_free(old.ownership);
@@ -252,6 +252,7 @@ each_turn(struct master *master)
     if (now_s != last_s) {
         last_s = now_s;
         child_watch(master);
+        listener_watch(master);
         if (now_s % 30 == 0)
             hold_release_due(master);
         status_notify("WATCHDOG=1");
@@ -349,7 +350,7 @@ open_spool(struct master *master)
         r = master->ownership == NULL ? -EINVAL : ownership_apply(master->ownership, &why);
     }
     if (r == 0)
-        r = plan_listeners(master, &why);
+        r = listener_plan(master, &why);
     if (r == 0)
         r = status_open(master, &why);
     if (r < 0)
@@ -453,6 +454,8 @@ main(int argc, char **argv)
         return EXIT_CONFIG;
     }
     umask(0007);
+    if (master.root->privileges.sandbox) /* its memory holds passwords of the configuration */
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     master.program_folder = own_folder();
     if (!master.foreground)
         detach(&tell);

@@ -1,7 +1,8 @@
 /* master.h - what the chapters of the master share
  *
  *     master.c            arguments, start, signals, loop, end
- *     master_plan.c       which workers there are by the configuration; listeners; the spool's tree
+ *     master_plan.c       which workers there are by the configuration; the spool's tree
+ *     master_listener.c   listening sockets, and those that nobody serves
  *     master_child.c      starting, watching and restarting workers
  *     master_status.c     state/master, sd_notify
  *     master_hold.c       messages in Hold whose time is over
@@ -25,6 +26,7 @@ struct child {
     char connector[CONNECTOR_NAME_MAX + 1];
     char instance[100];
     enum child_state state;
+    bool ready; /* seen ready since its start */
     pid_t pid;
     unsigned generation;
     int64_t started_ms, next_start_ms; /* monotonic */
@@ -39,6 +41,9 @@ struct master_listener {
     char address[120];
     int fd;
     bool wanted;
+    bool resting;       /* does not listen */
+    int64_t served_ms;  /* monotonic: when it was seen served last, or was opened */
+    int64_t refusing_s; /* since when connections are refused; 0: it is served, or may be again in a moment */
 };
 
 struct master {
@@ -63,10 +68,16 @@ struct master {
 /* master_plan.c */
 int plan_check_removed(const struct master *master, const struct conf_root *next, struct why *why);
 int plan_spool(struct master *master, struct why *why);
-int plan_listeners(struct master *master, struct why *why);
 void plan_children(struct master *master);
-bool plan_worker_listens(const struct master *master, const struct child *child, const char *address);
 bool plan_road_is_empty(const struct master *master, bool with_drop);
+
+/* master_listener.c */
+int listener_plan(struct master *master, struct why *why);
+bool listener_is_for(const struct master *master, const struct child *child, const char *address);
+/* Makes those of a worker that is about to start listen. 0 or -errno, which was logged. */
+int listener_wake(struct master *master, const struct child *child);
+/* Once a second: whose connections nobody takes are refused. */
+void listener_watch(struct master *master);
 
 /* master_child.c */
 void child_start_due(struct master *master);
@@ -75,6 +86,8 @@ void child_end_all(struct master *master, unsigned before_generation, bool inbou
 void child_kill_all(struct master *master);
 void child_watch(struct master *master);
 bool child_any(const struct master *master);
+/* Whether it has told that it is through with its start. One under a wrapper counts as ready: its pid is the wrapper's. */
+bool child_is_ready(struct master *master, struct child *child);
 
 /* master_status.c */
 int status_open(struct master *master, struct why *why);

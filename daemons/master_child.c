@@ -86,8 +86,8 @@ add_words(struct command *command, const char *words)
 {
     for (const char *at = words; *at != '\0';) {
         size_t len = strcspn(at, " ");
-        char *word = strndup(at, len);
-        if (len > 0 && word != NULL)
+        char *word = xstrndup(at, len);
+        if (len > 0)
             add_argument(command, word);
         free(word);
         at += len + (at[len] == ' ');
@@ -113,7 +113,7 @@ build_command(struct master *master, const struct child *child, struct command *
         add_argument(command, child->connector);
     }
     for (size_t i = 0; i < master->n_listeners; i++) {
-        if (!plan_worker_listens(master, child, master->listeners[i].address))
+        if (!listener_is_for(master, child, master->listeners[i].address))
             continue;
         snprintf(text, sizeof text, "%s=%d", master->listeners[i].address, master->listeners[i].fd);
         add_argument(command, "--listen");
@@ -158,7 +158,7 @@ child_exec(struct master *master, const struct child *child, const struct identi
     build_command(master, child, &command);
     keep_fd(master->snapshot_fd);
     for (size_t i = 0; i < master->n_listeners; i++)
-        if (plan_worker_listens(master, child, master->listeners[i].address))
+        if (listener_is_for(master, child, master->listeners[i].address))
             keep_fd(master->listeners[i].fd);
     for (size_t i = 0; i < COUNT_OF(passed); i++)
         if (getenv(passed[i]) != NULL)
@@ -193,6 +193,11 @@ child_start(struct master *master, struct child *child)
         free(identity.groups);
         return;
     }
+    if (listener_wake(master, child) < 0) {
+        child->next_start_ms = monotonic_ms() + BACKOFF_MAX_MS;
+        free(identity.groups);
+        return;
+    }
     master->next_slot = master->next_slot % 39999 + 1;
     log_flush();
     pid_t master_pid = getpid(), pid = fork();
@@ -207,6 +212,7 @@ child_start(struct master *master, struct child *child)
     }
     child->pid = pid;
     child->state = CHILD_RUNNING;
+    child->ready = false;
     child->started_ms = monotonic_ms();
     child->since_s = time_ms() / 1000;
     master->dirty = true;
@@ -348,6 +354,18 @@ last_beat_ms(int state_fd, const struct child *child)
             return page.beat_ms;
     }
     return 0;
+}
+
+bool
+child_is_ready(struct master *master, struct child *child)
+{
+    bool wrapped = master->wrapper_instance != NULL && strcmp(master->wrapper_instance, child->instance) == 0;
+    int state = child->ready || wrapped ? -1 : folder_open(master->spool_fd, FOLDER_STATE, NULL);
+    if (state >= 0) {
+        child->ready = last_beat_ms(state, child) > 0;
+        close(state);
+    }
+    return child->ready || wrapped;
 }
 
 /* Called once a second; looks at one worker in turn, so that the cost does not grow with their number. */

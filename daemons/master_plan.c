@@ -1,5 +1,4 @@
-/* master_plan.c - which workers there are by the configuration, their listeners, the spool's tree (see
- * master.h) */
+/* master_plan.c - which workers there are by the configuration, the spool's tree (see master.h) */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/listen.h"
 #include "common/log.h"
 #include "daemons/master.h"
 #include "systems/registry.h"
@@ -149,88 +147,6 @@ plan_spool(struct master *master, struct why *why)
             ownership_free(next);
     }
     return r;
-}
-
-/* ---- listeners ---- */
-
-static int
-want_listener(struct master *master, const char *address, struct why *why)
-{
-    for (size_t i = 0; i < master->n_listeners; i++)
-        if (strcmp(master->listeners[i].address, address) == 0) {
-            master->listeners[i].wanted = true;
-            return 0;
-        }
-    if (master->n_listeners == LISTENERS_MAX || strlen(address) >= sizeof master->listeners[0].address)
-        return why_set(why, "5.3.5", "more than %d listeners, or one with too long an address: %s",
-                       LISTENERS_MAX, address);
-    int fd = listen_open(address, why);
-    if (fd < 0)
-        return fd;
-    struct master_listener *listener = &master->listeners[master->n_listeners++];
-    *listener = (struct master_listener){.fd = fd, .wanted = true};
-    snprintf(listener->address, sizeof listener->address, "%s", address);
-    return 0;
-}
-
-static int
-want_listeners(struct master *master, const struct conf_texts *addresses, struct why *why)
-{
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < addresses->n; i++)
-        r = want_listener(master, addresses->at[i], why);
-    return r;
-}
-
-static void
-drop_unwanted(struct master *master)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < master->n_listeners; i++) {
-        if (master->listeners[i].wanted)
-            master->listeners[kept++] = master->listeners[i];
-        else
-            close(master->listeners[i].fd); /* old workers have theirs until they are through */
-    }
-    master->n_listeners = kept;
-}
-
-/* Opens what the configuration wants and is not open; those no longer wanted are closed last, when nothing can
- * fail. */
-int
-plan_listeners(struct master *master, struct why *why)
-{
-    const struct conf_root *root = master->root;
-    for (size_t i = 0; i < master->n_listeners; i++)
-        master->listeners[i].wanted = false;
-    int r = want_listeners(master, &root->host.smtp.listen, why);
-    for (size_t i = 0; r == 0 && i < root->connectors_n; i++)
-        r = want_listeners(master, &root->connectors[i].listen, why);
-    if (r == 0 && root->metrics.listen != NULL)
-        r = want_listener(master, root->metrics.listen, why);
-    if (r == 0)
-        drop_unwanted(master);
-    return r;
-}
-
-static bool
-has_text(const struct conf_texts *texts, const char *text)
-{
-    for (size_t i = 0; i < texts->n; i++)
-        if (strcmp(texts->at[i], text) == 0)
-            return true;
-    return false;
-}
-
-bool
-plan_worker_listens(const struct master *master, const struct child *child, const char *address)
-{
-    const struct conf_connector *connector = conf_connector_find(master->root, child->connector);
-    if (child->worker == WORKER_OBSERVER)
-        return master->root->metrics.listen != NULL && strcmp(master->root->metrics.listen, address) == 0;
-    if (child->worker != WORKER_INBOUND)
-        return false;
-    return has_text(connector != NULL ? &connector->listen : &master->root->host.smtp.listen, address);
 }
 
 /* ---- workers ---- */

@@ -43,7 +43,15 @@ print_child(const struct child *child, struct buf *out)
                child->generation, child->last_status);
 }
 
-/* One line of `key=value` pairs for the master, one for each worker. Written whole; a reader that meets it
+static void
+print_listener(const struct master_listener *listener, struct buf *out)
+{
+    log_print_pair(out, "listener", span_of(listener->address));
+    buf_printf(out, " state=%s since=%lld\n", listener->refusing_s > 0 ? "refusing" : "open",
+               (long long)listener->refusing_s);
+}
+
+/* One line of `key=value` pairs for the master, one for each worker and each listener. Written whole; a reader that meets it
  * half-written reads again (the last line is "end=1"). */
 void
 status_write(struct master *master)
@@ -59,6 +67,8 @@ status_write(struct master *master)
     buf_add_text(&text, "\n");
     for (const struct child *child = master->children; child != NULL; child = child->next)
         print_child(child, &text);
+    for (size_t i = 0; i < master->n_listeners; i++)
+        print_listener(&master->listeners[i], &text);
     buf_add_text(&text, "end=1\n");
     if (pwrite(master->status_fd, text.at, text.len, 0) == (ssize_t)text.len &&
         ftruncate(master->status_fd, (off_t)text.len) == 0)

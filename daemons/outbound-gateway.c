@@ -74,6 +74,7 @@ prepare(struct service *service)
         gateway->system->outbound->prepare(&gateway->services, gateway, &gateway->module, &reason) == 0)
         return 0;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", reason.text);
+    service_error(service, reason.text);
     return -EINVAL;
 }
 
@@ -122,6 +123,7 @@ begin(struct service *service)
     if (gateway->system->outbound == NULL || gateway->system->outbound->begin(gateway->module, &reason) == 0)
         return 0;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", reason.text);
+    service_error(service, reason.text);
     return -EINVAL;
 }
 
