@@ -24,16 +24,14 @@ span_equal(struct span a, struct span b)
 bool
 span_equal_nocase(struct span a, struct span b)
 {
-    return a.len == b.len && span_starts_nocase(a, b);
+    return a.len == b.len && octets_equal_nocase(a.at, b.at, a.len);
 }
 
 bool
-span_starts_nocase(struct span s, struct span prefix)
+octets_equal_nocase(const char *a, const char *b, size_t len)
 {
-    if (s.len < prefix.len)
-        return false;
-    for (size_t i = 0; i < prefix.len; i++)
-        if (lower(s.at[i]) != lower(prefix.at[i]))
+    for (size_t i = 0; i < len; i++)
+        if (lower(a[i]) != lower(b[i]))
             return false;
     return true;
 }
@@ -141,6 +139,12 @@ char *
 xstrdup(const char *text)
 {
     return or_end(strdup(text));
+}
+
+char *
+xstrndup(const char *bytes, size_t len)
+{
+    return or_end(strndup(len > 0 ? bytes : "", len));
 }
 
 char *

@@ -38,8 +38,16 @@ bool span_equal(struct span a, struct span b);
 /* ASCII letters compare without case, other bytes exactly. Never locale-dependent. */
 bool span_equal_nocase(struct span a, struct span b);
 
-/* True where `s` begins with `prefix`, ASCII case ignored. */
-bool span_starts_nocase(struct span s, struct span prefix);
+/* ASCII letters compare without case: the first `len` octets, which both have. */
+bool octets_equal_nocase(const char *a, const char *b, size_t len);
+
+/* True where `s` begins with `prefix`, ASCII case ignored. Here, so that the compiler sees that `s` is then at least as
+ * long. */
+static inline bool
+span_starts_nocase(struct span s, struct span prefix)
+{
+    return s.len >= prefix.len && octets_equal_nocase(s.at, prefix.at, prefix.len);
+}
 
 /* `s` without blanks and tabs (and CR, LF) at both ends. */
 struct span span_trim(struct span s);
@@ -70,15 +78,19 @@ why_is_temporary(const struct why *why)
 /* A condition that only a bug of ours can break: always checked, logged with its place, then abort(). */
 #define BUG_UNLESS(condition) ((condition) ? (void)0 : bug_found(__FILE__, __LINE__, __func__, #condition))
 
-_Noreturn void bug_found(const char *file, int line, const char *function, const char *condition);
+_Noreturn void bug_found(const char *file, int line, const char *function, const char *condition)
+    __attribute__((cold));
 
-/* malloc and realloc that never return NULL: out of memory ends the worker (a message is never lost by that).
- */
-void *xmalloc(size_t size) __attribute__((malloc, alloc_size(1)));
-void *xcalloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
-void *xrealloc(void *old, size_t size) __attribute__((alloc_size(2)));
-char *xstrdup(const char *text) __attribute__((malloc));
-char *xasprintf(const char *format, ...) __attribute__((malloc, format(printf, 1, 2)));
+/* malloc and the like that never return NULL: out of memory ends the worker (a message is never lost by that). The caller
+ * frees. xstrndup() copies at most `len` bytes, up to a NUL; `bytes` may be NULL where `len` is 0. */
+#define NEW_MEMORY __attribute__((malloc, returns_nonnull, warn_unused_result))
+
+NEW_MEMORY void *xmalloc(size_t size) __attribute__((alloc_size(1)));
+NEW_MEMORY void *xcalloc(size_t count, size_t size) __attribute__((alloc_size(1, 2)));
+void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull, warn_unused_result, alloc_size(2)));
+NEW_MEMORY char *xstrdup(const char *text) __attribute__((nonnull));
+NEW_MEMORY char *xstrndup(const char *bytes, size_t len);
+NEW_MEMORY char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Wall clock in milliseconds since 1970 (UTC), and a monotonic clock in milliseconds. */
 int64_t time_ms(void);

@@ -44,6 +44,18 @@ test_spans(void)
 }
 
 static void
+test_copies(void)
+{
+    char *part = xstrndup("abc", 2), *short_one = xstrndup("ab\0c", 4), *none = xstrndup(NULL, 0);
+    is_text(part, "ab", "a copy has as many bytes as it was told");
+    is_text(short_one, "ab", "or as there are before a NUL");
+    is_text(none, "", "nothing is copied to an empty text");
+    free(part);
+    free(short_one);
+    free(none);
+}
+
+static void
 test_why(void)
 {
     struct why why;
@@ -69,7 +81,8 @@ test_arena(void)
     struct arena *arena = arena_new(100000);
     ok(arena_alloc(arena, 100001) == NULL, "more than the cap is not given");
     ok(arena_alloc(arena, 100) != NULL, "less is");
-    ok(arena_alloc(arena, SIZE_MAX) == NULL && arena_alloc(arena, SIZE_MAX - 15) == NULL,
+    volatile size_t most = SIZE_MAX; /* the compiler would warn of a constant */
+    ok(arena_alloc(arena, most) == NULL && arena_alloc(arena, most - 15) == NULL,
        "nor a size that would turn over");
     size_t given = 0, unaligned = 0, dirty = 0;
     for (unsigned char *p; (p = arena_alloc(arena, 333)) != NULL; given += 333) {
@@ -136,6 +149,7 @@ main(void)
 {
     test_numbers();
     test_spans();
+    test_copies();
     test_why();
     test_arena();
     test_buf();

@@ -188,7 +188,7 @@ take_named(struct carrier_in *carrier, struct candidate *candidate, struct span 
     struct span kept = there ? span_of(found) : name;
     if (*n < FILES_MAX) {
         candidate->files = xrealloc(candidate->files, (*n + 2) * sizeof *candidate->files);
-        candidate->files[*n] = strndup(kept.at, kept.len);
+        candidate->files[*n] = xstrndup(kept.at, kept.len);
         candidate->files[++*n] = NULL;
     }
     if (!there || !S_ISREG(status.st_mode)) {

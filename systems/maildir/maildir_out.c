@@ -327,7 +327,7 @@ find_root(const char *lines)
     at += sizeof scheme - 1;
     while (at[0] == '/' && at[1] == '/')
         at++;
-    return at[0] == '/' ? strndup(at, strcspn(at, "\n")) : NULL;
+    return at[0] == '/' ? xstrndup(at, strcspn(at, "\n")) : NULL;
 }
 
 static int
