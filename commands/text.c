@@ -172,9 +172,9 @@ print_bytes(uint64_t bytes, char text[24])
         snprintf(text, 24, "%" PRIu64, bytes);
         return;
     }
-    double value = (double)bytes;
-    int unit = -1;
-    while (value >= 1024 && unit < 5) {
+    double value = (double)bytes / 1024;
+    size_t unit = 0;
+    while (value >= 1024 && unit < sizeof units - 2) {
         value /= 1024;
         unit++;
     }

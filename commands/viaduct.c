@@ -79,13 +79,15 @@ find_verb(const char *noun, struct span word, size_t *count)
     return *count == 1 ? found : NULL;
 }
 
+/* `noun` is one of the table. */
 static const struct verb *
 first_verb(const char *noun)
 {
-    for (size_t i = 0; i < verb_count; i++)
-        if (strcmp(verb_table[i].noun, noun) == 0)
-            return &verb_table[i];
-    return NULL;
+    size_t i = 0;
+    while (i < verb_count && strcmp(verb_table[i].noun, noun) != 0)
+        i++;
+    BUG_UNLESS(i < verb_count);
+    return &verb_table[i];
 }
 
 /* A word that could be a verb: letters only, which no filter and no id is; `all` is a filter. */
@@ -114,26 +116,30 @@ no_such(const char *noun, const char *word, size_t count)
                         noun != NULL ? noun : "");
 }
 
-/* Finds the verb in the first operands and takes them off. Returns 0 or an exit code. */
-static int
-choose_verb(struct command *command)
+/* Finds the verb in the first operands and takes them off. NULL where there is none, which it says; the exit code is then
+ * in `*code`. */
+static const struct verb *
+choose_verb(struct command *command, int *code)
 {
     size_t count;
     const char *noun = find_noun(span_of(command->operands[0]), &count);
-    if (noun == NULL)
-        return no_such(NULL, command->operands[0], count);
+    if (noun == NULL) {
+        *code = no_such(NULL, command->operands[0], count);
+        return NULL;
+    }
     command->operands++;
     command->n_operands--;
-    command->verb = first_verb(noun);
-    if (command->verb->name[0] == '\0' || command->n_operands == 0 || !looks_like_verb(command->operands[0]))
-        return 0;
+    const struct verb *first = first_verb(noun);
+    if (first->name[0] == '\0' || command->n_operands == 0 || !looks_like_verb(command->operands[0]))
+        return first;
     const struct verb *verb = find_verb(noun, span_of(command->operands[0]), &count);
-    if (verb == NULL)
-        return no_such(noun, command->operands[0], count);
-    command->verb = verb;
+    if (verb == NULL) {
+        *code = no_such(noun, command->operands[0], count);
+        return NULL;
+    }
     command->operands++;
     command->n_operands--;
-    return 0;
+    return verb;
 }
 
 /* ---- options ---- */
@@ -276,7 +282,7 @@ spool_line(const char *line)
         return NULL;
     line += strspn(line, " \t");
     size_t len = *line == '"' ? strcspn(line + 1, "\"\n") : 0;
-    return len > 0 && line[1] == '/' && line[1 + len] == '"' ? strndup(line + 1, len) : NULL;
+    return len > 0 && line[1] == '/' && line[1 + len] == '"' ? xstrndup(line + 1, len) : NULL;
 }
 
 /* An operator who has just broken the configuration must still see what runs: the daemons keep the old one, and all that is
@@ -381,8 +387,8 @@ run_main(struct command *command, int argc, char **argv)
     }
     if (command->n_operands == 0)
         return command_has(command, OPTION_HELP) ? help_show(command) : (help_show(command), EXIT_USAGE);
-    r = choose_verb(command);
-    if (r != 0)
+    command->verb = choose_verb(command, &r);
+    if (command->verb == NULL)
         return r;
     if (command_has(command, OPTION_HELP)) {
         static char *words[2];

@@ -85,7 +85,7 @@ imcea_decode_value(struct span encoded, struct arena *arena, struct span *value,
 int
 imcea_decode_once(struct span mailbox, struct arena *arena, struct address *address, struct why *why)
 {
-    struct span local = local_part(mailbox, arena), value;
+    struct span local = local_part(mailbox, arena), value = {NULL, 0};
     const size_t prefix = sizeof "IMCEA" - 1;
     if (!span_starts_nocase(local, SPAN("IMCEA")))
         return -ENOENT;
@@ -197,9 +197,11 @@ oneoff_parse(struct span text, struct arena *arena, struct span *display, struct
     size_t open = oneoff_bracket(text);
     if (open == text.len)
         return -ENOENT;
-    struct span inner = {text.at + open + 1, text.len - open - 2}, value;
+    struct span inner = {text.at + open + 1, text.len - open - 2}, value = {NULL, 0};
     const char *colon = inner.len > 0 ? memchr(inner.at, ':', inner.len) : NULL;
-    struct span type = {inner.at, colon != NULL ? (size_t)(colon - inner.at) : 0};
+    if (colon == NULL)
+        return -ENOENT;
+    struct span type = {inner.at, (size_t)(colon - inner.at)};
     if (!address_type_valid(type))
         return -ENOENT;
     int err = oneoff_unescape((struct span){colon + 1, inner.len - type.len - 1}, arena, &value, why);

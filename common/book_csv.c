@@ -151,24 +151,21 @@ proxies_take(struct csv *csv, struct book_entry *entry)
 static bool
 primary_take(struct csv *csv, struct book_entry *entry)
 {
-    struct book_proxy *own = NULL;
-    for (size_t i = 0; i < entry->n_proxies && own == NULL; i++)
-        if (address_equal(&entry->proxies[i].address, &entry->primary))
-            own = &entry->proxies[i];
-    if (own == NULL && entry->n_proxies == BOOK_PROXIES_MAX) {
+    size_t own = 0;
+    while (own < entry->n_proxies && !address_equal(&entry->proxies[own].address, &entry->primary))
+        own++;
+    if (own == BOOK_PROXIES_MAX) {
         csv_error(csv, "more than %d addresses", BOOK_PROXIES_MAX);
         return false;
     }
-    if (own == NULL) {
-        own = &entry->proxies[entry->n_proxies++];
-        *own = (struct book_proxy){entry->primary, false};
-    }
+    if (own == entry->n_proxies)
+        entry->proxies[entry->n_proxies++] = (struct book_proxy){entry->primary, false};
     bool host = span_equal(entry->side, SPAN("host"));
     for (size_t i = 0; host && i < entry->n_proxies; i++)
         if (span_equal(entry->proxies[i].address.type, entry->primary.type))
             entry->proxies[i].primary = false;
     if (!has_primary(entry, entry->primary.type))
-        own->primary = true;
+        entry->proxies[own].primary = true;
     return true;
 }
 

@@ -237,7 +237,7 @@ typedef int first_reader(struct queue_file *file, struct arena *arena, struct he
 static int
 read_by(first_reader *first, int fd, struct arena *arena, struct queue_file *file, struct why *why)
 {
-    struct header header;
+    struct header header = {0};
     memset(file, 0, sizeof *file);
     file->fd = fd;
     int r = first(file, arena, &header, why);

@@ -74,6 +74,16 @@ sip_word(struct sip *sip)
     sip->word = 0;
 }
 
+/* Before what is not a whole number of words. */
+static void
+sip_add_number(struct sip *sip, uint64_t number)
+{
+    BUG_UNLESS(sip->len % 8 == 0);
+    sip->word = number;
+    sip->len += 8;
+    sip_word(sip);
+}
+
 static void
 sip_add(struct sip *sip, const void *bytes, size_t len)
 {
@@ -183,11 +193,12 @@ key_of(const struct track_seen *seen, const struct track_line *line, enum track_
        int64_t round)
 {
     struct sip sip;
-    int64_t numbers[3] = {(int64_t)event, attempt, round};
     size_t id_len = line->id.len < ID_LEN ? line->id.len : ID_LEN;
     sip_start(&sip, seen->key);
-    sip_add(&sip, numbers, sizeof numbers);
-    sip_add(&sip, &id_len, sizeof id_len);
+    sip_add_number(&sip, (uint64_t)event);
+    sip_add_number(&sip, (uint64_t)attempt);
+    sip_add_number(&sip, (uint64_t)round);
+    sip_add_number(&sip, id_len);
     sip_add(&sip, line->id.at, id_len);
     sip_add(&sip, line->rcpt.at, line->rcpt.len);
     if (track_event_signs[event] == 0) { /* given to one connector after another */

@@ -84,7 +84,7 @@ add_listener(struct listeners *listeners, struct conf_errors *errors, const char
              struct conf_place place)
 {
     struct listener new = {.text = text, .place = place};
-    struct span rest = span_of(text), host, port;
+    struct span rest = {text, strlen(text)}, host, port;
     bool implicit_tls = take_scheme(&rest, SPAN("smtps://"));
     if (!implicit_tls && !take_scheme(&rest, SPAN("smtp://")))
         take_scheme(&rest, SPAN("lmtp://"));
@@ -163,7 +163,7 @@ check_listeners(const struct conf *conf, struct conf_errors *errors)
         if (all.at[i].family != all.at[group].family || all.at[i].port != all.at[group].port)
             group = i;
         const struct listener *other =
-            is_for_all(&all.at[group]) && group < i ? &all.at[group] : &all.at[i - 1];
+            group < i && is_for_all(&all.at[group]) ? &all.at[group] : &all.at[i - 1];
         if (group < i && (is_for_all(other) || compare_sockets(other, &all.at[i]) == 0))
             conf_error(errors, &all.at[i].place, "listen: \"%s\" is taken by \"%s\" at %s:%d", all.at[i].text,
                        other->text, other->place.file, other->place.line);

@@ -150,16 +150,10 @@ parse_choice(struct conf *conf, const struct conf_item *item, const char *text, 
     return -EINVAL;
 }
 
-int
-conf_value_parse(struct conf *conf, const struct conf_item *item, const struct conf_texts *texts, void *member,
-                 struct why *why)
+/* What is no list. The text is kept by reference where it is the value. */
+static int
+parse_one(struct conf *conf, const struct conf_item *item, const char *text, void *member, struct why *why)
 {
-    if (conf_item_is_list(item)) {
-        *(struct conf_texts *)member = *texts;
-        return 0;
-    }
-    BUG_UNLESS(texts->n == 1);
-    const char *text = texts->at[0];
     switch (item->kind) {
     case CONF_CHOICE:
         return parse_choice(conf, item, text, member, why);
@@ -176,6 +170,18 @@ conf_value_parse(struct conf *conf, const struct conf_item *item, const struct c
         *(const char **)member = text;
         return 0;
     }
+}
+
+int
+conf_value_parse(struct conf *conf, const struct conf_item *item, const struct conf_texts *texts, void *member,
+                 struct why *why)
+{
+    if (conf_item_is_list(item)) {
+        *(struct conf_texts *)member = *texts;
+        return 0;
+    }
+    BUG_UNLESS(texts->n == 1);
+    return parse_one(conf, item, texts->at[0], member, why);
 }
 
 static struct conf_texts
@@ -203,9 +209,7 @@ conf_value_default(struct conf *conf, const struct conf_item *item, void *member
     } else if (conf_item_is_list(item)) {
         *(struct conf_texts *)member = split(conf, item->standard);
     } else {
-        const char *text = item->standard;
-        struct conf_texts one = {&text, 1};
-        BUG_UNLESS(conf_value_parse(conf, item, &one, member, &why) == 0);
+        BUG_UNLESS(parse_one(conf, item, item->standard, member, &why) == 0);
     }
 }
 

@@ -268,7 +268,9 @@ http_server_free(struct http_server *server)
     if (server == NULL)
         return;
     http_server_drain(server);
-    while (server->connections != NULL)
-        close_connection(server->connections);
+    for (struct connection *connection = server->connections, *next; connection != NULL; connection = next) {
+        next = connection->next;
+        close_connection(connection);
+    }
     free(server);
 }

@@ -100,9 +100,9 @@ list_add(struct list *list, const struct recipient *recipient)
 static int
 list_end(struct list *list, int failed, struct envelope *envelope)
 {
-    if (failed == 0 && list->n == 0)
+    if (failed == 0 && list->n == 0) {
         failed = why_set(list->why, "5.1.0", "no recipients");
-    if (failed == 0) {
+    } else if (failed == 0) {
         envelope->recipients = arena_alloc(list->arena, list->n * sizeof *list->recipients);
         envelope->n_recipients = list->n;
         if (envelope->recipients == NULL)

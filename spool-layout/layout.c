@@ -186,20 +186,27 @@ spool_lock(int fd)
     return errno == EWOULDBLOCK ? -EBUSY : -errno;
 }
 
+/* 0 where `name` still is what is open, and is a regular file; else -ENOENT, -EINVAL, or why it cannot be told. */
+static int
+check_named(int folder_fd, const char *name, int fd)
+{
+    struct stat open_file, named;
+    if (fstat(fd, &open_file) < 0 || fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev)
+        return -ENOENT;
+    return S_ISREG(open_file.st_mode) ? 0 : -EINVAL;
+}
+
 int
 spool_claim(int folder_fd, const char *name)
 {
-    struct stat open_file, named;
     int fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int r = spool_lock(fd);
-    if (r == 0 && (fstat(fd, &open_file) < 0 || fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0))
-        r = -errno;
-    if (r == 0 && (open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev))
-        r = -ENOENT;
-    if (r == 0 && !S_ISREG(open_file.st_mode))
-        r = -EINVAL;
+    if (r == 0)
+        r = check_named(folder_fd, name, fd);
     if (r == 0)
         return fd;
     close(fd);

@@ -33,6 +33,11 @@ turn_round(struct codepage *codepage)
     qsort(codepage->back, codepage->n_back, sizeof codepage->back[0], by_code);
 }
 
+#if defined(__GNUC__) && !defined(__clang__) /* gcc 12 thinks that (iconv_t)-1 has to be closed */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
+
 /* A page that is not in our tables: asked of iconv, octet by octet. */
 static bool
 ask_iconv(struct codepage *codepage, const char *digits)
@@ -42,8 +47,7 @@ ask_iconv(struct codepage *codepage, const char *digits)
     iconv_t iconv_page = iconv_open("UTF-16LE", name);
     if (iconv_page == (iconv_t)-1)
         return false;
-    bool single = true;
-    for (unsigned i = 0; i < 128 && single; i++) {
+    for (unsigned i = 0; i < 128; i++) {
         char octet = (char)(i + 128), *from = &octet;
         unsigned char wide[8];
         char *to = (char *)wide;
@@ -54,10 +58,14 @@ ask_iconv(struct codepage *codepage, const char *digits)
     }
     char letter = 'A', *from = &letter, wide[8], *to = wide;
     size_t left = 1, room = sizeof wide;
-    single = iconv(iconv_page, &from, &left, &to, &room) != (size_t)-1 && wide[0] == 'A' && wide[1] == 0;
+    bool single = iconv(iconv_page, &from, &left, &to, &room) != (size_t)-1 && wide[0] == 'A' && wide[1] == 0;
     iconv_close(iconv_page);
     return single; /* EBCDIC and double-byte pages are no pages of a gateway */
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 struct codepage *
 codepage_new(const char *name)

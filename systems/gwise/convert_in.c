@@ -31,11 +31,10 @@ index_parts(struct in_item *item, struct buf *header, struct buf *evidence, stru
     struct container_reader *reader = xcalloc(1, sizeof *reader);
     struct container_item *part = xcalloc(1, sizeof *part);
     enum container_event event;
-    enum part_kind kind = PART_META;
+    struct in_part *current = NULL; /* the reader gives data of parts only */
     container_open(reader, item->in->read, item->in->arg);
     while ((event = container_next(reader, part, why)) != CONTAINER_END && event != CONTAINER_BROKEN) {
         if (event == CONTAINER_PART) {
-            kind = part->kind;
             if (item->n_parts == PARTS_MAX) {
                 why_set(why, "5.6.0", "the item has more than %d parts", PARTS_MAX);
                 event = CONTAINER_BROKEN;
@@ -43,13 +42,16 @@ index_parts(struct in_item *item, struct buf *header, struct buf *evidence, stru
             }
             if (item->n_parts % 64 == 0)
                 item->parts = xrealloc(item->parts, (item->n_parts + 64) * sizeof *item->parts);
-            item->parts[item->n_parts++] = (struct in_part){
-                kind, xstrdup(part->name), shown_name(item, part->name), container_position(reader), 0, false};
+            current = &item->parts[item->n_parts++];
+            *current = (struct in_part){
+                part->kind, xstrdup(part->name), shown_name(item, part->name), container_position(reader), 0,
+                false};
         }
         if (event != CONTAINER_DATA)
             continue;
-        item->parts[item->n_parts - 1].bytes += part->data.len;
-        struct buf *keep = kind == PART_HEADER ? header : kind == PART_META ? evidence : NULL;
+        BUG_UNLESS(current != NULL);
+        current->bytes += part->data.len;
+        struct buf *keep = current->kind == PART_HEADER ? header : current->kind == PART_META ? evidence : NULL;
         if (keep != NULL && keep->len + part->data.len <= API_TEXT_MAX)
             buf_add_span(keep, part->data);
     }

@@ -225,8 +225,8 @@ take_body(void *arg, struct span bytes)
 static void
 write_body_part(struct out_item *item, const struct mime_part *part)
 {
-    struct body body = {.item = item, .charset = charset_new(span_of(part->charset))};
-    body.is_html = strcmp(part->type, "text/html") == 0;
+    struct body body = {.item = item, .is_html = strcmp(part->type, "text/html") == 0};
+    body.charset = charset_new(span_of(part->charset));
     html_text_start(&body.html);
     if (body.is_html)
         gwise_report(item->out, "the HTML body is sent as plain text");

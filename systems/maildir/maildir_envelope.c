@@ -202,9 +202,10 @@ print_header(struct span text, struct buf *out)
     }
 }
 
-/* Reads until the header is whole. Its length, the empty line included; 0 where it is too large; -errno. */
-static ssize_t
-read_header(int fd, struct buf *header)
+/* Reads until the header is whole. `*header_len` is its length, the empty line included; 0 where it is too large. Returns 0 or
+ * -errno. */
+static int
+read_header(int fd, struct buf *header, size_t *header_len)
 {
     char piece[16384];
     size_t line = 0; /* where to look on */
@@ -212,12 +213,16 @@ read_header(int fd, struct buf *header)
         ssize_t got = pread(fd, piece, sizeof piece, (off_t)header->len);
         if (got < 0)
             return -errno;
-        if (got == 0)
-            return (ssize_t)header->len; /* a message that is all header */
+        if (got == 0) { /* a message that is all header */
+            *header_len = header->len;
+            return 0;
+        }
         buf_add(header, piece, (size_t)got);
         size_t len = header_length((struct span){header->at + line, header->len - line});
-        if (len > 0)
-            return line + len > HEADER_MAX ? 0 : (ssize_t)(line + len);
+        if (len > 0) {
+            *header_len = line + len > HEADER_MAX ? 0 : line + len;
+            return 0;
+        }
         const char *last = memrchr(header->at, '\n', header->len);
         line = last != NULL ? (size_t)(last - header->at) + 1 : 0;
         if (header->len > HEADER_MAX)
@@ -229,11 +234,12 @@ int
 maildir_read_envelope(int fd, struct maildir_envelope *envelope)
 {
     struct buf read = {0};
-    ssize_t len = read_header(fd, &read);
-    if (len == 0 && read.len > 0)
+    size_t len = 0;
+    int error = read_header(fd, &read, &len);
+    if (error == 0 && len == 0 && read.len > 0)
         envelope->refusal = "its header is larger than a megabyte";
     if (len > 0) {
-        struct span header = {read.at, (size_t)len};
+        struct span header = {read.at, len};
         bool drop = take_drop_form(envelope, header);
         struct span rest = {header.at + envelope->skip, header.len - envelope->skip};
         if (!drop)
@@ -241,12 +247,12 @@ maildir_read_envelope(int fd, struct maildir_envelope *envelope)
         if (!drop && envelope->n == 0 && envelope->n_malformed == 0)
             take_fields(envelope, rest, PASS_ADDRESSES);
         print_header(rest, &envelope->header);
-        envelope->body = (size_t)len;
+        envelope->body = len;
     }
     if (envelope->n_malformed > MALFORMED_SHOWN)
         buf_printf(&envelope->malformed, "and %zu more\n", envelope->n_malformed - MALFORMED_SHOWN);
     buf_clear(&read);
-    return len < 0 ? (int)len : 0;
+    return error;
 }
 
 void

@@ -2,12 +2,12 @@
  * line */
 #include "systems/smtp/client_data.h"
 
-/* Where the line that begins at `at` ends: its first CR or LF, or `end`. `*cr` caches the next CR in the piece,
- * so that a piece is searched once for CRs, however many lines it has. */
+/* Where the line that begins at `at` ends: its first CR or LF, or `end`. `*cr`, NULL at first, caches the next CR in the
+ * piece, so that a piece is searched once for CRs, however many lines it has. */
 static const char *
 line_end(const char *at, const char *end, const char **cr)
 {
-    if (*cr < at) {
+    if (*cr == NULL || *cr < at) {
         *cr = memchr(at, '\r', (size_t)(end - at));
         if (*cr == NULL)
             *cr = end;

@@ -378,7 +378,7 @@ void
 fold_structured(struct fold *fold, struct span text)
 {
     for (size_t i = 0; i < text.len;) {
-        size_t at = skip_blanks(text, i), next = at;
+        size_t at = skip_blanks(text, i), next;
         fold->blank = fold->blank || at > i;
         if (at == text.len)
             return;
