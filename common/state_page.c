@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-const char state_page_magic[16] = "viaduct-state 1";
+const char state_page_magic[16] = "viaduct-state 2";
 
 bool
 state_page_valid(const struct state_page *page)

@@ -95,10 +95,17 @@ struct service_inside {
     uint64_t idle_moves; /* --once: 1 + the number of moves at the last look at all folders */
     bool suspects_running;
     struct source *suspect_source;
-    char suspect_name[QUEUE_NAME_MAX];
+    char suspect_name[STATE_NAME_MAX];
     struct stuck_move *stuck_moves;
     struct maker *stuck; /* committed files whose last move failed: tried again by tick */
 };
+
+/* Its whole name in its folder. */
+static inline const char *
+job_name_there(const struct job *job)
+{
+    return job->true_name != NULL ? job->true_name : job->name;
+}
 
 /* worker_names.c */
 int names_open(struct service *service);

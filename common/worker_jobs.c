@@ -50,8 +50,7 @@ in_hand(const struct service_inside *in, const struct source *source, const char
 {
     for (unsigned i = 0; in->in_hand > 0 && i < in->n_jobs; i++) {
         const struct job *job = &in->jobs[i];
-        const char *job_name = job->true_name != NULL ? job->true_name : job->name;
-        if (job->fd >= 0 && job->folder == source->folder && strcmp(job_name, name) == 0 &&
+        if (job->fd >= 0 && job->folder == source->folder && strcmp(job_name_there(job), name) == 0 &&
             strcmp(job->connector, source->connector) == 0)
             return true;
     }
@@ -86,7 +85,7 @@ new_job(struct service *service, const struct source *source, const char *name, 
     job->connector = source->connector;
     job->fd = fd;
     job->data = NULL;
-    job->true_name = NULL;
+    job->true_name = service->worker->raw ? arena_copy(job->arena, span_of(name)) : NULL;
     job->next = NULL;
     job->told = job->closed = job->kept = job->poison = false;
     job->taken_ms = monotonic_ms();
@@ -182,10 +181,8 @@ take_name(struct service *service, struct source *source, const char *name)
         return fd;
     struct job *job = new_job(service, source, name, fd);
     job->parts = parts;
-    if (raw) {
-        job->data = arena_copy(job->arena, span_of(name));
-        job->true_name = job->data;
-    }
+    if (raw)
+        job->data = (void *)(uintptr_t)job->true_name;
     struct judgement judgement = read_and_take(service, job);
     if (!judgement.later)
         job_settle(job, judgement);
@@ -488,7 +485,7 @@ act(struct service *service, struct job *job)
 {
     if (job->judgement.verdict == VERDICT_NONE ||
         service->worker->raw) { /* left where it is, or its maker moves it */
-        state_suspect_passed(service, job->name);
+        state_suspect_passed(service, job_name_there(job));
         free_job(service, job);
         return;
     }

@@ -118,7 +118,7 @@ state_is_poison(struct service *service, const struct job *job)
 {
     const struct state_page *page = service->inside->state;
     for (size_t i = 0; i < page->n_suspects; i++)
-        if (strcmp(page->suspects[i].name, job->name) == 0)
+        if (strcmp(page->suspects[i].name, job_name_there(job)) == 0)
             return page->suspects[i].crashes >= STATE_CRASHES_MAX;
     return false;
 }
@@ -142,7 +142,10 @@ state_hold_slot(struct service *service, struct job *job)
     struct state_message *slot = &service->inside->state->slots[job->slot];
     snprintf(slot->connector, sizeof slot->connector, "%s", job->connector);
     slot->folder = job->folder;
-    memcpy(slot->name, job->name, sizeof slot->name);
+    const char *name = job_name_there(job);
+    size_t len = strlen(name);
+    BUG_UNLESS(len < sizeof slot->name);
+    memcpy(slot->name, name, len + 1);
 }
 
 void

@@ -16,20 +16,21 @@
 #include "common/id.h"
 #include "spool-layout/layout.h"
 
-enum { STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
+/* A name is a queue file's, or in a folder of strangers any that a file system takes: 255 bytes. */
+enum { STATE_NAME_MAX = 256, STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
 
 /* In `sandbox`: what the worker does without follows these words. */
 #define STATE_SANDBOX_WITHOUT "; without "
 
 struct state_message {
-    char name[QUEUE_NAME_MAX]; /* "" for a free slot */
+    char name[STATE_NAME_MAX]; /* "" for a free slot */
     char connector[CONNECTOR_NAME_MAX + 1];
     uint32_t folder;
     uint32_t crashes;
 };
 
 struct state_page {
-    char magic[16]; /* "viaduct-state 1" */
+    char magic[16]; /* "viaduct-state 2" */
     int32_t pid;    /* 0: ended in order */
     uint32_t ready; /* 1: took its first look at its folders */
     int64_t started_ms, beat_ms;

@@ -93,11 +93,12 @@ is_pending(ino_t inode)
     return false;
 }
 
-/* What can never be taken, and why; NULL for a file that can. */
+/* What can never be taken, and why; NULL for a file that can. One that ended us again and again is put aside whatever it is
+ * called: here it may have been the name. */
 static const char *
 what_is_wrong(const struct intake *in, uint64_t limit)
 {
-    if (!utf8_printable(span_of(in->name)))
+    if (!in->job->poison && !utf8_printable(span_of(in->name)))
         return "its name holds control characters, or is no UTF-8";
     if (S_ISDIR(in->stat.st_mode))
         return "it is a folder";

@@ -39,9 +39,9 @@ struct intake {
     struct service *service;
     struct job *job;
     const struct drop_rules *rules;
-    const char *mark;                    /* of our Received fields */
-    const char *name;                    /* in drop/: printable UTF-8, as pickup.c made sure */
-    struct stat stat;                    /* when it was found fit */
+    const char *mark; /* of our Received fields */
+    const char *name; /* in drop/: printable UTF-8, as pickup.c made sure; any where it is put aside */
+    struct stat stat; /* when it was found fit */
     void (*done)(void *job, int result); /* the file is taken, or stays */
     off_t at;                            /* next byte to read */
     bool cr, ended;                      /* the last byte was a CR; nothing more to read */

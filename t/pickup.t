@@ -1,16 +1,18 @@
 #!/usr/bin/python3
 """viaduct-pickup: what local programs drop becomes mail, what strangers leave there harms nobody."""
 import os
+import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spooltest import Spool, done, is_, ok, program  # noqa: E402
+from spooltest import FOLDERS, Spool, done, is_, ok, program  # noqa: E402
 
 spool = Spool(host='limits { message = "200K"  recipients = 2000  header = "20K" }')
 DROP = spool.folder("DROP")
@@ -257,6 +259,56 @@ subjects = [[x for x in header_of(m).split("\n") if x.startswith("Subject")][0] 
 is_(len(subjects), 600, "each file became one message: none lost, none twice")
 is_(len(set(subjects)), 600, "and all are different")
 ok(spool.temp_is_empty(), "nothing is left in Temp")
+
+# ---- files that end their reader ----
+
+# A limit on the size of files ends the process in the middle of its copy: by a signal, as a bug would.
+DEATH = b"X-Sender: a@x.example\nX-Receiver: b@branch.example\n\n" + b"deadly line\n" * 12000
+NAMES = [b"short", b"m" * 79, b"m" * 80, b"n" * 255, "\u00e9".encode() * 127]
+
+
+def crashes(times):
+    """Runs pickup that often, each time ended in the middle; how often it was."""
+    ended = 0
+    for _ in range(times):
+        p = subprocess.run([program("viaduct-pickup"), "-c", spool.conf, "--once"], stderr=subprocess.DEVNULL,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000)), timeout=60)
+        ended += p.returncode == -signal.SIGXFSZ
+    return ended
+
+
+for f in spool.files("MTS_IN"):
+    os.unlink(f.path)
+for name in NAMES:
+    drop(os.fsdecode(name), DEATH)
+    is_(crashes(3), 3, "a file called %.10r... (%d bytes) ends pickup three times" % (name.decode()[:10], len(name)))
+    drop("innocent", GOOD)
+    spool.run("pickup")
+    is_(([m.body == DEATH for m in spool.files("BADMAIL")], len(spool.names("MTS_IN")), spool.names("DROP")), ([True], 1, []),
+        "then it goes to Badmail, whole, and only it")
+    for f in spool.files("MTS_IN") + spool.files("BADMAIL"):
+        os.unlink(f.path)
+
+# Names that no message is taken from: a crash at one of these, as the page of a dead pickup tells.
+MESSAGE, SLOTS, SLOTS_AT = "@256s41sII", 512, struct.calcsize("@16siIqqQqq256s256sq160s5I160s")
+PAGE = os.path.join(spool.folder("STATE"), "pickup.0")
+for name in (b"line\nevent=FAKE " + b"x" * 200, b"\xff" * 255, b"\x01\x1b[2J\x7f"):
+    with open(os.path.join(DROP.encode(), name), "wb") as f:
+        f.write(GOOD)
+    message = struct.pack(MESSAGE, name, b"", list(FOLDERS).index("DROP"), 2)
+    with open(PAGE, "r+b") as f:
+        f.seek(16)
+        f.write(struct.pack("@i", 4711))
+        f.seek(SLOTS_AT)
+        f.write(message)
+        f.seek(SLOTS_AT + SLOTS * len(message))
+        f.write(struct.pack("@I", 1) + message)
+    spool.run("pickup")
+    is_(([m.body for m in spool.files("BADMAIL")], os.listdir(DROP.encode())), ([GOOD], []),
+        "so does one whose name is %r..." % name[:8])
+    ok(all(line.startswith("by=") or line.startswith("id=") for line in spool.log.splitlines()), "which makes no line of the log its own")
+    for f in spool.files("BADMAIL"):
+        os.unlink(f.path)
 
 # ---- a name that is exchanged all the time ----
 
