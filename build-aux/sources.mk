@@ -43,7 +43,7 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
 	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
 	systems/smtp/client_mail.c systems/smtp/client_outcome.c systems/smtp/client_pool.c \
-	systems/smtp/client_session.c systems/smtp/client_test.c systems/smtp/conn.c systems/smtp/conn.h \
+	systems/smtp/client_round.c systems/smtp/client_session.c systems/smtp/client_test.c systems/smtp/conn.c systems/smtp/conn.h \
 	systems/smtp/conn_inside.h systems/smtp/conn_io.c systems/smtp/netlist.c systems/smtp/netlist.h \
 	systems/smtp/proxy.c systems/smtp/proxy.h systems/smtp/resolve.c systems/smtp/resolve.h \
 	systems/smtp/server.c systems/smtp/server_admit.c systems/smtp/server_command.c systems/smtp/server_data.c \

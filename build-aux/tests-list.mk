@@ -31,6 +31,7 @@ UNIT_TESTS = \
 	t/route-t \
 	t/settle-t \
 	t/smtp-client-hops-t \
+	t/smtp-client-rounds-t \
 	t/smtp-client-t \
 	t/smtp-client-tls-t \
 	t/smtp-data-t \
@@ -385,6 +386,7 @@ TRACKED_FILES = \
 	t/settle-t.c \
 	t/settle.t \
 	t/smtp-client-hops-t.c \
+	t/smtp-client-rounds-t.c \
 	t/smtp-client-t.c \
 	t/smtp-client-tls-t.c \
 	t/smtp-data-t.c \

@@ -19,6 +19,8 @@ replies = {}
 
 def answer(verb, address, mail):
     """A recipient's reply is what its mailbox says: later@, never@; and what a test has set."""
+    if verb == "RCPT" and address.startswith("many") and len(mail.to()) >= 2:
+        return "452 4.5.3 too many recipients"
     if verb == "RCPT" and address.startswith("later"):
         return replies.get("later", "450 4.2.1 mailbox busy")
     if verb == "RCPT" and address.startswith("never"):
@@ -146,6 +148,19 @@ for verb, reply, where in (("MAIL", "550 5.7.1 not you", "Bounce"), ("MAIL", "45
     if where == "Bounce":
         is_(len(s.bounce()), 2, "and both are told of")
     del replies[verb]
+
+# ---- more recipients than the other side takes at once ----
+
+crowd = ["many%d@branch.example" % i for i in range(5)] + ["never@branch.example", "later@branch.example"]
+long_body = BODY + b"".join(b"Line %d of a body that is longer than what is read at once.\n" % i for i in range(5000))
+s = Sent(spool, msg(crowd, body=long_body))
+is_([m.to() for m in sink.mails], [crowd[0:2], crowd[2:4], crowd[4:5]], "they get it one after the other, at once")
+is_({m.data.replace(b"\r\n", b"\n").endswith(long_body) for m in sink.mails}, {True}, "each time whole")
+is_(s.where(), "Deferred Bounce", "the others have answers of their own")
+is_(sorted(re.findall(rb"mark \d+:(\d \w+)", s.deferred()[0].journal)),
+    [b"%d delivered" % i for i in range(5)] + [b"5 failed", b"5 reported"], "as the journal says")
+s.again()
+is_([c for c in sink.commands if c.startswith("RCPT")], ["RCPT TO:<later@branch.example>"], "nobody is asked for twice")
 
 # ---- in time ----
 

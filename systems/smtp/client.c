@@ -88,6 +88,7 @@ client_free(struct smtp_client *client)
     while (client->spare != NULL) {
         struct client_job *job = client->spare;
         client->spare = job->next;
+        buf_clear(&job->marks);
         free(job);
     }
     free(client->hops);
@@ -104,8 +105,9 @@ job_new(struct smtp_client *client, struct viaduct_delivery *d)
     if (job != NULL)
         client->spare = job->next;
     else
-        job = xmalloc(sizeof *job);
-    *job = (struct client_job){.d = d};
+        job = xcalloc(1, sizeof *job);
+    buf_reset(&job->marks);
+    *job = (struct client_job){.d = d, .marks = job->marks};
     d->module = job;
     return job;
 }

@@ -5,7 +5,8 @@
  *     client_hops.c     next hops and their addresses: choice, fail-over, back-off
  *     client_session.c  one connection from connect(2) to QUIT, without mail
  *     client_hello.c    greeting, EHLO, STARTTLS
- *     client_mail.c     one message over a session that is open
+ *     client_round.c    one message over a session that is open, in as many rounds as the peer needs
+ *     client_mail.c     one round: a transaction from MAIL to the answer to its dot
  *     client_outcome.c  whether the peer can take it, and what its answers mean
  *     client_command.c  MAIL and RCPT with their parameters
  *     client_test.c     `connector test`
@@ -34,7 +35,10 @@ struct client_session;
 struct client_job {
     struct viaduct_delivery *d;
     struct client_job *next;
-    bool retried; /* came back once from a connection that had died while idle */
+    struct buf marks; /* a byte for each recipient: how far he is; empty before the first session had it */
+    size_t most;      /* recipients that the peer took at once, by its own word; 0: it said nothing */
+    bool retried;     /* came back from a connection that had died while idle, without any progress since */
+    bool begun;       /* a round is over: some recipients have their answer */
 };
 
 /* One address of a next hop, and how it fared. */
@@ -146,12 +150,13 @@ struct client_session {
     long messages;    /* handed over */
     int64_t started_ms, since_ms /* idle */, deadline_ms /* of the answer awaited */;
 
-    /* the message under way (client_mail.c) */
+    /* the message under way (client_round.c, client_mail.c) */
     struct client_job *job;
-    struct buf marks;          /* a byte for each recipient */
-    size_t to_send, to_answer; /* recipients */
-    size_t awaited;            /* answers */
-    size_t accepted;
+    size_t to_send, to_answer;            /* recipients */
+    size_t sent, most;                    /* recipients of this round, and how many it may have */
+    size_t awaited;                       /* answers */
+    size_t accepted, held;                /* recipients; held: in a row */
+    bool progress;                        /* who was accepted in this round is settled, for good */
     int stage;                            /* the next command */
     bool rset_open, mail_open, data_open; /* sent, not answered */
     bool mail_refused, answered, needs_rset, utf8;
@@ -188,6 +193,9 @@ void session_await(struct client_session *session, enum session_state state);
 /* The message is settled: idle again, or QUIT. */
 void session_done(struct client_session *session);
 
+/* True where the session takes no further MAIL. */
+bool session_is_used_up(const struct client_session *session);
+
 /* A step in words, for `connector test`. */
 void session_note(struct client_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -200,13 +208,27 @@ void hello_answer(struct client_session *session); /* session->reply is whole */
 
 /* ---- mail over a session (client_mail.c) ---- */
 
+void mail_begin(struct client_session *session);   /* a round: all who are marked MARK_SEND, or some of them */
 void mail_answer(struct client_session *session);  /* session->reply is whole */
 void mail_drained(struct client_session *session); /* output was written */
 void mail_lost(struct client_session *session, const struct why *why);
 
+/* ---- rounds (client_round.c) ---- */
+
+/* How many recipients the next round may have. */
+size_t round_most(const struct client_session *session);
+
+/* A recipient is one too many for now, as session->reply says. */
+bool round_is_too_many(const struct client_session *session);
+void round_hold(struct client_session *session, size_t index);
+
+/* The round is over: another one, or the job ends. */
+void round_end(struct client_session *session);
+
 /* ---- fit and outcomes (client_outcome.c) ---- */
 
-enum { MARK_SETTLED, MARK_SEND, MARK_SENT, MARK_ACCEPTED }; /* session->marks */
+/* job->marks. HELD: too many for this round; there is a result, LATER, unless a further round brings another. */
+enum { MARK_SETTLED, MARK_SEND, MARK_SENT, MARK_ACCEPTED, MARK_HELD };
 
 static inline size_t
 mail_recipients(const struct client_session *session)
@@ -217,7 +239,7 @@ mail_recipients(const struct client_session *session)
 static inline unsigned char *
 mail_mark(const struct client_session *session, size_t index)
 {
-    return (unsigned char *)session->marks.at + index;
+    return (unsigned char *)session->job->marks.at + index;
 }
 
 /* False: the peer cannot take the message, and the job has ended (refused, or gone to the converter). A
@@ -228,9 +250,12 @@ bool mail_peer_can(struct client_session *session, struct client_job *job);
 /* Marks who is to be sent, and refuses whose address cannot be. Returns how many are. */
 size_t mail_mark_recipients(struct client_session *session);
 
-/* The result of one recipient, or of all that have none yet. */
+/* The result of one recipient; of those who were accepted (and where it is LATER, of those who are not asked
+ * yet as well: they would fare no better now); of all that have none yet. */
 void mail_settle(struct client_session *session, size_t index, enum viaduct_outcome outcome,
                  const struct viaduct_reason *reason);
+void mail_settle_accepted(struct client_session *session, enum viaduct_outcome outcome,
+                          const struct viaduct_reason *reason);
 void mail_settle_all(struct client_session *session, enum viaduct_outcome outcome,
                      const struct viaduct_reason *reason);
 

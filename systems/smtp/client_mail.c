@@ -1,4 +1,5 @@
-/* client_mail.c - one message over a session that is open
+/* client_mail.c - one round of a message over a session that is open: a transaction from MAIL to the answer to its
+ * dot
  *
  *     [RSET] MAIL RCPT... DATA   in one write where PIPELINING is offered (at most CLIENT_WINDOW commands ahead
  * of their answers), else one by one body . CRLF                in one write where the message is small
@@ -26,38 +27,18 @@ enum { BODY_AHEAD = 64 * 1024 };
 static void go_on(struct client_session *session);
 static void body_send(struct client_session *session);
 
-bool
-session_start(struct client_session *session, struct client_job *job)
+void
+mail_begin(struct client_session *session)
 {
-    session->job = job;
-    if (!mail_peer_can(session, job)) {
-        session->job = NULL;
-        return false;
-    }
-    if (mail_mark_recipients(session) == 0) {
-        session->job = NULL;
-        client_job_end(session->client, job, false, NULL);
-        return false;
-    }
     session->stage = session->needs_rset ? STAGE_RSET : STAGE_MAIL;
     session->to_send = session->to_answer = session->awaited = session->accepted = 0;
+    session->sent = session->held = 0;
+    session->most = round_most(session);
     session->rset_open = session->mail_open = session->data_open = false;
-    session->mail_refused = session->answered = false;
+    session->mail_refused = session->answered = session->progress = false;
     session->offset = 0;
     session->data = (struct smtp_data){false, false};
     go_on(session);
-    return true;
-}
-
-/* The message is settled. The job ends, the session goes on. */
-static void
-finish(struct client_session *session)
-{
-    struct client_job *job = session->job;
-    session->job = NULL;
-    session->messages++;
-    client_job_end(session->client, job, false, NULL);
-    session_done(session);
 }
 
 /* The peer does not keep to the protocol: what follows cannot be trusted. */
@@ -72,6 +53,8 @@ nonsense(struct client_session *session, const char *what)
 static bool
 next_recipient(struct client_session *session)
 {
+    if (session->sent >= session->most)
+        return false;
     while (session->to_send < mail_recipients(session) && *mail_mark(session, session->to_send) != MARK_SEND)
         session->to_send++;
     return session->to_send < mail_recipients(session);
@@ -100,6 +83,7 @@ send_one(struct client_session *session)
         }
         command_rcpt(session, session->to_send, out);
         *mail_mark(session, session->to_send++) = MARK_SENT;
+        session->sent++;
         break;
     case STAGE_DATA:
         session->stage = STAGE_ALL;
@@ -134,7 +118,7 @@ go_on(struct client_session *session)
     while (session->stage != STAGE_ALL && session->awaited < window)
         send_one(session);
     if (session->awaited == 0) {
-        finish(session);
+        round_end(session);
         return;
     }
     session_await(session, next_answer(session));
@@ -192,6 +176,9 @@ rcpt_answered(struct client_session *session)
     if (session->reply.code / 100 == 2) {
         *mail_mark(session, index) = MARK_ACCEPTED;
         session->accepted++;
+        session->held = 0;
+    } else if (round_is_too_many(session)) {
+        round_hold(session, index);
     } else {
         enum viaduct_outcome outcome = mail_outcome(session);
         mail_reason(session, outcome, &reason);
@@ -206,7 +193,7 @@ send_nothing(struct client_session *session)
 {
     if (session->lmtp) {
         session->ended = true;
-        finish(session);
+        round_end(session);
         return;
     }
     conn_add(session->conn, ".\r\n", 3);
@@ -232,7 +219,7 @@ data_answered(struct client_session *session)
     } else {
         enum viaduct_outcome outcome = mail_outcome(session);
         mail_reason(session, outcome, &reason);
-        mail_settle_all(session, outcome, &reason);
+        mail_settle_accepted(session, outcome, &reason);
         go_on(session); /* nothing is awaited any more: it ends */
     }
 }
@@ -267,10 +254,10 @@ dot_answered(struct client_session *session)
             return;
         }
     } else {
-        mail_settle_all(session, outcome, &reason);
+        mail_settle_accepted(session, outcome, &reason);
     }
     session->needs_rset = false;
-    finish(session);
+    round_end(session);
 }
 
 /* Before the dot only a refusal makes sense. It counts, and the connection ends in the middle of the message.
@@ -285,7 +272,7 @@ body_answered(struct client_session *session)
         return;
     }
     mail_reason(session, outcome, &reason);
-    mail_settle_all(session, outcome, &reason);
+    mail_settle_accepted(session, outcome, &reason);
     session_break(session, reason.status, "%s", reason.text);
 }
 

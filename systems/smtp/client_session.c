@@ -195,7 +195,6 @@ session_free(struct client_session *session)
     if (session->state == SESSION_IDLE)
         session->client->n_idle--;
     conn_free(session->conn);
-    buf_clear(&session->marks);
     free(session);
 }
 
@@ -273,11 +272,19 @@ on_input(struct conn *conn, void *arg)
 
 /* ---- the end ---- */
 
+bool
+session_is_used_up(const struct client_session *session)
+{
+    uint64_t messages = (uint64_t)session->messages, announced = session->caps.mail_max;
+    return session->ended || messages >= (uint64_t)session->client->limits->connection_messages ||
+           (announced > 0 && messages >= announced);
+}
+
 void
 session_done(struct client_session *session)
 {
     session->since_ms = monotonic_ms();
-    if (session->ended || session->messages >= session->client->limits->connection_messages) {
+    if (session_is_used_up(session)) {
         session_quit(session);
         return;
     }

@@ -1,11 +1,13 @@
 /* smtp_reply.c - replies of an SMTP or LMTP server, taken apart line by line
  *
- * Sources: RFC 5321 sections 4.2 and 4.5.3.1, RFC 2034 section 4, RFC 1870 section 4.
+ * Sources: RFC 5321 sections 4.2 and 4.5.3.1, RFC 2034 section 4, RFC 1870 section 4, RFC 9422 (LIMITS).
  */
 #include "systems/smtp/smtp_reply.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+enum { LIMIT_MAX = 999999 /* six digits */ };
 
 static void add_text(struct smtp_reply *reply, struct span text);
 
@@ -126,6 +128,20 @@ next_word(struct span *text)
     return word;
 }
 
+/* LIMITS: names that are not known, and values that are none, change nothing. */
+static void
+add_limits(struct smtp_caps *caps, struct span text)
+{
+    struct span word;
+    while ((word = next_word(&text)).len > 0) {
+        bool mail = span_starts_nocase(word, SPAN("MAILMAX=")),
+             rcpt = span_starts_nocase(word, SPAN("RCPTMAX="));
+        uint64_t value;
+        if ((mail || rcpt) && span_to_u64((struct span){word.at + 8, word.len - 8}, LIMIT_MAX, &value))
+            *(mail ? &caps->mail_max : &caps->rcpt_max) = value;
+    }
+}
+
 void
 smtp_caps_line(struct smtp_caps *caps, struct span text)
 {
@@ -142,6 +158,8 @@ smtp_caps_line(struct smtp_caps *caps, struct span text)
         caps->starttls = true;
     else if (span_equal_nocase(word, SPAN("ENHANCEDSTATUSCODES")))
         caps->enhanced = true;
+    else if (span_equal_nocase(word, SPAN("LIMITS")))
+        add_limits(caps, text);
     else if (span_equal_nocase(word, SPAN("SIZE"))) {
         caps->size = true;
         if (!span_to_u64(next_word(&text), UINT64_MAX, &caps->size_max))

@@ -27,7 +27,8 @@ struct smtp_reply {
 /* What EHLO (or LHLO) offered. */
 struct smtp_caps {
     bool pipelining, eightbit, smtputf8, dsn, starttls, enhanced, size;
-    uint64_t size_max; /* 0: no limit named */
+    uint64_t size_max;           /* 0: no limit named, as in those below */
+    uint64_t mail_max, rcpt_max; /* LIMITS: MAILs of a session, RCPTs of a transaction */
 };
 
 /* Makes it ready for the next reply. */

@@ -185,9 +185,10 @@ struct viaduct_services {
 
     /* Outbound. body_read: up to `size` bytes from `offset`; 0 at the end, where the whole body's checksum was
      * right; negative: damaged or unreadable; the transfer must be broken off without its end being sent.
-     * Offsets must ascend. */
+     * Offsets must ascend; 0 begins anew, where the body is sent a second time. */
     ssize_t (*body_read)(struct viaduct_delivery *, uint64_t offset, void *bytes, size_t size);
-    /* The result for one recipient, before delivery_end(). `remote`: "dns; mx.example", or NULL. */
+    /* The result for one recipient, before delivery_end(); given twice, the second stands. `remote`: "dns;
+     * mx.example", or NULL. */
     void (*recipient_result)(struct viaduct_delivery *, size_t index, enum viaduct_outcome,
                              const struct viaduct_reason *, const char *remote);
     /* The transfer is over; the delivery is gone. Recipients without a result are VIADUCT_LATER. `unreachable`:
