@@ -220,7 +220,7 @@ connector_get(const void *item, size_t field, size_t i, struct field_value *valu
         return true;
     }
     value->text = span_of(text);
-    value->unknown = text[0] == '\0';
+    value->unknown = value->text.len == 0;
     return true;
 }
 

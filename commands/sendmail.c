@@ -159,7 +159,7 @@ static int drop_fd = -1;
 static int conf_folder_fd = AT_FDCWD;
 static char temp_name[QUEUE_NAME_MAX];
 
-static void
+static _Noreturn void
 on_signal(int number)
 {
     if (temp_name[0] != '\0')

@@ -385,8 +385,10 @@ run_main(struct command *command, int argc, char **argv)
         command->verb = first_verb("queue");
         return run_verb(command);
     }
-    if (command->n_operands == 0)
-        return command_has(command, OPTION_HELP) ? help_show(command) : (help_show(command), EXIT_USAGE);
+    if (command->n_operands == 0) {
+        r = help_show(command);
+        return command_has(command, OPTION_HELP) ? r : EXIT_USAGE;
+    }
     command->verb = choose_verb(command, &r);
     if (command->verb == NULL)
         return r;

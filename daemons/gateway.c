@@ -64,7 +64,7 @@ serve_conf_connector(struct viaduct_gateway *gateway)
     return gateway->service->connector;
 }
 
-static void
+static void __attribute__((format(printf, 4, 5)))
 serve_say(struct viaduct_gateway *gateway, enum viaduct_log_level level, const char *id, const char *format,
           ...)
 {

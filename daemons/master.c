@@ -345,7 +345,7 @@ open_spool(struct master *master)
         if (state >= 0)
             close(state);
     }
-    if (r == 0 && (master->ownership = NULL, geteuid() == 0)) {
+    if (r == 0 && geteuid() == 0) {
         master->ownership = ownership_open(master->spool_fd, master->root, &why);
         r = master->ownership == NULL ? -EINVAL : ownership_apply(master->ownership, &why);
     }

@@ -20,7 +20,8 @@ static int
 open_origin(const struct master *master, const char *name, enum folder *found)
 {
     char path[SPOOL_PATH_MAX], known[SPOOL_PATH_MAX];
-    snprintf(path, sizeof path, "%s", name);
+    if ((size_t)snprintf(path, sizeof path, "%s", name) >= sizeof path)
+        return -1;
     for (char *p = path; *p != '\0'; p++)
         if (*p == '+')
             *p = '/';

@@ -36,14 +36,15 @@ folder_is_empty(const struct master *master, enum folder folder, const char *con
     return fd < 0 || names_are_none(fd);
 }
 
+/* `*where` is set where there is mail. */
 static bool
 mailbox_is_empty(const struct master *master, const char *connector, enum folder *where)
 {
-    for (unsigned folder = 0; folder < FOLDER_COUNT; folder++) {
-        *where = (enum folder)folder;
-        if (folder_table[folder].per != PER_ONE && !folder_is_empty(master, (enum folder)folder, connector))
+    for (unsigned folder = 0; folder < FOLDER_COUNT; folder++)
+        if (folder_table[folder].per != PER_ONE && !folder_is_empty(master, (enum folder)folder, connector)) {
+            *where = (enum folder)folder;
             return false;
-    }
+        }
     return true;
 }
 
@@ -75,9 +76,10 @@ plan_check_removed(const struct master *master, const struct conf_root *next, st
 {
     for (size_t i = 0; i < master->root->connectors_n; i++) {
         const char *name = master->root->connectors[i].title;
-        enum folder where;
-        if (conf_connector_find(next, name) == NULL &&
-            (!mailbox_is_empty(master, name, &where) || (where = FOLDER_HOLD, !hold_is_empty(master, name))))
+        enum folder where = FOLDER_HOLD;
+        if (conf_connector_find(next, name) != NULL)
+            continue;
+        if (!mailbox_is_empty(master, name, &where) || !hold_is_empty(master, name))
             return why_set(why, "5.3.5",
                            "the connector \"%s\" is no longer in the configuration, but %s still holds mail of "
                            "it; reroute, export or "
