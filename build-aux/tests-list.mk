@@ -335,10 +335,14 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash.t \
+	t/crash/bugs.py \
+	t/crash/crash_calls.h \
 	t/crash/crashpoint.c \
 	t/crash/crashrig.py \
+	t/crash/disk.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
+	t/crash/routes.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \

@@ -8,6 +8,7 @@
  * removes the file: it is never synced again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -107,6 +108,21 @@ track_recipients(const struct maker *maker, enum track_event event)
     track_made(maker->service, maker->stem, maker->envelope, maker->bytes, event);
 }
 
+/* A file that is nothing after all. Where it cannot even be removed it is emptied: complete in Temp, recovery would take it
+ * for accepted mail. */
+static void
+unmake(const struct service *service, const char *stem)
+{
+    int r = spool_remove(service->temp_fd, stem);
+    int fd = r < 0 && r != -ENOENT ? openat(service->temp_fd, stem, O_WRONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd >= 0 && ftruncate(fd, 0) < 0)
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, stem,
+                "it can be neither removed from Temp nor emptied (%s): the next start will move it on",
+                strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
 /* The file could not be made durable or moved. Before its source was removed it is nothing and goes; after that
  * it is the only copy, stays in Temp, and its move is tried again. */
 static bool
@@ -129,7 +145,8 @@ maker_stuck(struct maker *maker)
     if (maker->tracked) /* the counterpart of the record written before the fsync; the envelope is still the
                            caller's */
         track_recipients(maker, TRACK_REFUSE);
-    spool_remove(service->temp_fd, maker->stem);
+    unmake(service, maker->stem);
+    service->inside->state->moves--; /* told of and not made: --once ends where nothing moves any more */
     return false;
 }
 

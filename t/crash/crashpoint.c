@@ -1,21 +1,25 @@
 /* crashpoint.c - runs a process tree and injects one fault at the N-th system call that changes the spool
  *
- *     crashpoint [-n N] [-a ACTION] [-P PREFIX]... [-X PREFIX]... [-T SECONDS] [-r FILE] [-t FILE]
- *                -- COMMAND ARGUMENTS...
+ *     crashpoint [-n N] [-a ACTION] [-P PREFIX]... [-X PREFIX]... [-T SECONDS] [-r FILE] [-t FILE] [-y FILE]
+ *                [-s SEED] -- COMMAND ARGUMENTS...
  *
  *     ACTION   none            counts only (the default)
  *              kill-all        SIGKILL for every process, before the call is made
  *              kill-all-after  the same when the call has been made
  *              kill-one        SIGKILL for the process that makes the call; the rest goes on
  *              kill-one-after
- *              error:E         the call is not made and fails: EIO ENOSPC EDQUOT EROFS EMFILE ENOMEM EINTR
+ *              error:E         the call is not made and fails: EIO ENOSPC EDQUOT EROFS EMFILE ENOMEM EINTR EXDEV
  *              error:E+        and so do all later calls of the same name: a disk that stays full
  *              short           a write takes half of what it is given
- *              stop:MS         the thread is stopped for so many milliseconds
+ *              stop:MS         the thread is stopped for so many milliseconds, and all others at their next call
+ *              hang            the call never returns: its thread stands still until it is killed
  *     -P       counts calls on paths below PREFIX only; -X takes out what is below PREFIX again
  *     -T       after so many seconds the tree is killed: it hung
  *     -r       one line for the driver: "calls=C hit=0|1 hung=0|1 call=NAME by=PROGRAM what=PATHS"
  *     -t       a line for each counted call
+ *     -y       a line for each fsync and fdatasync that has returned: "RESULT INODE.BIRTH PATH"
+ *     -s       random scheduling: threads are held at each call of the table, locks and mere opening too, and go on
+ *              one at a time as the seed says
  *
  * There is one counter for the whole tree, in the order in which the calls happen, so N names a moment of the
  * system and not of one process. A seccomp filter that children inherit stops only the calls of the table, the
@@ -28,78 +32,35 @@
  *
  * Sources: ptrace(2), seccomp(2).
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #ifdef __x86_64__
 
-#include <sys/user.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+#include "t/crash/crash_calls.h"
 
-enum { PATH_MAX_BYTES = 600, PREFIXES_MAX = 16, TASKS_MAX = 4096, EXIT_TROUBLE = 2, EXIT_KILLED = 137 };
-
-/* Where a call's paths stand: arguments are numbered from 0; -1: none, AT: a path relative to the descriptor
- * before it. */
-enum shape { SHAPE_FD, SHAPE_PATH, SHAPE_TWO_PATHS, SHAPE_AT, SHAPE_TWO_AT };
-
-struct call {
-    int number;
-    enum shape shape;
-    const char *name;
-};
-
-static const struct call calls[] = {
-    {SYS_open, SHAPE_PATH, "open"},
-    {SYS_creat, SHAPE_PATH, "creat"},
-    {SYS_openat, SHAPE_AT, "openat"},
-    {SYS_rename, SHAPE_TWO_PATHS, "rename"},
-    {SYS_renameat, SHAPE_TWO_AT, "renameat"},
-    {SYS_renameat2, SHAPE_TWO_AT, "renameat2"},
-    {SYS_link, SHAPE_TWO_PATHS, "link"},
-    {SYS_linkat, SHAPE_TWO_AT, "linkat"},
-    {SYS_unlink, SHAPE_PATH, "unlink"},
-    {SYS_unlinkat, SHAPE_AT, "unlinkat"},
-    {SYS_mkdir, SHAPE_PATH, "mkdir"},
-    {SYS_mkdirat, SHAPE_AT, "mkdirat"},
-    {SYS_rmdir, SHAPE_PATH, "rmdir"},
-    {SYS_truncate, SHAPE_PATH, "truncate"},
-    {SYS_ftruncate, SHAPE_FD, "ftruncate"},
-    {SYS_fallocate, SHAPE_FD, "fallocate"},
-    {SYS_write, SHAPE_FD, "write"},
-    {SYS_pwrite64, SHAPE_FD, "pwrite64"},
-    {SYS_writev, SHAPE_FD, "writev"},
-    {SYS_pwritev, SHAPE_FD, "pwritev"},
-    {SYS_copy_file_range, SHAPE_FD, "copy_file_range"},
-    {SYS_sendfile, SHAPE_FD, "sendfile"},
-    {SYS_fsync, SHAPE_FD, "fsync"},
-    {SYS_fdatasync, SHAPE_FD, "fdatasync"},
-};
+enum { PREFIXES_MAX = 16, TASKS_MAX = 4096, EXIT_TROUBLE = 2, EXIT_KILLED = 137, QUANTUM_NS = 50000 };
 
 static const struct {
     const char *name;
     int number;
-} errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EROFS", EROFS},
-              {"EMFILE", EMFILE}, {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"EACCES", EACCES}};
+} errors[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EROFS", EROFS}, {"EMFILE", EMFILE},
+              {"ENOMEM", ENOMEM}, {"EINTR", EINTR},   {"EACCES", EACCES}, {"EXDEV", EXDEV}};
 
-enum action { ACTION_NONE, ACTION_KILL_ALL, ACTION_KILL_ONE, ACTION_ERROR, ACTION_SHORT, ACTION_STOP };
+enum action {
+    ACTION_NONE,
+    ACTION_KILL_ALL,
+    ACTION_KILL_ONE,
+    ACTION_ERROR,
+    ACTION_SHORT,
+    ACTION_STOP,
+    ACTION_HANG
+};
 
 struct prefixes {
     const char *at[PREFIXES_MAX];
@@ -113,7 +74,8 @@ static struct {
     long stop_ms;
     unsigned long n, count; /* which call, and how many there were */
     struct prefixes counted, left_out;
-    FILE *trace;
+    FILE *trace, *syncs;
+    unsigned seed;
     bool hit;
     const struct call *hit_call;
     char hit_by[32], hit_what[2 * PATH_MAX_BYTES + 8];
@@ -123,6 +85,10 @@ static struct {
  */
 static pid_t tasks[TASKS_MAX], striking;
 static size_t n_tasks;
+
+/* Those that wait at a call for their turn (random scheduling), and whose sync's result is waited for. */
+static pid_t held[TASKS_MAX], syncing[TASKS_MAX];
+static size_t n_held, n_syncing;
 static volatile sig_atomic_t term_asked, time_is_up;
 
 _Noreturn static void
@@ -143,12 +109,16 @@ task_add(pid_t pid)
     tasks[n_tasks++] = pid;
 }
 
-static void
-task_remove(pid_t pid)
+/* Takes a task off a list; false where it was not on it. */
+static bool
+list_remove(pid_t list[], size_t *n, pid_t pid)
 {
-    for (size_t i = 0; i < n_tasks; i++)
-        if (tasks[i] == pid)
-            tasks[i--] = tasks[--n_tasks];
+    for (size_t i = 0; i < *n; i++)
+        if (list[i] == pid) {
+            list[i] = list[--*n];
+            return true;
+        }
+    return false;
 }
 
 static void
@@ -156,79 +126,6 @@ kill_tree(void)
 {
     for (size_t i = 0; i < n_tasks; i++)
         kill(tasks[i], SIGKILL);
-}
-
-/* ---- what a call is about ---- */
-
-static void
-read_text(pid_t pid, unsigned long long address, char text[PATH_MAX_BYTES])
-{
-    size_t got = 0;
-    while (got < PATH_MAX_BYTES - 1) { /* page by page: the next one may not be there */
-        size_t step = 256 - (size_t)((address + got) % 256), room = PATH_MAX_BYTES - 1 - got;
-        struct iovec here = {text + got, step < room ? step : room};
-        struct iovec there = {(void *)(uintptr_t)(address + got), here.iov_len};
-        ssize_t n = process_vm_readv(pid, &here, 1, &there, 1, 0);
-        if (n <= 0)
-            break;
-        if (memchr(text + got, '\0', (size_t)n) != NULL)
-            return;
-        got += (size_t)n;
-    }
-    text[got] = '\0';
-}
-
-static void
-path_of_fd(pid_t pid, int fd, char path[PATH_MAX_BYTES])
-{
-    char link[64];
-    if (fd == AT_FDCWD)
-        snprintf(link, sizeof link, "/proc/%d/cwd", pid);
-    else
-        snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, fd);
-    ssize_t n = readlink(link, path, PATH_MAX_BYTES - 1);
-    path[n > 0 ? n : 0] = '\0';
-}
-
-static void
-path_at(pid_t pid, int fd, unsigned long long address, char path[PATH_MAX_BYTES])
-{
-    char name[PATH_MAX_BYTES];
-    read_text(pid, address, name);
-    size_t len = 0;
-    if (name[0] != '/') {
-        path_of_fd(pid, fd, path);
-        len = strlen(path);
-        if (len < PATH_MAX_BYTES - 1)
-            path[len++] = '/';
-    }
-    snprintf(path + len, PATH_MAX_BYTES - len, "%s", name);
-}
-
-static void
-paths_of(pid_t pid, const struct call *call, const struct user_regs_struct *r, char one[PATH_MAX_BYTES],
-         char two[PATH_MAX_BYTES])
-{
-    two[0] = '\0';
-    switch (call->shape) {
-    case SHAPE_FD:
-        path_of_fd(pid, (int)r->rdi, one);
-        break;
-    case SHAPE_PATH:
-        path_at(pid, AT_FDCWD, r->rdi, one);
-        break;
-    case SHAPE_TWO_PATHS:
-        path_at(pid, AT_FDCWD, r->rdi, one);
-        path_at(pid, AT_FDCWD, r->rsi, two);
-        break;
-    case SHAPE_AT:
-        path_at(pid, (int)r->rdi, r->rsi, one);
-        break;
-    case SHAPE_TWO_AT:
-        path_at(pid, (int)r->rdi, r->rsi, one);
-        path_at(pid, (int)r->rdx, r->r10, two);
-        break;
-    }
 }
 
 static bool
@@ -248,25 +145,6 @@ is_counted_path(const char *path)
     if (path[0] != '/') /* a socket, a pipe, an eventfd */
         return false;
     return (point.counted.n == 0 || is_below(path, &point.counted)) && !is_below(path, &point.left_out);
-}
-
-/* Opening changes nothing unless it makes or empties a file. */
-static bool
-only_looks(const struct call *call, const struct user_regs_struct *r)
-{
-    unsigned long long flags = call->number == SYS_open     ? r->rsi
-                               : call->number == SYS_openat ? r->rdx
-                                                            : O_CREAT;
-    return (flags & (O_CREAT | O_TRUNC)) == 0;
-}
-
-static const struct call *
-call_find(const struct user_regs_struct *r)
-{
-    for (size_t i = 0; i < COUNT_OF(calls); i++)
-        if (calls[i].number == (int)r->orig_rax)
-            return &calls[i];
-    return NULL;
 }
 
 /* ---- the fault ---- */
@@ -325,12 +203,59 @@ strike(pid_t pid, const struct call *call, struct user_regs_struct *r)
             ptrace(PTRACE_SETREGS, pid, NULL, r);
         }
         break;
+    case ACTION_HANG:
+        return;
     case ACTION_STOP: /* the others run on until their next counted call */
         nanosleep(&(struct timespec){point.stop_ms / 1000, point.stop_ms % 1000 * 1000000}, NULL);
         break;
     case ACTION_NONE:
         break;
     }
+    go_on(pid, 0);
+}
+
+/* A sync is followed to its end: the file by what never changes while it lives, and what came of it. */
+static void
+note_sync(pid_t pid)
+{
+    struct user_regs_struct r;
+    struct statx st = {0};
+    char link[64], path[PATH_MAX_BYTES];
+    if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0)
+        return;
+    path_of_fd(pid, (int)r.rdi, path);
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, (int)r.rdi);
+    statx(AT_FDCWD, link, 0, STATX_INO | STATX_BTIME, &st);
+    fprintf(point.syncs, "%lld %llu.%lld%09u %s\n", (long long)r.rax, (unsigned long long)st.stx_ino,
+            (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec, path);
+}
+
+static void
+let_call(pid_t pid, const struct call *call)
+{
+    bool follows = point.syncs != NULL && (call->number == SYS_fsync || call->number == SYS_fdatasync);
+    if (!follows || n_syncing == TASKS_MAX) {
+        go_on(pid, 0);
+        return;
+    }
+    syncing[n_syncing++] = pid;
+    ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+}
+
+static void
+hold(pid_t pid)
+{
+    if (n_held < TASKS_MAX)
+        held[n_held++] = pid;
+}
+
+/* Lets one of those that wait make its call. */
+static void
+release_one(void)
+{
+    size_t i = (size_t)rand() % n_held;
+    pid_t pid = held[i];
+    held[i] = held[--n_held];
     go_on(pid, 0);
 }
 
@@ -342,7 +267,8 @@ on_call(pid_t pid)
     if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0)
         return; /* killed meanwhile */
     const struct call *call = call_find(&r);
-    if (call == NULL || only_looks(call, &r)) {
+    bool looks = call == NULL || only_looks(call, &r);
+    if (looks && (call == NULL || point.seed == 0)) {
         go_on(pid, 0);
         return;
     }
@@ -351,14 +277,20 @@ on_call(pid_t pid)
         go_on(pid, 0);
         return;
     }
+    if (point.seed != 0)
+        hold(pid);
+    if (looks)
+        return;
     point.count++;
     snprintf(what, sizeof what, "%s%s%s", one, two[0] != '\0' ? "->" : "", two);
     bool again = point.persists && point.hit && call == point.hit_call;
     bool now = (point.action != ACTION_NONE && point.count == point.n) || again;
     if (point.trace != NULL)
         fprintf(point.trace, "%lu %d %s %s%s\n", point.count, pid, call->name, what, now ? "   <== here" : "");
+    if (point.seed != 0)
+        return;
     if (!now) {
-        go_on(pid, 0);
+        let_call(pid, call);
         return;
     }
     if (!point.hit)
@@ -367,27 +299,6 @@ on_call(pid_t pid)
 }
 
 /* ---- the tree ---- */
-
-static void
-install_filter(void)
-{
-    struct sock_filter filter[COUNT_OF(calls) + 8];
-    size_t n = COUNT_OF(calls), k = 0;
-    filter[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    filter[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-    filter[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    filter[k++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    for (size_t i = 0; i < n; i++)
-        filter[k++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number,
-                                                   (uint8_t)(n - i), 0);
-    filter[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    filter[k++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
-    struct sock_fprog program = {(unsigned short)k, filter};
-    if (geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        give_up("no new privileges");
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        give_up("seccomp");
-}
 
 /* Starts the command, which waits until it is traced. */
 static pid_t
@@ -404,7 +315,7 @@ start(char **argv)
         close(ready[1]);
         if (read(ready[0], &byte, 1) != 1)
             _exit(EXIT_TROUBLE);
-        install_filter();
+        install_filter(point.seed != 0);
         execvp(argv[0], argv);
         give_up(argv[0]);
     }
@@ -437,6 +348,8 @@ on_stop(pid_t pid, int status)
             striking = 0;
             kill(pid, SIGKILL);
         } else {
+            if (list_remove(syncing, &n_syncing, pid))
+                note_sync(pid);
             go_on(pid, 0);
         }
     } else if (event == PTRACE_EVENT_STOP && (signal_number == SIGSTOP || signal_number == SIGTSTP)) {
@@ -460,6 +373,17 @@ on_alarm(int signal_number)
     time_is_up = 1;
 }
 
+/* Nobody else has stopped: after a moment, in which others may still arrive, one goes on. */
+static void
+wait_and_release(void)
+{
+    static size_t n_before;
+    nanosleep(&(struct timespec){.tv_nsec = QUANTUM_NS}, NULL);
+    if (n_held == n_before)
+        release_one();
+    n_before = n_held;
+}
+
 /* Until the last process has gone; returns the exit status of the first. */
 static int
 watch(pid_t first)
@@ -467,15 +391,21 @@ watch(pid_t first)
     int result = EXIT_TROUBLE;
     for (;;) {
         int status;
-        pid_t pid = waitpid(-1, &status, __WALL);
+        pid_t pid = waitpid(-1, &status, __WALL | (n_held > 0 ? WNOHANG : 0));
+        if (pid == 0 && !time_is_up && !term_asked) {
+            wait_and_release();
+            continue;
+        }
         if (term_asked) {
             term_asked = 0;
             kill(first, SIGTERM);
         }
         if (time_is_up)
             kill_tree();
-        if (pid < 0 && errno == EINTR)
+        if (pid == 0 || (pid < 0 && errno == EINTR)) {
+            nanosleep(&(struct timespec){.tv_nsec = QUANTUM_NS}, NULL);
             continue;
+        }
         if (pid < 0)
             return result;
         task_add(pid);
@@ -487,7 +417,9 @@ watch(pid_t first)
             result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (pid == striking)
             striking = 0;
-        task_remove(pid);
+        list_remove(tasks, &n_tasks, pid);
+        list_remove(held, &n_held, pid);
+        list_remove(syncing, &n_syncing, pid);
     }
 }
 
@@ -497,8 +429,7 @@ static int
 usage(void)
 {
     fprintf(stderr, "usage: crashpoint [-n N] [-a ACTION] [-P PREFIX]... [-X PREFIX]... [-T SECONDS] [-r FILE] "
-                    "[-t FILE] -- "
-                    "COMMAND...\n");
+                    "[-t FILE] [-y FILE] [-s SEED] -- COMMAND...\n");
     return EXIT_TROUBLE;
 }
 
@@ -531,7 +462,8 @@ parse_action(const char *text)
     static const char *const words[] = {[ACTION_NONE] = "none",
                                         [ACTION_KILL_ALL] = "kill-all",
                                         [ACTION_KILL_ONE] = "kill-one",
-                                        [ACTION_SHORT] = "short"};
+                                        [ACTION_SHORT] = "short",
+                                        [ACTION_HANG] = "hang"};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         if (words[i] != NULL && strlen(words[i]) == len && strncmp(words[i], text, len) == 0) {
             point.action = (enum action)i;
@@ -568,7 +500,7 @@ main(int argc, char **argv)
     bool good = true;
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
-    for (int c; good && (c = getopt(argc, argv, "+n:a:P:X:r:t:T:")) != -1;) {
+    for (int c; good && (c = getopt(argc, argv, "+n:a:P:X:r:t:y:s:T:")) != -1;) {
         if (c == 'n')
             point.n = strtoul(optarg, NULL, 10);
         else if (c == 'T')
@@ -581,6 +513,10 @@ main(int argc, char **argv)
             result_path = optarg;
         else if (c == 't')
             good = (point.trace = fopen(optarg, "w")) != NULL;
+        else if (c == 'y')
+            good = (point.syncs = fopen(optarg, "w")) != NULL;
+        else if (c == 's')
+            srand(point.seed = (unsigned)strtoul(optarg, NULL, 10));
         else
             good = false;
     }

@@ -235,7 +235,9 @@ class CrashSpool(Spool):
     """A spool whose tree is made anew for each point; its configuration knows the sinks."""
 
     def __init__(self, sinks, path=None, more="", listen=None):
-        base = "/dev/shm" if path is None and os.access("/dev/shm", os.W_OK) else None
+        base = os.environ.get("VIADUCT_CRASH_TMP")
+        if base is None and path is None and os.access("/dev/shm", os.W_OK):
+            base = "/dev/shm"
         self.top = tempfile.mkdtemp(prefix="viaduct-crash-", dir=base)
         os.chmod(self.top, 0o755)
         self.path = path or os.path.join(self.top, "spool")
@@ -419,6 +421,8 @@ class Oracle:
         """How often it may have come again: each time the sink had said 250, and it still lay before the gateway."""
         if fault is None or not fault.hit:
             return 0
+        if fault.action.endswith("+"): # the gateway could not note it either, and was ended
+            return 1
         if self.seen:
             return sum(received[(token, rcpt)] > 0 and any(f in OUTWARD for f, _ in places.get(token, []))
                        for received, places in self.seen)

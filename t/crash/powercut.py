@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """powercut.py - the power goes at every moment of a route, on real file systems
 
-    powercut.py [--fs ext4|xfs|btrfs]... [--route NAME]... [--states N] [--reorder N] [--seed N] [--keep FOLDER]
+    powercut.py [--fs ext4|xfs|btrfs]... [--route NAME]... [--states N] [--reorder N] [--seed N] [--jobs N] [--keep FOLDER]
 
 A file system lies on a loop device on logdisk, which logs every write and flush in order, and between them the moments at
 which a message was acknowledged or taken by the sink. Then, for each moment of the log:
@@ -20,165 +20,85 @@ import collections
 import os
 import random
 import shutil
-import struct
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import sweep  # noqa: E402
-from crashrig import Run, program, workers  # noqa: E402
-from spooltest import counts, done, ok  # noqa: E402
+import disk # noqa: E402
+import sweep # noqa: E402
+from crashrig import Run, workers # noqa: E402
+from disk import FLUSH, MARK, WRITE, ZERO # noqa: E402
+from routes import ROUTES # noqa: E402
+from spooltest import counts, done, ok # noqa: E402
 
-MB, BLOCK = 1 << 20, 4096
-SIZES = {"ext4": 48, "xfs": 320, "btrfs": 128}
-WRITE, FLUSH, MARK, ZERO = range(4)
-ROUTES = {r.name: r for r in (sweep.Drop, sweep.Straight, sweep.Split, sweep.Report, sweep.Defer, sweep.Whole)}
-
-
-def sh(*argv):
-    """Runs a command; its output, or an error that says what it said."""
-    r = subprocess.run(argv, capture_output=True, text=True)
-    if r.returncode != 0:
-        raise OSError("%s: %s" % (" ".join(argv), (r.stderr or r.stdout).strip()))
-    return r.stdout.strip()
+ROAD = ["drop", "smtp-in", "straight", "split", "report", "defer", "badmail", "requeue", "whole"]
+State = collections.namedtuple("State", "wrong repeated story")
 
 
 def skip(why):
     counts["run"] += 1
-    print("ok %d # skip %s" % (counts["run"], why))
+    print("ok %d # skip %s" % (counts["run"], why), flush=True)
 
 
-class Mount:
-    """An image (or logdisk's file) mounted by way of a loop device."""
-
-    def __init__(self, image, folder):
-        self.folder = folder
-        self.loop = sh("losetup", "-f", "--show", image)
-        try:
-            sh("mount", "-o", "noatime", self.loop, folder)
-        except OSError:
-            sh("losetup", "-d", self.loop)
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        sh("umount", self.folder)
-        sh("losetup", "-d", self.loop)
+# ---- recording ----
 
 
-def make_filesystem(kind, image):
-    with open(image, "wb") as f:
-        f.truncate(SIZES[kind] * MB)
-    if kind == "ext4":
-        sh("mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=8", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
-    elif kind == "xfs":
-        sh("mkfs.xfs", "-q", "-f", image)
-    else:
-        sh("mkfs.btrfs", "-q", "-f", image)
+class Recording:
+    """A route's run on a disk that is logged: the base image, the records, what was known from the beginning."""
 
-
-def read_log(path, live_bytes):
-    """The records (type, offset, bytes), and how many of them were there when the run was over."""
-    records, live, at = [], 0, 0
-    with open(path, "rb") as f:
-        while len(head := f.read(24)) == 24:
-            if at < live_bytes:
-                live = len(records) + 1
-            _, kind, offset, length = struct.unpack("<IIQQ", head)
-            data = f.read(length) if kind in (WRITE, MARK) else b""
-            records.append((kind, offset, length if kind == ZERO else data))
-            at = f.tell()
-    return records, live
-
-
-def play(image, records):
-    with open(image, "r+b") as f:
-        for kind, offset, data in records:
-            if kind in (WRITE, ZERO):
-                f.seek(offset)
-                f.write(data if kind == WRITE else bytes(data))
-
-
-def blocks(records):
-    """Writes in blocks of 4 KiB: what a disk may write, or not, of what lies in its cache."""
-    for kind, offset, data in records:
-        if kind == WRITE:
-            for at in range(0, len(data), BLOCK):
-                yield (WRITE, offset + at, data[at:at + BLOCK])
-        elif kind == ZERO:
-            yield (kind, offset, data)
-
-
-class PowerCut:
-    def __init__(self, kind, route_class, arguments):
-        self.kind, self.arguments = kind, arguments
-        self.random = random.Random(arguments.seed)
-        self.top = tempfile.mkdtemp(prefix="viaduct-power-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-        os.chmod(self.top, 0o755)
-        self.folder = self.path("mnt")
-        os.mkdir(self.folder)
-        os.mkdir(self.path("disk"))
-        self.route = route_class(os.path.join(self.folder, "spool"))
-        self.states = self.repeated = 0
-        self.wrong = []
-
-    def path(self, name):
-        return os.path.join(self.top, name)
-
-    # ---- recording ----
-
-    def note(self, *words):
-        with open(self.path("disk/mark"), "wb", buffering=0) as f:
-            f.write(" ".join(words).encode())
+    def __init__(self, kind, name, top):
+        self.kind, self.name, self.top = kind, name, top
+        self.base = os.path.join(top, "base")
 
     def record(self):
-        """Runs the route on the logging disk: its base image, its log, what was in it from the beginning."""
-        make_filesystem(self.kind, self.path("image"))
-        with Mount(self.path("image"), self.folder):
-            os.makedirs(self.route.spool.path, exist_ok=True)
-            os.chmod(self.folder, 0o755)
-            self.route.prepare()
-            self.before = set(self.route.acked)
-            os.sync()
-        shutil.copyfile(self.path("image"), self.path("base"))
-        logdisk = subprocess.Popen([program("t/crash/logdisk"), self.path("image"), self.path("log"), self.path("disk")])
+        """Runs the route on the logging disk."""
+        image, log, folder = (os.path.join(self.top, n) for n in ("image", "log", "mnt"))
+        os.mkdir(folder)
+        disk.make_filesystem(self.kind, image)
+        route = ROUTES[self.name](os.path.join(folder, "spool"))
         try:
-            while not os.path.exists(self.path("disk/disk")):
-                if logdisk.poll() is not None:
-                    raise OSError("logdisk does not run")
-                time.sleep(0.01)
-            with Mount(self.path("disk/disk"), self.folder):
-                self.run_noted()
-                live_bytes = os.path.getsize(self.path("log"))
+            with disk.Mount(self.kind, image, folder):
+                os.makedirs(route.spool.path, exist_ok=True)
+                os.chmod(folder, 0o755)
+                route.prepare()
+                self.before = set(route.acked)
+                os.sync()
+            disk.copy(image, self.base)
+            with disk.LogDisk(image, log, os.path.join(self.top, "disk")) as logged:
+                with disk.Mount(self.kind, logged.disk, folder):
+                    self.run_noted(route, logged)
+                    live_bytes = logged.log_bytes()
+            self.records, self.live = disk.read_log(log, live_bytes)
+            self.items = route.items
         finally:
-            subprocess.run(["umount", self.path("disk")])
-            logdisk.wait(30)
-        self.records, self.live = read_log(self.path("log"), live_bytes)
-        self.check_recorder()
+            route.close()
+        self.check_recorder(image)
+        os.unlink(image)
+        os.unlink(log)
+        return self
 
-    def run_noted(self):
+    @staticmethod
+    def run_noted(route, logged):
         """With a mark for each acknowledgement and for each message that the sink takes."""
-        for sink in self.route.sink.values():
-            sink.note = lambda token, key: self.note("took", token, key)
-        plain = self.route.__class__.ack if hasattr(self.route, "ack") else None
-        if plain:
-            self.route.ack = lambda token: (self.note("ack", token), plain(self.route, token))
-        self.route.run(None)
-        for sink in self.route.sink.values():
+        for sink in route.sink.values():
+            sink.note = lambda token, key: logged.mark("took", token, key)
+        if hasattr(route, "ack"):
+            plain = route.ack
+            route.ack = lambda token: (logged.mark("ack", token), plain(token))
+        route.run(None)
+        for sink in route.sink.values():
             sink.note = None
 
-    def check_recorder(self):
+    def check_recorder(self, image):
         """The base and the whole log must be exactly the disk: else nothing below means anything."""
-        shutil.copyfile(self.path("base"), self.path("state"))
-        play(self.path("state"), self.records)
-        if subprocess.run(["cmp", "-s", self.path("state"), self.path("image")]).returncode != 0:
-            raise OSError("the log is not the disk's story")
-
-    # ---- replay ----
+        again = os.path.join(self.top, "again")
+        disk.copy(self.base, again)
+        disk.play(again, self.records)
+        with open(again, "rb") as a, open(image, "rb") as b:
+            while piece := a.read(1 << 20):
+                if piece != b.read(1 << 20):
+                    raise OSError("the log is not the disk's story")
+        os.unlink(again)
 
     def known_at(self, k):
         """What had been acknowledged, and what the sink had, when k records were on the disk."""
@@ -192,139 +112,177 @@ class PowerCut:
                     taken[(words[1], words[2])] += 1
         return acked, taken
 
-    def cases(self, k, flushed):
-        yield "prefix", self.records[:k]
-        behind = [r for r in self.records[flushed:k] if r[0] in (WRITE, ZERO)]
-        if not behind:
-            return
-        if self.arguments.reorder:
-            yield "flushed", self.records[:flushed]
-        for _ in range(self.arguments.reorder):
-            some = [b for b in blocks(behind) if self.random.random() < 0.5]
-            yield "reordered", self.records[:flushed] + some
-
-    def moments(self):
-        """Those after which something differs, thinned out to the number asked for."""
-        all_k = [k for k in range(self.live + 1) if k == 0 or k == self.live or self.records[k - 1][0] != FLUSH]
-        each = 1 + self.arguments.reorder + (self.arguments.reorder > 0)
-        step = max(1, len(all_k) * each // self.arguments.states) if self.arguments.states else 1
-        return sorted(set(all_k[self.random.randrange(step)::step] + [self.live]))
-
     def flushed_before(self, k):
         while k > 0 and self.records[k - 1][0] != FLUSH:
             k -= 1
         return k
 
-    def try_all(self):
-        for k in self.moments():
-            for name, records in self.cases(k, self.flushed_before(k)):
-                wrong = self.try_state(k, records)
-                self.states += 1
-                if wrong:
-                    self.wrong.append(wrong)
-                    if len(self.wrong) <= 4:
-                        print("#   %s at %d of %d: %s" % (name, k, self.live, "; ".join(wrong)[:600]))
+    def of_state(self, k, case):
+        """The records that are on the disk in this state."""
+        if case == "prefix":
+            return self.records[:k]
+        flushed = self.flushed_before(k)
+        if case == "flushed":
+            return self.records[:flushed]
+        chance = random.Random(case)
+        behind = [r for r in self.records[flushed:k] if r[0] in (WRITE, ZERO)]
+        return self.records[:flushed] + [b for b in disk.blocks(behind) if chance.random() < 0.5]
 
-    def try_state(self, k, records):
-        sh("cp", "--sparse=always", self.path("base"), self.path("state"))
-        play(self.path("state"), records)
-        acked, taken = self.known_at(k)
-        try:
-            with Mount(self.path("state"), self.folder):
-                if not os.path.isdir(self.route.spool.path):
-                    return ["the spool is gone"]
-                open(self.route.spool.log_path, "w").close()
-                wrong = self.recover(acked, taken)
-                if wrong and self.arguments.keep:
-                    self.keep(str(k), wrong)
-                return wrong
-        except OSError as error:
-            return [str(error)]
-
-    def recover(self, acked, taken):
-        for sink in self.route.sink.values():
-            sink.forget()
-        for _ in range(3):
-            Run(self.route.spool, workers(self.route.spool, *self.road())).wait(40)
-            if not self.route.on_road():
-                break
-            time.sleep(1.1)
-        return self.check(acked, taken)
-
-    def road(self):
-        """Every worker that may find something, in the order of the road; reports go around once more."""
-        out = ["outbound-gateway:" + name for name in self.route.sinks]
-        return (["pickup", "inbound-gateway:host", "viaduct queue retry all --yes", "cleanup", "router"] + out +
-                ["bouncer", "router", "outbound-gateway:host"])
-
-    def check(self, acked, taken):
-        wrong, received, places = [], self.route.spool.received(), self.route.spool.places()
-        for item in self.route.items:
-            for key, n in item.wanted().items():
-                came, before = received[key], taken[key]
-                if item.token in acked and came + before < n:
-                    wrong.append("LOST %s to %s: %s" % (key[0], key[1], places.get(item.token)))
-                if came > n:
-                    wrong.append("came %d times after the cut: %s to %s" % (came, key[0], key[1]))
-                self.repeated += min(came, before)
-        wrong += ["left over: %s %s" % entry for entry in places.items()]
-        return wrong
-
-    def keep(self, name, wrong):
-        """What one needs to find out why: the log of the recovery, the tracking logs, the ledger."""
-        with open(os.path.join(self.arguments.keep, "%s-%s-%s" % (self.kind, self.route.name, name)), "w") as f:
-            f.write("%s\n\n%s\n" % ("\n".join(wrong), self.route.spool.say_log(10000)))
-            f.write("\n".join(self.route.spool.track()) + "\n%s\n" % self.route.spool.received())
-
-    def close(self):
-        self.route.close()
-        shutil.rmtree(self.top, ignore_errors=True)
+    def states(self, limit, reorder, seed):
+        """(k, case) of all states, or of some of them spread over the run: those after which something differs."""
+        found = []
+        for k in [0] + [k for k in range(1, self.live + 1) if k == self.live or self.records[k - 1][0] != FLUSH]:
+            found.append((k, "prefix"))
+            if any(r[0] in (WRITE, ZERO) for r in self.records[self.flushed_before(k):k]) and reorder:
+                found.append((k, "flushed"))
+                found += [(k, "reordered %d %d %d" % (seed, k, i)) for i in range(reorder)]
+        if limit and len(found) > limit:
+            chance = random.Random(seed)
+            found = [found[i] for i in sorted(chance.sample(range(len(found)), limit - 1))] + [(self.live, "prefix")]
+        return found
 
 
-def cut(kind, name, arguments):
-    begun = time.monotonic()
-    test = PowerCut(kind, ROUTES[name], arguments)
+# ---- one state, in a process of the pool ----
+
+recordings = {} # by number, of the process that forks the pool
+
+
+def place():
+    """This process's own folder, for its image and its mount."""
+    path = os.path.join(os.environ["VIADUCT_CRASH_TMP"], "state.%d" % os.getpid())
+    os.makedirs(os.path.join(path, "mnt"), exist_ok=True)
+    return path
+
+
+def route_for(recording):
+    """This process's own sinks and configuration: what lies in a spool names neither."""
+    key = "powercut " + recording.name
+    if key not in sweep.own:
+        sweep.own[key] = ROUTES[recording.name](os.path.join(place(), "mnt", "spool"))
+        shutil.rmtree(sweep.own[key].spool.path) # it lies below the mount
+    return sweep.own[key]
+
+
+def try_state(task):
+    number, k, case = task
+    recording = recordings[number]
+    route, image = route_for(recording), os.path.join(place(), "image.%d.%d" % (number, k))
+    disk.copy(recording.base, image)
+    disk.play(image, recording.of_state(k, case))
+    acked, taken = recording.known_at(k)
+    route.items = recording.items
     try:
-        test.record()
-        test.try_all()
-        arrived = not test.wrong and test.states > 0
-        ok(arrived, "%s, %s: the power goes at %d moments, nothing acknowledged is lost" % (kind, name, test.states))
-        took = time.monotonic() - begun
-        print("#   %d records, %d wrong, %d taken before the cut came again, %.1f s (%.0f ms each)" % (
-            test.live, len(test.wrong), test.repeated, took, 1000 * took / max(1, test.states)), flush=True)
+        with disk.Mount(recording.kind, image, os.path.join(place(), "mnt")):
+            os.unlink(image)
+            if not os.path.isdir(route.spool.path):
+                return State(["the spool is gone"], 0, "")
+            open(route.spool.log_path, "w").close()
+            recover(route)
+            wrong, repeated = check(route, acked, taken)
+            fault = "%s %s: %s at %d of %d" % (recording.kind, recording.name, case, k, recording.live)
+            return State(wrong, repeated, sweep.story_of(route, fault, wrong) if wrong else "")
     except OSError as error:
-        ok(False, "%s, %s: %s" % (kind, name, error))
-    finally:
-        test.close()
+        return State([str(error)], 0, "%s at %d of %d" % (case, k, recording.live))
 
 
-def missing():
-    if os.geteuid() != 0:
-        return "needs root"
-    if not os.path.exists("/dev/fuse"):
-        return "there is no /dev/fuse"
-    if not os.access(program("t/crash/logdisk"), os.X_OK):
-        return "logdisk is not built"
-    if subprocess.run(["losetup", "-f"], capture_output=True).returncode != 0:
-        return "there are no loop devices"
-    return None
+def recover(route):
+    for sink in route.sink.values():
+        sink.forget()
+    for n in range(4):
+        Run(route.spool, workers(route.spool, *road(route))).wait(60)
+        if not route.on_road():
+            break
+        if n > 0:
+            time.sleep(1.1)
 
 
-def cut_all(arguments):
-    for kind in arguments.fs or ["ext4", "xfs", "btrfs"]:
-        why = missing() or (None if shutil.which("mkfs." + kind, path="/usr/sbin:/sbin") else "there is no mkfs." + kind)
-        if why:
-            skip("%s: %s" % (kind, why))
+def road(route):
+    """Every worker that may find something, in the order of the road; reports go around once more."""
+    out = ["outbound-gateway:" + name for name in route.sinks]
+    again = ["bouncer", "router", "outbound-gateway:host"] if route.reports else []
+    own = ["viaduct badmail requeue all --yes"] if route.name == "requeue" else []
+    return own + ["pickup", "inbound-gateway:host", "viaduct queue retry all --yes", "cleanup", "router"] + out + again
+
+
+def check(route, acked, taken):
+    wrong, repeated, received, places = [], 0, route.spool.received(), route.spool.places()
+    for item in route.items:
+        where = places.pop(item.token, []) if item.badmail else places.get(item.token)
+        if item.badmail and [f for f, _ in where] != ["BADMAIL"]:
+            wrong.append("%s is not once in Badmail: %s" % (item.token, where or "LOST"))
+        for key, n in item.wanted().items():
+            came, before = received[key], taken[key]
+            if item.token in acked and came + before < n:
+                wrong.append("LOST %s to %s: %s" % (key[0], key[1], where))
+            if came > n:
+                wrong.append("came %d times after the cut: %s to %s" % (came, key[0], key[1]))
+            repeated += min(came, before)
+    return wrong + ["left over: %s %s" % entry for entry in places.items()], repeated
+
+
+# ---- all of them ----
+
+
+class Cut(sweep.Sum):
+    """What came of a route's states on a file system."""
+
+    def say(self):
+        took = time.monotonic() - self.begun
+        ok(not self.wrong and self.points > 0, "%s, %s: the power goes in %d states, nothing acknowledged is lost" % (
+            self.mode, self.name, self.points))
+        for state in self.wrong[:4]:
+            print("#   %s | %s" % (state.story.splitlines()[0] if state.story else "", "; ".join(state.wrong)[:600]))
+        print("#   %d states, %d wrong, %d taken before the cut came again, %.1f s" % (
+            self.points, len(self.wrong), self.duplicates, took), flush=True)
+
+
+def make_recordings(plan, top):
+    """Recordings by their place in the plan, and the reasons of those that could not be made."""
+    failed = {}
+    for number, (kind, name, *_) in enumerate(plan):
+        folder = os.path.join(top, "record.%d" % number)
+        os.mkdir(folder)
+        try:
+            recordings[number] = Recording(kind, name, folder).record()
+        except OSError as error:
+            failed[number] = str(error)
+    return failed
+
+
+def cut(plan, jobs=0, seed=1, folder=None):
+    """plan: (file system, route, how many states or 0, how many reorderings). Returns a Cut for each that could be made."""
+    recordings.clear()
+    why = {kind: disk.missing(kind) for kind, *_ in plan}
+    for kind, reason in why.items():
+        if reason:
+            skip("%s: %s" % (kind, reason))
+    plan = [p for p in plan if not why[p[0]]]
+    if not plan:
+        return []
+    with sweep.Folder() as top:
+        failed = make_recordings(plan, top)
+        with sweep.Pool(jobs) as pool:
+            return cut_all(pool, plan, failed, seed, folder)
+
+
+def cut_all(pool, plan, failed, seed, folder):
+    states = {i: recordings[i].states(limit, reorder, seed)
+              for i, (_, _, limit, reorder) in enumerate(plan) if i not in failed}
+    found = pool.map(try_state, [(i, k, case) for i, some in states.items() for k, case in some])
+    sums = []
+    for i, (kind, name, *_) in enumerate(plan):
+        if i in failed:
+            ok(False, "%s, %s: %s" % (kind, name, failed[i]))
             continue
-        for name in arguments.route or list(ROUTES):
-            cut(kind, name, arguments)
-
-
-def alone():
-    """Mounts are this process's own: whatever happens to it, none is left behind."""
-    if os.geteuid() == 0 and os.environ.get("VIADUCT_POWERCUT") != "alone":
-        os.environ["VIADUCT_POWERCUT"] = "alone"
-        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable] + sys.argv)
+        total = Cut(name, kind)
+        for _ in states[i]:
+            state = next(found)
+            total.add(sweep.Point(True, state.wrong, state.repeated, 0, state.story))
+        total.say()
+        if folder:
+            sweep.keep(folder, total)
+        sums.append(total)
+    return sums
 
 
 def main():
@@ -334,10 +292,11 @@ def main():
     parser.add_argument("--states", type=int, default=0)
     parser.add_argument("--reorder", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--keep")
-    arguments = parser.parse_args()
-    alone()
-    cut_all(arguments)
+    a = parser.parse_args()
+    disk.alone()
+    cut([(fs, r, a.states, a.reorder) for fs in a.fs or ["ext4", "xfs", "btrfs"] for r in a.route or ROAD], a.jobs, a.seed, a.keep)
     done()
 
 
