@@ -1,13 +1,17 @@
 #!/bin/bash
 # check-static.sh - what can be seen of the programs without running them: clang-tidy, cppcheck, gcc -fanalyzer; speaks TAP
 #
-#     check-static.sh SOURCE-FOLDER BUILD-FOLDER          (make check-static)
+#     check-static.sh SOURCE-FOLDER BUILD-FOLDER [FILE.c ...]          (make check-static; FILES='common/id.c ...' for some)
 #
-# Exceptions: .clang-tidy says why a check is left out; the lists below say it for the other two.
+# Ends with 1 on any finding, and prints each with its file and line. Two files at a time (JOBS=n for another number).
+# Exceptions: .clang-tidy says why a check is left out; cppcheck and gcc leave none out. A line that is an exception has its
+# suppression, and the reason, beside it in the source.
 set -u
 export LC_ALL=C
 source=$1 build=$2
 cd "$source" || exit
+shift 2
+jobs=${JOBS:-2}
 flags="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libevent openssl libconfuse libidn2 libcares libseccomp)"
 for name in PACKAGE_VERSION VIADUCT_SYSCONFDIR VIADUCT_LIBEXECDIR VIADUCT_BINDIR VIADUCT_TEMPLATES VIADUCT_MODULES; do
     flags+=" -D$name=\"x\""
@@ -15,39 +19,29 @@ done
 logs=$build/static
 run=0 failed=0
 mkdir -p "$logs"
-mapfile -t files < <(find commands common conf daemons spool-layout systems -name '*.c' | sort)
+files=("$@")
+[ $# -gt 0 ] || mapfile -t files < <(find commands common conf daemons spool-layout systems -name '*.c' | sort)
 
-# cppcheck's reasons: what the libraries' headers would tell is not read (missingInclude); functions of the kit are called by
-# other programs (unusedFunction); one-line tables of tests for style are the compiler's business (the style group is off);
-# unknownMacro and ConfigurationNotChecked: it cannot follow the X-macros of *.def.
-cppcheck_exceptions=(missingInclude missingIncludeSystem unusedFunction unknownMacro ConfigurationNotChecked
-    preprocessorErrorDirective)
+each() { printf '%s\n' "${files[@]}" | xargs -P "$jobs" -I{} sh -c "$1" sh {} "$flags"; }
 
-# gcc 12's analyzer: takes what is kept in structures that others own for leaks and for file descriptors' leaks, since it sees
-# one file at a time; and knows neither abort() behind BUG_UNLESS nor xmalloc() of other files, so "possible NULL" is noise.
-analyzer_off=(-Wno-analyzer-malloc-leak -Wno-analyzer-possible-null-dereference -Wno-analyzer-possible-null-argument
-    -Wno-analyzer-fd-leak -Wno-analyzer-file-leak)
+run_tidy() { each 'clang-tidy --quiet --config-file=.clang-tidy "$1" -- $2'; }
 
-run_tidy() { printf '%s\n' "${files[@]}" | xargs -P 2 -I{} sh -c 'clang-tidy --quiet "$1" -- $2 2>/dev/null' sh {} "$flags"; }
-
+# The style group is the compilers' business, in the warnings of the build.
 run_cppcheck() {
-    # shellcheck disable=SC2046
-    cppcheck -j 2 --quiet --error-exitcode=1 --enable=warning,portability --std=c11 --inline-suppr -D_GNU_SOURCE -I. \
-        $(printf -- '--suppress=%s ' "${cppcheck_exceptions[@]}") "${files[@]}" 2>&1
+    cppcheck -j "$jobs" --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 --inline-suppr \
+        -D_GNU_SOURCE -I. "${files[@]}"
 }
 
-run_analyzer() {
-    printf '%s\n' "${files[@]}" |
-        xargs -P 2 -I{} sh -c 'gcc $2 -O1 -fanalyzer $3 -Werror -c -o /dev/null "$1" 2>&1' sh {} "$flags" "${analyzer_off[*]}"
-}
+run_analyzer() { each 'gcc $2 -O1 -fanalyzer -Werror -c -o /dev/null "$1"'; }
 
 tool() { # tool NAME FUNCTION
     run=$((run + 1))
-    if "$2" >"$logs/$1.log"; then
+    if "$2" >"$logs/$1.log" 2>&1; then
         echo "ok $run - $1 finds nothing in ${#files[@]} files"
     else
         echo "not ok $run - $1: all of it is in $logs/$1.log"
-        grep -E '(warning|error|portability)' "$logs/$1.log" | sort -u | head -n 60 | sed 's/^/# /'
+        sed "s,^$PWD/,," "$logs/$1.log" | grep -E '^[^ :]+:[0-9]+(:[0-9]+)?: [a-z ]+: ' | grep -v ': note: ' | sort -u |
+            sed 's/^/# /' | grep . || tail -n 20 "$logs/$1.log" | sed 's/^/# /' # a tool that did not run says so
         failed=$((failed + 1))
     fi
 }
