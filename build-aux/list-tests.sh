@@ -24,7 +24,7 @@ list() {
 make_list() {
     local units tools scenarios targets texts pages others f name
     mapfile -t units < <(tracked 't/*-t.c' | sed 's/\.c$//')
-    mapfile -t tools < <(tracked 't/*.c' | grep -v -- '-t\.c$' | sed 's/\.c$//')
+    mapfile -t tools < <(tracked 't/*.c' | grep -v -- '-\(t\|so\)\.c$' | sed 's/\.c$//')
     mapfile -t scenarios < <(tracked 't/*.t')
     mapfile -t targets < <(tracked 'fuzz/*-fuzz.c' | sed 's/\.c$//')
     mapfile -t others < <(tracked t fuzz conf man bench build-aux check demo .ci .clang-format .clang-tidy | grep -v '^build-aux/.*\.mk$')

@@ -48,7 +48,6 @@ UNIT_TESTS = \
 
 TEST_TOOLS = \
 	t/balance \
-	t/confined \
 	t/crash/crashpoint \
 	t/crash/logdisk \
 	t/mkmsg
@@ -331,7 +330,7 @@ TRACKED_FILES = \
 	t/conf-mistakes-t.c \
 	t/conf-t.c \
 	t/confine.t \
-	t/confined.c \
+	t/confined-so.c \
 	t/corpora.t \
 	t/counters-t.c \
 	t/crash.t \

@@ -17,11 +17,17 @@ LDADD = libtested.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(CORPUS_RUNNERS)
 EXTRA_PROGRAMS = $(FUZZ_TARGETS)
 
+# What scenarios load into the real programs: not of the programs' flags, since they are shared objects.
+PRELOADS = t/confined.so
+t/confined.so: t/confined-so.c
+	$(MKDIR_P) t
+	$(CC) -std=gnu11 -O1 -g $(WARNINGS) -fPIC -shared -o $@ '$(srcdir)/t/confined-so.c' -ldl
+
 PROVE = prove
 TEST_JOBS = 2
 CHECK_TESTS = $(UNIT_TESTS) $(addprefix $(srcdir)/,$(SCENARIO_TESTS))
 
-check-programs: $(check_LIBRARIES) $(check_PROGRAMS)
+check-programs: $(check_LIBRARIES) $(check_PROGRAMS) $(PRELOADS)
 
 check-local:
 	@VIADUCT_BUILD='$(abs_builddir)' VIADUCT_SRC="`cd '$(srcdir)' && pwd`" \
@@ -54,7 +60,7 @@ check-style:
 	'$(abs_srcdir)/build-aux/check-style.sh'
 
 clean-local:
-	rm -rf t/log _sanitize _fuzz
+	rm -rf t/log _sanitize _fuzz $(PRELOADS)
 
 .PHONY: check-programs check-sanitize check-fuzz check-static check-style
 

@@ -382,18 +382,21 @@ add_group(struct identity *identity, unsigned gid)
 static bool
 is_in_group(enum worker_id worker, enum folder folder)
 {
-    return flow_puts(worker, folder) || worker == WORKER_OBSERVER ||
+    return flow_puts(worker, folder) ||
+           (worker == WORKER_OBSERVER && folder_table[folder].kind != KIND_OTHER && folder != FOLDER_HOLD) ||
            (worker == WORKER_PICKUP && folder == FOLDER_DROP);
 }
 
-/* The host's inbound gateway also takes sessions of connectors with `from`. */
+/* The host's inbound gateway also takes sessions of connectors with `from`, into their MTS-IN. */
 static bool
-puts_for(const struct ownership *ownership, enum worker_id worker, const char *own, const char *connector)
+puts_for(const struct ownership *ownership, enum worker_id worker, enum folder folder, const char *own,
+         const char *connector)
 {
     if (worker_table[worker].per == PER_ONE || strcmp(own, connector) == 0)
         return true;
     const struct conf_connector *other = conf_connector_find(ownership->root, connector);
-    return worker == WORKER_INBOUND && strcmp(own, "host") == 0 && other != NULL && other->from.n > 0;
+    return worker == WORKER_INBOUND && folder == FOLDER_MTS_IN && strcmp(own, "host") == 0 && other != NULL &&
+           other->from.n > 0;
 }
 
 /* The system's folders belong to somebody else: the gateways get the group that the configuration names. */
@@ -429,7 +432,7 @@ ownership_identity(struct ownership *ownership, enum worker_id worker, const cha
         if (folder_table[folder].per == PER_ONE)
             add_group(identity, folder_gid(ownership, (enum folder)folder, NULL));
         for (size_t i = 0; folder_table[folder].per != PER_ONE && i < n; i++)
-            if (puts_for(ownership, worker, connector, connectors[i]))
+            if (puts_for(ownership, worker, (enum folder)folder, connector, connectors[i]))
                 add_group(identity, folder_gid(ownership, (enum folder)folder, connectors[i]));
     }
     free(connectors);

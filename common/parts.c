@@ -302,13 +302,11 @@ job_split(struct job *job, const struct split_part *parts, size_t n_parts, struc
 static int
 open_part(struct service *service, const char *stem, int *lane_fd)
 {
-    char name[120];
-    int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL), fd = temp;
+    int fd = -ENOENT;
     *lane_fd = -1;
-    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++) {
-        snprintf(name, sizeof name, "%s.%d", service->instance, lane);
-        int folder = openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        fd = folder < 0 ? -errno : openat(folder, stem, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    for (int lane = 0; lane < STATE_LANES; lane++) {
+        int folder = lane_open(service, lane);
+        fd = folder < 0 ? folder : openat(folder, stem, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (folder >= 0 && fd < 0)
             fd = -errno;
         if (fd >= 0) {
@@ -320,8 +318,6 @@ open_part(struct service *service, const char *stem, int *lane_fd)
         if (fd != -ENOENT)
             break;
     }
-    if (temp >= 0)
-        close(temp);
     return fd;
 }
 

@@ -149,6 +149,9 @@ int worker_main(const struct worker *worker, int argc, char **argv);
  * then. */
 void job_settle(struct job *job, struct judgement judgement);
 
+/* In a child that a converter forked: takes from it what is left of signals to others, its parent among them. */
+void sandbox_refuse_signals(void);
+
 /* A descriptor of a folder that the worker's moves name (or Temp); opened once. BUG where flow.def does not let
  * it. */
 int service_folder(struct service *service, enum folder folder, const char *connector);

@@ -1,5 +1,9 @@
 /* worker_folders.c - descriptors of the folders that a worker's moves name, and of its listeners (see worker.h)
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
 #include "common/listen.h"
 #include "common/worker_inside.h"
 
@@ -28,6 +32,16 @@ service_folder(struct service *service, enum folder folder, const char *connecto
     in->opened = xrealloc(in->opened, (in->n_opened + 1) * sizeof *in->opened);
     in->opened[in->n_opened++] = (struct opened){folder, xstrdup(connector), fd};
     return fd;
+}
+
+int
+lane_open(struct service *service, int lane)
+{
+    char temp[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + sizeof service->instance + 4];
+    folder_path(FOLDER_TEMP, NULL, temp);
+    snprintf(path, sizeof path, "%s/%s.%d", temp, service->instance, lane);
+    int fd = openat(service->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 int

@@ -7,7 +7,7 @@
  *     worker_recover.c   the sweep of Temp
  *     worker_control.c   operators' commands: holds, levels, runs
  *     maker.c, parts.c   new queue files; parts and report requests
- *     sandbox.c          confinement, derived from the moves
+ *     sandbox.c          confinement, derived from the moves; sandbox_calls.c: of system calls
  */
 #ifndef VIADUCT_WORKER_INSIDE_H
 #define VIADUCT_WORKER_INSIDE_H
@@ -118,6 +118,10 @@ bool names_due(const struct service *service, int64_t now_s);
 void names_make_due(struct service *service, int64_t now_s, size_t most);
 struct source *names_source(struct service *service, enum folder folder, const char *connector);
 
+/* worker_folders.c: opens a lane of the worker's Temp, by path, since Temp itself is nobody's to open in a sandbox. A
+ * descriptor, or -errno. */
+int lane_open(struct service *service, int lane);
+
 /* worker_jobs.c */
 void jobs_init(struct service *service);
 void jobs_take(struct service *service);
@@ -158,5 +162,7 @@ void track_made(const struct service *service, const char *stem, const struct en
 /* sandbox.c: 0, or -errno where not even no_new_privs can be set; `told` says in words how the process is
  * confined and what the kernel could not give (then a line at level minimum says so too). */
 int sandbox_enter(struct service *service, char *told, size_t size);
+/* sandbox_calls.c: 0, or -errno where the kernel has no filter of calls. */
+int sandbox_refuse_calls(const struct service *service);
 
 #endif

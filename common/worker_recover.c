@@ -315,12 +315,10 @@ recover_lane(struct service *service, int temp, struct arena *arena)
 
 /* A lane of this worker's name that is not its own, where nobody holds it. */
 static void
-recover_lane_of_others(struct service *service, int temp, int lane, bool all, struct arena *arena)
+recover_lane_of_others(struct service *service, int lane, bool all, struct arena *arena)
 {
     bool *busy = &service->inside->lane_busy[lane];
-    char name[sizeof service->inside->lane_name];
-    snprintf(name, sizeof name, "%s.%d", service->instance, lane);
-    int fd = openat(temp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = lane_open(service, lane);
     bool is_free = fd >= 0 && spool_lock(fd) == 0;
     if (is_free && (all || *busy)) /* its process has ended since the last look */
         recover_lane(service, fd, arena);
@@ -340,13 +338,10 @@ recover_own_lane(struct service *service)
 void
 recover_other_lanes(struct service *service, bool all)
 {
-    int temp = folder_open(service->spool_fd, FOLDER_TEMP, NULL);
     struct arena *arena = arena_new(256 << 20);
-    for (int lane = 0; temp >= 0 && lane < STATE_LANES; lane++)
+    for (int lane = 0; lane < STATE_LANES; lane++)
         if (lane != service->inside->lane)
-            recover_lane_of_others(service, temp, lane, all, arena);
-    if (temp >= 0)
-        close(temp);
+            recover_lane_of_others(service, lane, all, arena);
     arena_free(arena);
 }
 

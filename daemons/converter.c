@@ -56,6 +56,7 @@ child(const struct conf_convert *limits, uint64_t file_bytes,
     struct conversion conversion = {.answer = VIADUCT_CONVERT_BAD};
     char answer;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    sandbox_refuse_signals();
     signal(SIGALRM, SIG_DFL);
     alarm((unsigned)limits->time_s);
     set_limit(RLIMIT_CPU, (uint64_t)limits->time_s);
