@@ -586,24 +586,31 @@ tell(const char *what, int r)
             r == 0 ? "SUCCEEDED" : strerror(-r));
 }
 
+/* `operation TAB path [TAB path]` */
+static void
+try_line(const char *line, size_t len)
+{
+    char what[5000], *words = strndup(line, len), *word[3] = {words, NULL, NULL};
+    snprintf(what, sizeof what, "%.*s", (int)len, line);
+    for (char *tab; (tab = strchr(what, '\t')) != NULL;)
+        *tab = ' ';
+    for (int i = 1; i < 3 && word[i - 1] != NULL && (word[i] = strchr(word[i - 1], '\t')) != NULL; i++)
+        *word[i]++ = '\0';
+    tell(what, word[1] == NULL ? -EIO : try_on_file(word[0], word[1], word[2]));
+    free(words);
+}
+
 static void
 try_all(void)
 {
     int n = 0;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++, n++)
         tell(calls[i].name, calls[i].try());
-    char *text = file_acts != NULL ? strdup(file_acts) : NULL, *rest = NULL;
-    for (char *line = text != NULL ? strtok_r(text, "\n", &rest) : NULL; line != NULL;
-         line = strtok_r(NULL, "\n", &rest), n++) {
-        char what[5000], *at = NULL;
-        snprintf(what, sizeof what, "%s", line);
-        for (char *tab; (tab = strchr(what, '\t')) != NULL;)
-            *tab = ' ';
-        const char *operation = strtok_r(line, "\t", &at), *a = strtok_r(NULL, "\t", &at),
-                   *b = strtok_r(NULL, "\t", &at);
-        tell(what, try_on_file(operation, a, b));
+    for (const char *line = file_acts, *end; line != NULL && *line != '\0';
+         line = *end != '\0' ? end + 1 : NULL, n++) {
+        end = line + strcspn(line, "\n");
+        try_line(line, (size_t)(end - line));
     }
-    free(text);
     dprintf(STDERR_FILENO, "tried %s%s\t%d\n", instance, getpid() == worker_pid ? "" : "+child", n);
 }
 
@@ -658,7 +665,7 @@ load(void)
     for (char *end; file_acts != NULL &&
                     (strncmp(file_acts, "landlock ", 9) == 0 || strncmp(file_acts, "seccomp ", 8) == 0);) {
         if (file_acts[0] == 'l')
-            landlock_version = atoi(file_acts + 9);
+            landlock_version = (int)strtol(file_acts + 9, NULL, 10);
         else
             no_seccomp = true;
         end = strchr(file_acts, '\n');
