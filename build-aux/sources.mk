@@ -11,7 +11,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
 	common/dsn_value.c common/envelope.c common/envelope.h common/header_address.c common/header_scan.c \
 	common/header_scan.h common/hex.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
-	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c \
+	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c common/looking.c common/looking.h \
 	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/planted.h \
 	common/queue_file.c common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h \
 	common/spool_census.c common/spool_census.h common/state_page.c common/track.c common/track_files.c \
@@ -133,7 +133,7 @@ viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
 	commands/connector.h commands/filter.c commands/filter.h commands/help.c commands/instance.c \
-	commands/instance.h commands/listing.c commands/listing.h commands/log_level.c commands/master.c \
+	commands/instance.h commands/listing.c commands/listing.h commands/log_level.c commands/master.c commands/readable.c \
 	commands/master.h commands/master_state.c commands/message_fields.c commands/message_show.c \
 	commands/message_show.h commands/probe.c commands/probe.h commands/queue.c commands/queue_change.c \
 	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \

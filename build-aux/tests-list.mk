@@ -71,6 +71,7 @@ SCENARIO_TESTS = \
 	t/observer.t \
 	t/one-master.t \
 	t/operate.t \
+	t/looking.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
@@ -374,6 +375,7 @@ TRACKED_FILES = \
 	t/operate.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
+	t/looking.t \
 	t/peer-swaks.t \
 	t/pickup.t \
 	t/postmaster.t \

@@ -43,6 +43,8 @@ read_note(struct message *message)
     char name[QUEUE_NAME_MAX + 8], bytes[NOTE_MAX];
     badmail_note_name(message->parts.stem, name);
     int fd = openat(message->place->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        command_deny(errno, message->place->path, name);
     ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
     if (fd >= 0)
         close(fd);

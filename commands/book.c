@@ -136,7 +136,10 @@ static int
 reader_open(struct reader *reader, struct command *command)
 {
     struct why why = {0};
-    *reader = (struct reader){.command = command};
+    *reader = (struct reader){.command = command, .fd = -1};
+    int may = command_check_readable(command, FOLDER_BOOK);
+    if (may != 0)
+        return may;
     reader->fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL);
     if (reader->fd < 0)
         return command_fail_errno(-reader->fd, "the book's folder in %s", command->spool_path);

@@ -84,6 +84,15 @@ int command_fail(enum exit_code code, const char *format, ...) __attribute__((fo
  * EXIT_NOTHING. */
 int command_fail_errno(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Says that a file or folder of the spool may not be read by this user: once, the first one, and after that
+ * command_was_denied() makes the exit code EXIT_PERMISSION whatever else the verb answers. For any thread. */
+int command_deny(int error, const char *folder, const char *name);
+bool command_was_denied(void);
+
+/* Whether this user may read what lies in a folder that there is one of (with sub-folders: the book). 0, or
+ * EXIT_PERMISSION after naming the first file. A folder that is not there is no error here. */
+int command_check_readable(const struct command *command, enum folder folder);
+
 /* Usage error of the command's verb. */
 int command_usage(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -125,6 +125,8 @@ show_message(struct message *message, void *arg)
     struct show *show = arg;
     size_t asked = parts_asked(show->command);
     int fd = openat(message->place->fd, message->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        command_deny(errno, message->place->path, message->name);
     if (fd < 0)
         return true;
     message->file.fd = fd;
@@ -160,6 +162,8 @@ queue_show(struct command *command)
     enum folder only = strcmp(command->verb->noun, "badmail") == 0 ? FOLDER_BADMAIL : FOLDER_COUNT;
     spool_walk(&map, only, &filter, COST_FILE, show_message, &show);
     spool_map_close(&map);
+    if (show.shown == 0 && command_was_denied())
+        return EXIT_PERMISSION;
     if (show.shown == 0)
         return command_fail(EXIT_NOTHING,
                             "no such message in the spool; `viaduct track %s` may tell what became of it",

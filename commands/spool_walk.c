@@ -90,6 +90,8 @@ load_file(struct message *message)
         return false;
     message->has_file = true;
     message->damaged = true;
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        command_deny(errno, message->place->path, message->name);
     if (fd < 0) {
         why_set(&message->why, "4.3.0", "cannot open it: %s", strerror(errno));
         return true;

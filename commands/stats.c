@@ -84,6 +84,9 @@ int
 stats_show(struct command *command)
 {
     struct metrics_row *rows;
+    int r = command_check_readable(command, FOLDER_COUNTERS);
+    if (r != 0)
+        return r;
     if (command_has(command, OPTION_PROMETHEUS))
         return print_prometheus(command);
     ssize_t n = metrics_read(command->spool_fd, &rows);
@@ -142,6 +145,9 @@ stats_top(struct command *command)
     struct timespec wait = {.tv_sec = 1};
     bool terminal = isatty(STDOUT_FILENO);
     char now[32];
+    int r = command_check_readable(command, FOLDER_COUNTERS);
+    if (r != 0)
+        return r;
     ssize_t n_before = metrics_read(command->spool_fd, &before), n;
     int64_t then = monotonic_ms();
     if (n_before < 0)

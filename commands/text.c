@@ -25,6 +25,10 @@ command_fail(enum exit_code code, const char *format, ...)
     return (int)code;
 }
 
+static const char who_may[] =
+    "; looking needs membership in the group viaduct-adm (privileges.admin-group), which must be there when "
+    "viaduct is started or reloaded; changing needs root (or the user whose spool it is)";
+
 int
 command_fail_errno(int error, const char *format, ...)
 {
@@ -34,11 +38,7 @@ command_fail_errno(int error, const char *format, ...)
     fflush(stdout);
     fputs("viaduct: ", stderr);
     vfprintf(stderr, format, args);
-    fprintf(stderr, ": %s%s\n", strerror(error),
-            permission
-                ? "; looking needs membership in the group viaduct-adm, changing needs root (or the user whose "
-                  "spool it is)"
-                : "");
+    fprintf(stderr, ": %s%s\n", strerror(error), permission ? who_may : "");
     va_end(args);
     return permission ? EXIT_PERMISSION : EXIT_NOTHING;
 }

@@ -233,4 +233,7 @@ track_show(struct command *command)
     r = track_run(command, folder, &filter, &listing);
     close(folder);
     return r;
+    r = command_check_readable(command, FOLDER_TRACK);
+    if (r != 0)
+        return r;
 }

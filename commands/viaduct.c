@@ -333,8 +333,9 @@ open_spool(struct command *command)
         return 0;
     command->spool_fd = open(command->spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (command->spool_fd >= 0) {
-        command->offline = !master_runs(command->spool_fd, NULL);
-        return 0;
+        int r = command->verb->needs == NEEDS_SPOOL ? command_check_readable(command, FOLDER_STATE) : 0;
+        command->offline = r == 0 && !master_runs(command->spool_fd, NULL);
+        return r;
     }
     if (command->verb->needs != NEEDS_SPOOL)
         return 0;
@@ -361,6 +362,8 @@ run_verb(struct command *command)
     int r = command_prepare(command, NULL);
     if (r == 0)
         r = command->verb->run(command);
+    if (command_was_denied() && (r == EXIT_DONE || r == EXIT_NOTHING || r == EXIT_NOT_RUNNING))
+        r = EXIT_PERMISSION;
     if (fflush(stdout) != 0 && errno != EPIPE && r == 0)
         r = command_fail(EXIT_NOTHING, "standard output: %s", strerror(errno));
     return r;

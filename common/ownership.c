@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "common/looking.h"
 #include "common/worker_state.h"
 
 static const char owners_file[] = "owners";
@@ -182,53 +182,6 @@ common_gid(struct ownership *ownership)
     return number_of(ownership, "common");
 }
 
-/* ---- those who may look ----
- *
- * Members of privileges.admin-group get an entry in the access control lists: read and search on folders, read
- * on the files that workers make there from now on. Where the group does not exist, or the file system has no
- * lists, only root looks. The format is the kernel's (posix_acl_xattr.h): a version and entries of tag,
- * permissions and id, little-endian.
- */
-
-enum { ACL_VERSION = 2, ACL_ENTRY_LEN = 8, ACL_ENTRIES = 5, ACL_LEN = 4 + ACL_ENTRIES * ACL_ENTRY_LEN };
-enum { TAG_USER_OBJ = 0x01, TAG_GROUP_OBJ = 0x04, TAG_GROUP = 0x08, TAG_MASK = 0x10, TAG_OTHER = 0x20 };
-
-static unsigned char *
-put_entry(unsigned char *at, unsigned tag, unsigned permissions, uint32_t id)
-{
-    const unsigned char bytes[ACL_ENTRY_LEN] = {(unsigned char)tag,         0,
-                                                (unsigned char)permissions, 0,
-                                                (unsigned char)id,          (unsigned char)(id >> 8),
-                                                (unsigned char)(id >> 16),  (unsigned char)(id >> 24)};
-    memcpy(at, bytes, sizeof bytes);
-    return at + sizeof bytes;
-}
-
-static void
-set_list(int fd, const char *name, unsigned owner, unsigned group, unsigned admin, gid_t admin_gid,
-         unsigned other)
-{
-    unsigned char list[ACL_LEN] = {ACL_VERSION, 0, 0, 0}, *at = list + 4;
-    at = put_entry(at, TAG_USER_OBJ, owner, UINT32_MAX);
-    at = put_entry(at, TAG_GROUP_OBJ, group, UINT32_MAX);
-    at = put_entry(at, TAG_GROUP, admin, admin_gid);
-    at = put_entry(at, TAG_MASK, group | admin, UINT32_MAX);
-    at = put_entry(at, TAG_OTHER, other, UINT32_MAX);
-    BUG_UNLESS(at == list + sizeof list);
-    fsetxattr(fd, name, list, sizeof list, 0); /* a file system without lists: nobody but root looks */
-}
-
-static void
-let_admins_look(const struct ownership *ownership, int fd, mode_t mode)
-{
-    const struct group *group = getgrnam(ownership->root->privileges.admin_group);
-    if (group == NULL)
-        return;
-    unsigned owner = mode >> 6 & 7, of_group = mode >> 3 & 7, other = mode & 7;
-    set_list(fd, "system.posix_acl_access", owner, of_group, 5, group->gr_gid, other);
-    set_list(fd, "system.posix_acl_default", 7, 6, 5, group->gr_gid, 0);
-}
-
 /* ---- applying ---- */
 
 struct rights {
@@ -237,14 +190,15 @@ struct rights {
 };
 
 static int
-set_rights(struct ownership *ownership, const char *path, const struct rights *rights, struct why *why)
+set_rights(struct ownership *ownership, const char *path, const struct rights *rights, enum looking what,
+           struct why *why)
 {
     int fd = openat(ownership->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int r = fd < 0 || fchown(fd, rights->uid, rights->gid) < 0 || fchmod(fd, rights->mode) < 0 ? -errno : 0;
     if (r < 0)
         why_set(why, "4.3.0", "cannot set owner and mode of the spool folder %s: %s", path, strerror(-r));
     else
-        let_admins_look(ownership, fd, rights->mode);
+        looking_allow(fd, rights->mode, ownership->root->privileges.admin_group, what);
     if (fd >= 0)
         close(fd);
     return r;
@@ -287,7 +241,8 @@ apply_folder(struct ownership *ownership, enum folder folder, const char *connec
     folder_path(folder, connector, path);
     if (ownership->used_up)
         return why_set(why, "5.3.5", "privileges.uids has no number left for %s: widen the range", path);
-    return set_rights(ownership, path, &rights, why);
+    /* drop is full of strangers' files, which are theirs */
+    return set_rights(ownership, path, &rights, folder == FOLDER_DROP ? LOOKING_FOLDER : LOOKING_FILES, why);
 }
 
 /* mailbox/ and mailbox/<connector>: names of connectors are no secret. */
@@ -301,7 +256,7 @@ apply_mailboxes(struct ownership *ownership, const char *const *connectors, size
         folder_path(FOLDER_MTS_IN, connectors[i], path);
         for (char *slash; r == 0 && (slash = strrchr(path, '/')) != NULL;) {
             *slash = '\0';
-            r = set_rights(ownership, path, &walk, why);
+            r = set_rights(ownership, path, &walk, LOOKING_FOLDER, why);
         }
     }
     return r;
@@ -325,13 +280,13 @@ make_own(struct ownership *ownership, enum worker_id worker, const char *connect
         if (mkdirat(ownership->spool_fd, path, 0700) < 0 && errno != EEXIST)
             r = -errno;
         if (r == 0)
-            r = set_rights(ownership, path, &mine, why);
+            r = set_rights(ownership, path, &mine, LOOKING_FILES, why);
     }
     folder_path(FOLDER_CONTROL, NULL, base);
     snprintf(path, sizeof path, "%s/%s", base, instance);
     if (r == 0 && mkdirat(ownership->spool_fd, path, 0750) < 0 && errno != EEXIST)
         r = -errno;
-    return r < 0 ? r : set_rights(ownership, path, &roots, why);
+    return r < 0 ? r : set_rights(ownership, path, &roots, LOOKING_FILES, why);
 }
 
 static const char **
@@ -351,7 +306,7 @@ ownership_apply(struct ownership *ownership, struct why *why)
     size_t n;
     const char **connectors = all_connectors(ownership->root, &n);
     static const struct rights top = {0, 0, 0755};
-    int r = set_rights(ownership, ".", &top, why);
+    int r = set_rights(ownership, ".", &top, LOOKING_FOLDER, why);
     if (r == 0)
         r = apply_mailboxes(ownership, connectors, n, why);
     for (unsigned folder = 0; r == 0 && folder < FOLDER_COUNT; folder++)
