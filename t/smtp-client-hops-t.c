@@ -121,6 +121,96 @@ greeting_refuses(void)
     end(&s, 1, "greeting");
 }
 
+/* ---- turned away ---- */
+
+#define TURN "<MAIL", "<RCPT", "<DATA", ">421 4.3.2 not now", "~"
+
+/* As with a connection that is refused: the next hop is tried in the same attempt. */
+static void
+turned(const char *name, const char *const *script)
+{
+    struct server s[2];
+    begin(s, 2);
+    g.root.host.limits.connection_messages = 1;
+    gateway_begin(&g);
+    server_start(&s[0], script);
+    server_start(&s[1], SCRIPT("@0", GREET, TAKE, "~", "@1", GREET, TAKE, "~"));
+    send_one(0);
+    send_one(1);
+    is_result(&m[0], 0, VIADUCT_RELAYED, "2.0.0", name);
+    is_int(m[0].ends, 1, "once");
+    is_result(&m[1], 0, VIADUCT_RELAYED, "2.0.0", "and the next message goes there at once");
+    is_int(g.reachable, 1, "the gateway is told once that mail goes");
+    end(s, 2, "turned away");
+    is_int(s[0].accepted, 1, "the first hop was not asked again");
+}
+
+static void
+turned_by_all(void)
+{
+    struct server s[2];
+    begin(s, 2);
+    gateway_begin(&g);
+    server_start(&s[0], SCRIPT("@0", GREET, TURN, "@1", GREET, TURN));
+    server_start(&s[1], SCRIPT("@0", GREET, TURN, "@1", GREET, TURN));
+    send_one(0);
+    is_text(m[0].reason.status, "4.3.2", "turned away by each hop a message waits for its next attempt");
+    ok(!m[0].unreachable && g.reachable == 0, "that is no outage: it may be this message alone");
+    send_one(1);
+    is_text(m[1].reason.status, "4.3.2", "so the next one has its own attempt");
+    end(s, 2, "turned away by all");
+    ok(s[0].accepted == 2 && s[1].accepted == 2, "of each hop once");
+}
+
+static void
+turned_and_refused(void)
+{
+    struct server s;
+    begin(&s, 1);
+    gateway_hop(&g, "smtp", "127.0.0.1", closed_port());
+    g.root.host.limits.concurrency = 1;
+    gateway_begin(&g);
+    server_start(&s, SCRIPT("@0", GREET, TURN, "@1", GREET, TAKE, "~"));
+    gateway_send(&g, &m[0]);
+    gateway_send(&g, &m[1]);
+    gateway_run(&g, all_ended);
+    ok(!m[0].unreachable && strstr(m[0].reason.text, "421 4.3.2 not now") &&
+           strstr(m[0].reason.text, "refused"),
+       "turned away here, refused there, a message waits: %s", m[0].reason.text);
+    is_result(&m[1], 0, VIADUCT_RELAYED, "2.0.0", "and does not take with it the one behind it");
+    end(&s, 1, "turned away and refused");
+}
+
+/* 421 to MAIL beside a session that works: as with a greeting, fewer connections are wanted. */
+static void
+turned_beside(void)
+{
+    struct server s;
+    begin(&s, 1);
+    gateway_begin(&g);
+    server_start(&s, SCRIPT("@0", GREET, TAKE, "<MAIL", "@1", GREET, TURN, "@0", "<RCPT", "<DATA",
+                            "+250 1\r\n250 2\r\n354 3\r\n", "D", ">250 ok", TAKE, "~"));
+    send_one(0);
+    gateway_send(&g, &m[1]);
+    gateway_send(&g, &m[2]);
+    gateway_run(&g, all_ended);
+    is_result(&m[1], 0, VIADUCT_RELAYED, "2.0.0", "a session that serves goes on");
+    is_result(&m[2], 0, VIADUCT_RELAYED, "2.0.0", "and takes what another was turned away with");
+    end(&s, 1, "turned away beside another");
+}
+
+static void
+turned_away(void)
+{
+    turned("421 to MAIL: the next hop takes the message", SCRIPT("@0", GREET, TURN));
+    turned("421 to EHLO: so it does", SCRIPT("@0", ">220 fake", "<EHLO", ">421 4.3.2 not now", "~"));
+    turned("421 to STARTTLS: so it does", SCRIPT("@0", ">220 fake", "<EHLO", ">250-fake", ">250 STARTTLS",
+                                                 "<STARTTLS", ">421 4.3.2 not now", "~"));
+    turned_by_all();
+    turned_and_refused();
+    turned_beside();
+}
+
 /* A greeting of 4xx beside sessions that work: fewer connections are wanted. */
 static void
 fewer(void)
@@ -537,6 +627,7 @@ main(void)
     outage();
     greeting_refuses();
     fewer();
+    turned_away();
     messages_limit();
     concurrency();
     idle();

@@ -39,6 +39,7 @@ struct client_job {
     size_t most;      /* recipients that the peer took at once, by its own word; 0: it said nothing */
     bool retried;     /* came back from a connection that had died while idle, without any progress since */
     bool begun;       /* a round is over: some recipients have their answer */
+    bool turned;      /* an address opened a session and then turned it away */
 };
 
 /* One address of a next hop, and how it fared. */
@@ -120,6 +121,7 @@ enum session_state {
 struct session_owner {
     void (*opened)(struct client_session *session); /* greeted, TLS as wanted: mail may go; `ready` follows */
     void (*ready)(struct client_session *session);  /* idle: session_start() may be called */
+    void (*served)(struct client_session *session); /* the first answer about mail, and no farewell */
     void (*returned)(struct client_session *session,
                      struct client_job *job);                              /* not begun: for another session */
     void (*failed)(struct client_session *session, const struct why *why); /* never opened; gone */
@@ -140,8 +142,10 @@ struct client_session {
     enum tls_mode mode;
     bool opened, lmtp, implicit_tls, secured;
     bool plain; /* go on without TLS */
-    bool busy;  /* greeted with a 4xx: there may be too many of us */
-    bool ended; /* the peer said 421, or a last message was sent */
+    bool served;
+    bool turned; /* 421 in front of all mail: as good as a connection refused */
+    bool busy;   /* turned away with a 4xx: there may be too many of us */
+    bool ended;  /* the peer said 421, or a last message was sent */
     struct smtp_caps caps;
     struct smtp_reply reply;
     struct why cause; /* why we broke it off */

@@ -53,6 +53,7 @@ static void
 break_by_answer(struct client_session *session, const char *what)
 {
     char status[12];
+    session->busy = session->reply.code / 100 == 4;
     smtp_reply_status(&session->reply, status);
     status[0] = '4'; /* it is the connection that is refused, not a message */
     session_break(session, status, "%s: %d %s", what, session->reply.code, session->reply.text);
@@ -66,7 +67,6 @@ greeted(struct client_session *session)
         hello(session);
         return;
     }
-    session->busy = session->reply.code / 100 == 4;
     break_by_answer(session, "the peer's greeting refuses us");
 }
 
@@ -152,7 +152,9 @@ hello_secure(struct client_session *session)
 static void
 starttls_answered(struct client_session *session)
 {
-    if (session->reply.code != 220 && session->mode == TLS_MAY) {
+    if (session->reply.code == 421) {
+        break_by_answer(session, "STARTTLS refused");
+    } else if (session->reply.code != 220 && session->mode == TLS_MAY) {
         session_note(session, "STARTTLS refused (%d %s): going on without", session->reply.code,
                      session->reply.text);
         session->plain = true;

@@ -11,7 +11,8 @@
  *
  * Outcomes: see client_outcome.c. A connection that dies behind the dot leaves open whether the message was
  * taken: LATER, and perhaps a duplicate. One that died while it lay idle is nobody's fault: the job goes to
- * another session.
+ * another session. So it does where a new session hears 421 before anything else (RFC 5321 section 3.8): the peer
+ * does not serve us, as if it had not taken the connection.
  *
  * Sources: RFC 5321 sections 3.3, 4.1.1.4, 4.2.5; RFC 2920; RFC 2033 section 4.2.
  */
@@ -276,17 +277,18 @@ body_answered(struct client_session *session)
     session_break(session, reason.status, "%s", reason.text);
 }
 
-/* 421: the peer ends the session, whatever it was asked. Where nothing of the message was answered yet and
- * others went through before it, it is only the end of a long session. */
+/* 421: the peer ends the session, whatever it was asked. Where nothing of the message was answered yet it is the
+ * end of a long session, or a new one that is turned away: in both cases the message goes elsewhere. */
 static void
 farewell(struct client_session *session)
 {
     struct viaduct_reason reason;
-    if (session->answered || session->messages == 0 || session->state == SESSION_DOT) {
-        mail_reason(session, VIADUCT_LATER, &reason);
+    mail_reason(session, VIADUCT_LATER, &reason);
+    if (session->answered || session->state == SESSION_DOT)
         mail_settle_all(session, VIADUCT_LATER, &reason);
-    }
-    session_break(session, "4.3.2", "the peer ends the session: 421 %s", session->reply.text);
+    else if (session->messages == 0)
+        session->turned = session->busy = true;
+    session_break(session, reason.status, "the peer ends the session: 421 %s", session->reply.text);
 }
 
 void
@@ -299,6 +301,10 @@ mail_answer(struct client_session *session)
         return;
     }
     session->answered = true;
+    if (!session->served) {
+        session->served = true;
+        session->owner->served(session);
+    }
     switch (session->state) {
     case SESSION_RSET:
         rset_answered(session);
@@ -364,15 +370,24 @@ mail_drained(struct client_session *session)
 
 /* ---- the connection is gone ---- */
 
+/* The message was not begun, and goes to another session: once where this one had died while it lay idle; and from
+ * each address that turned it away, until none is left that has not (client_pool.c). */
+static bool
+goes_elsewhere(struct client_session *session, struct client_job *job)
+{
+    bool stale = !session->answered && session->messages > 0 && !job->retried;
+    job->retried = job->retried || stale;
+    job->turned = job->turned || session->turned;
+    return stale || session->turned;
+}
+
 void
 mail_lost(struct client_session *session, const struct why *why)
 {
     struct client_job *job = session->job;
     struct viaduct_reason reason;
     session->job = NULL;
-    bool stale = !session->answered && session->messages > 0 && !job->retried;
-    if (stale) {
-        job->retried = true;
+    if (goes_elsewhere(session, job)) {
         session->owner->returned(session, job);
         return;
     }

@@ -4,6 +4,10 @@
  * waiting job up to the limit; but only one at a time until one of them has worked, so that an outage is found
  * out by one connection and not by twenty. When no session is alive and no address is left to try, all that
  * waits goes back to the gateway as unreachable.
+ *
+ * A session works when it has its first answer about mail, or lies idle. One that is opened and then turned away
+ * (421 to MAIL) counts as a connection refused. But it is no outage: what was turned away may be this one message,
+ * and only it is put off.
  */
 #include <event2/event.h>
 #include <stdio.h>
@@ -14,12 +18,17 @@ enum { FEWER_MS = 60000, KICK_MS = 100 };
 
 static void on_opened(struct client_session *session);
 static void on_ready(struct client_session *session);
+static void on_served(struct client_session *session);
 static void on_returned(struct client_session *session, struct client_job *job);
 static void on_failed(struct client_session *session, const struct why *why);
 static void on_closed(struct client_session *session, const struct why *why);
 
-static const struct session_owner pool_owner = {
-    .opened = on_opened, .ready = on_ready, .returned = on_returned, .failed = on_failed, .closed = on_closed};
+static const struct session_owner pool_owner = {.opened = on_opened,
+                                                .ready = on_ready,
+                                                .served = on_served,
+                                                .returned = on_returned,
+                                                .failed = on_failed,
+                                                .closed = on_closed};
 
 /* ---- the queue ---- */
 
@@ -103,6 +112,16 @@ alive(const struct smtp_client *client)
     return n;
 }
 
+/* A session serves mail. */
+static bool
+serves(const struct smtp_client *client)
+{
+    for (const struct client_session *s = client->sessions; s != NULL; s = s->next)
+        if (s->served && s->state != SESSION_CLOSING)
+            return true;
+    return false;
+}
+
 static struct client_session *
 find_idle(const struct smtp_client *client)
 {
@@ -114,6 +133,26 @@ find_idle(const struct smtp_client *client)
     return s;
 }
 
+static void
+outage_reason(struct smtp_client *client, struct viaduct_reason *reason)
+{
+    const struct why *why = &client->outage;
+    snprintf(reason->status, sizeof reason->status, "%s", why->status[0] ? why->status : "4.4.1");
+    snprintf(reason->text, sizeof reason->text, "%s",
+             why->text[0] ? why->text : "no next hop takes the connection");
+    client->outage = (struct why){"", ""};
+    client->sweep++;
+}
+
+/* The message that was turned away by one of them goes back. */
+static void
+put_off(struct smtp_client *client)
+{
+    struct viaduct_reason reason;
+    outage_reason(client, &reason);
+    client_job_end(client, pool_take(client), false, &reason);
+}
+
 /* Everything that waits goes back. What the gateway hands over meanwhile is tried a little later, so that a
  * peer that refuses at once cannot keep us in a circle. */
 static void
@@ -121,15 +160,10 @@ give_up(struct smtp_client *client)
 {
     struct viaduct_reason reason;
     struct client_job *job = client->first;
-    const struct why *why = &client->outage;
-    snprintf(reason.status, sizeof reason.status, "%s", why->status[0] ? why->status : "4.4.1");
-    snprintf(reason.text, sizeof reason.text, "%s",
-             why->text[0] ? why->text : "no next hop takes the connection");
-    client->outage = (struct why){"", ""};
+    outage_reason(client, &reason);
     client->first = NULL;
     client->last = &client->first;
     client->n_waiting = 0;
-    client->sweep++;
     client->proven = false;
     client->told = false;
     while (job != NULL) {
@@ -153,6 +187,10 @@ open_another(struct smtp_client *client)
     bool desperate = choice == HOP_NONE && client->n_opening == 0 && alive(client) == 0;
     if (desperate)
         choice = hops_choose(client, true, &hop, &target);
+    if (choice == HOP_NONE && desperate && client->first->turned) {
+        put_off(client);
+        return true;
+    }
     if (choice == HOP_NONE && desperate)
         give_up(client);
     if (choice != HOP_CHOSEN)
@@ -195,15 +233,21 @@ on_opened(struct client_session *session)
 {
     struct smtp_client *client = session->client;
     client->n_opening--;
-    client->proven = true;
-    client->sweep++;
-    hops_worked(session->hop, &session->address);
     client->services->count_connection(client->gateway, false, 1, false);
     if (session->plain && session->mode == TLS_MAY) {
         struct client_target *target = hops_find(session->hop, &session->address);
         if (target != NULL && target->plain_until_ms < monotonic_ms())
             target->plain_until_ms = monotonic_ms() + 300000;
     }
+}
+
+static void
+on_served(struct client_session *session)
+{
+    struct smtp_client *client = session->client;
+    client->proven = true;
+    client->sweep++;
+    hops_worked(session->hop, &session->address);
     if (!client->told) {
         client->told = true;
         client->inside++;
@@ -216,8 +260,14 @@ static void
 on_ready(struct client_session *session)
 {
     struct smtp_client *client = session->client;
-    if (!give(session) && client->draining)
-        session_quit(session);
+    if (!give(session)) {
+        if (!session->served) {
+            session->served = true;
+            on_served(session);
+        }
+        if (client->draining)
+            session_quit(session);
+    }
     pool_pump(client);
 }
 
@@ -227,11 +277,24 @@ on_returned(struct client_session *session, struct client_job *job)
     pool_add_first(session->client, job);
 }
 
-/* Greeted with a 4xx while others of ours are served: the peer wants fewer connections, not none. */
-static bool
-wants_fewer(const struct client_session *session)
+/* A session that did not come to serve mail. Turned away with a 4xx while others of ours are alive: the peer wants
+ * fewer connections, not none. */
+static void
+not_served(struct client_session *session, const struct why *why)
 {
-    return session->busy && alive(session->client) > 0;
+    struct smtp_client *client = session->client;
+    if (session->busy && (session->turned ? serves(client) : alive(client) > 0)) {
+        struct client_target *target = hops_find(session->hop, &session->address);
+        client->most = alive(client);
+        client->most_until_ms = monotonic_ms() + FEWER_MS;
+        if (target != NULL)
+            target->probing = false;
+        return;
+    }
+    client->proven = false;
+    client->services->say(client->gateway, VIADUCT_LOG_INFO, NULL, "%s: %s", session->peer, why->text);
+    hops_note(client, session->peer, why);
+    hops_failed(session->hop, &session->address, session->started_ms);
 }
 
 static void
@@ -241,20 +304,8 @@ on_failed(struct client_session *session, const struct why *why)
     session_unlink(session);
     client->n_opening--;
     client->services->count_connection(client->gateway, false, 0, true);
-    if (client->draining && client->first == NULL) {
-        /* nobody needs it any more, see pool_drain() */
-    } else if (wants_fewer(session)) {
-        struct client_target *target = hops_find(session->hop, &session->address);
-        client->most = alive(client);
-        client->most_until_ms = monotonic_ms() + FEWER_MS;
-        if (target != NULL)
-            target->probing = false;
-    } else {
-        client->proven = false;
-        client->services->say(client->gateway, VIADUCT_LOG_INFO, NULL, "%s: %s", session->peer, why->text);
-        hops_note(client, session->peer, why);
-        hops_failed(session->hop, &session->address, session->started_ms);
-    }
+    if (!client->draining || client->first != NULL) /* else nobody needs it any more, see pool_drain() */
+        not_served(session, why);
     pool_pump(client);
 }
 
@@ -264,7 +315,9 @@ on_closed(struct client_session *session, const struct why *why)
     struct smtp_client *client = session->client;
     session_unlink(session);
     client->services->count_connection(client->gateway, false, -1, false);
-    if (why->text[0] != '\0')
+    if (!session->served)
+        not_served(session, why);
+    else if (why->text[0] != '\0')
         client->services->say(client->gateway, VIADUCT_LOG_DETAIL, NULL, "%s: %s", session->peer, why->text);
     pool_pump(client);
 }
