@@ -5,6 +5,9 @@
  */
 #include "conf/conf_schema.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 const struct conf_place *
 conf_blame(const struct conf *conf, const void *member, const struct conf_place *section)
 {
@@ -216,10 +219,30 @@ check_connector_name(const struct conf *conf, struct conf_errors *errors, size_t
     if (span_equal_nocase(span_of(connector->title), SPAN("host")))
         conf_error(errors, &connector->place, "connector \"%s\": this name is the host organisation's own",
                    connector->title);
-    for (size_t j = 0; j < i; j++)
-        if (span_equal_nocase(span_of(connector->title), span_of(conf->root.connectors[j].title)))
-            conf_error(errors, &connector->place, "connector \"%s\" differs from \"%s\" by case only",
-                       connector->title, conf->root.connectors[j].title);
+}
+
+/* By name without case, and in the order of the file where that is the same. */
+static int
+compare_names(const void *a, const void *b)
+{
+    const struct conf_connector *const *one = a, *const *other = b;
+    int by_name = strcasecmp((*one)->title, (*other)->title);
+    return by_name != 0 ? by_name : (*one < *other ? -1 : 1);
+}
+
+static void
+check_same_names(const struct conf *conf, struct conf_errors *errors)
+{
+    size_t n = conf->root.connectors_n;
+    const struct conf_connector **sorted = xcalloc(n + 1, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = &conf->root.connectors[i];
+    qsort(sorted, n, sizeof *sorted, compare_names);
+    for (size_t i = 1; i < n; i++)
+        if (strcasecmp(sorted[i - 1]->title, sorted[i]->title) == 0)
+            conf_error(errors, &sorted[i]->place, "connector \"%s\" differs from \"%s\" by case only",
+                       sorted[i]->title, sorted[i - 1]->title);
+    free(sorted);
 }
 
 static void
@@ -300,6 +323,7 @@ conf_check(const struct conf *conf, struct conf_errors *errors)
     check_address(conf, errors, &root->admin_address, "admin-address", &root->place);
     check_address(conf, errors, &root->reports.from, "from", &root->reports.place);
     check_host(conf, errors);
+    check_same_names(conf, errors);
     for (size_t i = 0; i < root->connectors_n; i++)
         check_connector(conf, errors, i);
     conf_check_times(conf, errors);

@@ -78,9 +78,8 @@ parser_table(struct conf *conf, const struct conf_schema *schema)
         row->flags = CFGF_NODEFAULT;
         if (conf_item_is_list(item))
             row->flags |= CFGF_LIST;
-        if (item->what == CONF_MANY)
-            row->flags |= CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-        if (item->what == CONF_SERIES)
+        if (item->what == CONF_MANY ||
+            item->what == CONF_SERIES) /* without titles: it would search them one by one */
             row->flags |= CFGF_MULTI;
         if (item->what != CONF_OPTION)
             row->subopts = parser_table(conf, item->section());

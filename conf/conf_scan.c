@@ -158,13 +158,35 @@ take_option(struct scan *scan, const struct conf_item *item, struct conf_seen *s
         *seen = (struct conf_seen){.set = true, .place = name->place};
 }
 
+/* Where a section with this title stands in the index, or would. */
+static struct conf_scanned **
+title_slot(const struct conf_seen *seen, struct span title)
+{
+    size_t hash = 5381;
+    for (size_t i = 0; i < title.len; i++)
+        hash = hash * 33 + (unsigned char)title.at[i];
+    while (seen->index[hash %= seen->index_size] != NULL && !span_equal(seen->index[hash]->title, title))
+        hash++;
+    return &seen->index[hash];
+}
+
 static const struct conf_scanned *
 find_title(const struct conf_seen *seen, struct span title)
 {
-    for (const struct conf_scanned *other = seen->first; other != NULL; other = other->next)
-        if (span_equal(other->title, title))
-            return other;
-    return NULL;
+    return seen->index_size > 0 ? *title_slot(seen, title) : NULL;
+}
+
+/* Thousands of connectors or rules are found by hash: each is looked for among those before it. */
+static void
+index_title(struct conf *conf, struct conf_seen *seen, struct conf_scanned *scanned)
+{
+    if (2 * seen->n >= seen->index_size) {
+        seen->index_size = 4 * seen->n + 7;
+        seen->index = conf_alloc(conf, seen->index_size * sizeof *seen->index);
+        for (struct conf_scanned *other = seen->first; other != scanned; other = other->next)
+            *title_slot(seen, other->title) = other;
+    }
+    *title_slot(seen, scanned->title) = scanned;
 }
 
 /* Titles are names: what needs an escape is none. */
@@ -234,15 +256,14 @@ open_section(struct scan *scan, const struct conf_item *item, struct conf_seen *
     else
         seen->first = scanned;
     seen->last = scanned;
+    if (conf_item_has_title(item))
+        index_title(scan->sources.conf, seen, scanned);
     seen->n++;
     seen->set = true;
     seen->place = place;
     BUG_UNLESS(scan->depth < DEPTH_MAX); /* the schema is not as deep */
     scan->open[scan->depth++] = scanned;
-    if (conf_item_has_title(item))
-        buf_printf(scan->clean, "%s '%.*s' {\n", item->name, (int)title.len, title.at);
-    else
-        buf_printf(scan->clean, "%s {\n", item->name);
+    buf_printf(scan->clean, "%s {\n", item->name);
 }
 
 static void
@@ -280,11 +301,11 @@ static void
 take_include(struct scan *scan, const struct conf_token *name)
 {
     struct conf_sources *sources = &scan->sources;
-    struct span file;
-    struct conf_token token = conf_token_next(sources); /* the parenthesis */
+    struct span file = {NULL, 0};
+    conf_token_next(sources); /* the parenthesis */
     bool sound = conf_token_is_value(conf_token_peek(sources));
     if (sound) {
-        token = conf_token_next(sources);
+        struct conf_token token = conf_token_next(sources);
         file = token.type == TOKEN_STRING ? (struct span){token.raw.at + 1, token.raw.len - 2} : token.raw;
         sound = file.len > 0 && memchr(file.at, '\\', file.len) == NULL &&
                 conf_token_is(conf_token_peek(sources), ')');

@@ -107,8 +107,8 @@ struct conf {
     size_t origins_n, origins_size;
 };
 
-void *conf_alloc(struct conf *conf, size_t size);
-const char *conf_copy(struct conf *conf, struct span text);
+NEW_MEMORY void *conf_alloc(struct conf *conf, size_t size) __attribute__((alloc_size(2)));
+const char *conf_copy(struct conf *conf, struct span text) __attribute__((returns_nonnull));
 
 /* The place of an option that stands in the file, or NULL where its default holds. */
 const struct conf_place *conf_origin(const struct conf *conf, const void *member);
@@ -148,6 +148,8 @@ struct conf_seen {
     struct conf_place place;
     struct conf_scanned *first, *last; /* of a section */
     size_t n;
+    struct conf_scanned **index; /* those with a title, by its hash: open addressing, half full at most */
+    size_t index_size;
 };
 struct conf_scanned {
     const struct conf_schema *schema;
