@@ -21,7 +21,14 @@
 
 #include "common/worker_inside.h"
 
-enum { RING_FIRST = 64, RING_MAX = 8192, STRANGER_NAME_MAX = 256, HEAP_MAX = 20000, SCAN_EVERY_MS = 30000 };
+enum {
+    RING_FIRST = 64,
+    RING_MAX = 8192,
+    STRANGER_NAME_MAX = 256,
+    HEAP_MAX = 20000,
+    SCAN_EVERY_MS = 30000,
+    CREATED_RESCAN_MS = 2000
+};
 
 /* ---- ring ---- */
 
@@ -385,6 +392,20 @@ source_of_watch(struct service *service, int watch)
     return NULL;
 }
 
+/* A new name in a folder of strangers. A file is most often just begun, and its end is told as well; where it has ended under
+ * another name (link, and unlink of that), this is all that is told: it is looked at in a moment. What is no file has no end. */
+static void
+created(struct service *service, struct source *source, const char *name)
+{
+    struct stat st;
+    if (name[0] == '.')
+        return;
+    if (fstatat(source->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+        service_rescan_in(service, source->folder, CREATED_RESCAN_MS);
+    else
+        name_seen(service, source, name);
+}
+
 static void
 on_event(struct service *service, const struct inotify_event *event)
 {
@@ -406,7 +427,9 @@ on_event(struct service *service, const struct inotify_event *event)
         folder_is_gone(service, source);
         return;
     }
-    if (event->len > 0)
+    if (event->len > 0 && (event->mask & IN_CREATE))
+        created(service, source, event->name);
+    else if (event->len > 0)
         name_seen(service, source, event->name);
 }
 
@@ -458,8 +481,8 @@ add_source(struct service *service, enum folder folder, const char *connector)
                             .fd = fd,
                             .rescan = true,
                             .stride = drop ? STRANGER_NAME_MAX : QUEUE_NAME_MAX};
-    source.watch =
-        watch(service, path, IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | (drop ? IN_CLOSE_WRITE : 0));
+    source.watch = watch(service, path,
+                         IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | (drop ? IN_CREATE | IN_CLOSE_WRITE : 0));
     in->sources = xrealloc(in->sources, (in->n_sources + 1) * sizeof *in->sources);
     in->sources[in->n_sources++] = source;
     return 0;

@@ -215,6 +215,29 @@ for name in os.listdir(DROP.encode()):
     os.unlink(os.path.join(DROP.encode(), name))
 ok(os.path.exists(outside), "what a link pointed to is still there")
 
+# What is no file is named when it comes: the next look at the whole folder is half a minute away.
+p = ready_worker()
+os.symlink(outside, os.path.join(DROP, "late-symlink"))
+os.mkfifo(os.path.join(DROP, "late-fifo"))
+os.mkdir(os.path.join(DROP, "late-folder"))
+late = socket.socket(socket.AF_UNIX)
+late.bind(os.path.join(DROP, "late-socket"))
+ok(wait_for(lambda: all("file=late-" + n in log_text() for n in ("symlink", "fifo", "folder", "socket")), 20),
+   "links, FIFOs, folders and sockets are named when they come")
+os.link(outside, os.path.join(DROP, "late-hardlink"))
+ok(wait_for(lambda: "file=late-hardlink" in log_text(), 20), "so is a file's second name")
+os.link(outside, os.path.join(DROP, "late-file"))
+os.unlink(os.path.join(DROP, "late-hardlink"))
+os.unlink(outside)
+ok(wait_for(lambda: len(spool.names("MTS_IN")) == 5, 20), "a file that is moved there by link and unlink is taken")
+is_(end(p), 0, "asked to end, it ends")
+os.rmdir(os.path.join(DROP, "late-folder"))
+for name in os.listdir(DROP):
+    os.unlink(os.path.join(DROP, name))
+with open(outside, "wb") as f:
+    f.write(b"From: a@x.example\nTo: b@branch.example\n\nsecret\n")
+os.utime(outside, (1, 1))
+
 # ---- files that are not finished, and kills ----
 
 
