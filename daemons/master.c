@@ -243,7 +243,7 @@ each_turn(struct master *master)
     static int64_t last_s;
     int64_t now_s = monotonic_ms() / 1000;
     child_reap(master);
-    if (!master->stopping)
+    if (!master->stopping || master->drain_deadline_ms > 0)
         child_start_due(master);
     if (master->once && !master->stopping)
         look_whether_idle(master);

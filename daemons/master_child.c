@@ -269,7 +269,9 @@ child_died(struct master *master, struct child *child, int status)
     child->pid = 0;
     child->since_s = time_ms() / 1000;
     master->dirty = true;
-    if (child->state == CHILD_ENDING || master->stopping) {
+    bool over =
+        master->stopping && master->drain_deadline_ms == 0; /* a drain has work for it, up to its deadline */
+    if (child->state == CHILD_ENDING || over) {
         child->state = CHILD_GONE;
         if (status != 0)
             log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "%s %s while ending", child->instance, how);

@@ -5,9 +5,10 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 
-from rig import (BUILD, Sink, Viaduct, done, is_, like, message, ok, private_folder, send, smtp_pair,
-                 until)
+from rig import (BUILD, Sink, Viaduct, done, is_, like, message, ok, private_folder, program, send, smtp_pair,
+                 start_process, until)
 import rig
 
 A, B = "anna@contoso.example", "bob@branch.example"
@@ -117,4 +118,22 @@ branch.one(lambda m: m.header("Subject") == "after")
 ok("Listeners" not in viaduct.command("status")[1], "and status is content")
 is_(len(viaduct.wait_log("no worker serves")), 1, "all that was said once")
 is_(viaduct.stop(), 0, "it stops in order")
+
+# ---- one that dies during a drain ----
+
+viaduct = start(conf)
+viaduct.wait_log("by=router .*started")
+os.kill(pid_of("router"), signal.SIGSTOP)
+like(send(port, A, B, message(A, B, "on the road")), "^250", "mail is taken")
+until(lambda: viaduct.names("Spooler-Queue"), "it waits for a worker that stands still")
+stopping = start_process([program("viaduct"), "-c", viaduct.conf, "stop", "--drain=5m"], stdout=subprocess.DEVNULL)
+viaduct.wait_log("draining for 300 seconds")
+viaduct.wait_log("by=inbound-gateway/host say=ended")
+ok(until(is_refused, "refused"), "during a drain senders are refused at once")
+ok(stopping.poll() is None, "the drain waits for mail on the road")
+os.kill(pid_of("router"), signal.SIGKILL)
+viaduct.wait_log("router was ended by signal 9 .*starting it again", name="a worker that dies then is started again")
+branch.one(lambda m: m.header("Subject") == "on the road")
+is_(stopping.wait(60), 0, "what it had to do is done, and the drain ends long before its deadline")
+ok(viaduct.stop() == 0 and viaduct.mail_left() == [], "nothing is left")
 done()
