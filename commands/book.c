@@ -44,7 +44,7 @@ add_file(struct book_builder *builder, const char *path)
     buf_clear(&errors);
     if (n < 0)
         return command_fail_errno(-n, "%s", path);
-    return n == 0 ? 0 : EXIT_NOTHING;
+    return n == 0 ? 0 : command_fail(EXIT_NOTHING, "%s: %d recipients are in error", path, n);
 }
 
 /* The next generation behind the highest there is, whole or not. */
@@ -77,9 +77,16 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
         int one = add_file(builder, files[i]);
         r = one > r ? one : r;
     }
-    if (r > EXIT_NOTHING) {
+    if (r != 0) { /* whoever is left out would be refused as unknown */
         book_builder_drop(builder);
-        return r;
+        return command_fail(r,
+                            "nothing is published, the book in use stays; put the files right and build again");
+    }
+    if (book_builder_entries(builder) == 0) {
+        book_builder_drop(builder);
+        return command_fail(EXIT_REFUSED,
+                            "the files are empty: with a book of nobody all recipients of the host would be "
+                            "unknown; the book in use stays");
     }
     int published = book_builder_publish(builder, book_fd, &why);
     if (published == -EACCES || published == -EPERM)
@@ -88,8 +95,7 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
         return command_fail(EXIT_NOTHING, "%s", why.text);
     struct book *book = book_new(book_fd);
     book_refresh(book, &why);
-    printf("book generation %" PRIu64 ": %" PRIu64 " entries%s\n", book_generation(book), book_entries(book),
-           r != 0 ? "; lines in error were left out" : "");
+    printf("book generation %" PRIu64 ": %" PRIu64 " entries\n", book_generation(book), book_entries(book));
     book_free(book);
     (void)command;
     return r;

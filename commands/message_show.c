@@ -325,7 +325,7 @@ message_print_summary(struct message *message, const struct command *command)
 {
     char age[24], size[24], when[32];
     print_age(message->now_s - id_time_ms(message->parts.id) / 1000, age);
-    print_bytes(message->has_stat ? (uint64_t)message->stat.st_size : 0, size);
+    print_bytes(message->has_stat ? (uint64_t)message->stat.st_size : message->file.size, size);
     printf("%s%s%s in %s%s%s\n", colour_on(COLOUR_BOLD), message->parts.stem, colour_on(COLOUR_NONE),
            message->place->path, message->locked ? ", in transfer" : "", command_offline(command));
     printf("%-18s %s, %s\n", "age, size", age, size);

@@ -104,6 +104,9 @@ int book_builder_add(struct book_builder *builder, const struct book_entry *entr
  * removes what it wrote where it fails. Returns 0 or -errno with `why`. */
 int book_builder_publish(struct book_builder *builder, int book_folder_fd, struct why *why);
 
+/* How many recipients were added. */
+uint64_t book_builder_entries(const struct book_builder *builder);
+
 /* Gives up: removes what was written. NULL is allowed. */
 void book_builder_drop(struct book_builder *builder);
 

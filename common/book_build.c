@@ -292,6 +292,12 @@ records_add(struct book_builder *builder)
     return 0;
 }
 
+uint64_t
+book_builder_entries(const struct book_builder *builder)
+{
+    return builder->entries;
+}
+
 int
 book_builder_add(struct book_builder *builder, const struct book_entry *entry, struct why *why)
 {

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -53,6 +54,7 @@ code, out, _ = viaduct("queue")
 ok("(offline)" in out and " as of " in out, "the listing says that the daemons are stopped, and of when it is")
 ok("\x1b" not in out, "no colours where no terminal is")
 is_(len(rows("queue", "list", "age>2d")[1]), 3, "age>2d")
+ok(re.search(r"(?m)^age, size .*2.*M", viaduct("queue", "show", big[0])[1]), "show tells the size")
 is_(len(rows("queue", "list", "size>1M")[1]), 1, "size>1M")
 is_(len(rows("queue", "list", "code=4.2")[1]), 3, "code=4.2 finds 4.2.2")
 is_(len(rows("queue", "list", "reason~FULL")[1]), 3, "reason~ finds a part")
