@@ -51,7 +51,7 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/smtp/server_message.c systems/smtp/server_rcpt.c systems/smtp/server_session.c \
 	systems/smtp/server_xclient.c systems/smtp/smtp.h systems/smtp/smtp_client.h systems/smtp/smtp_downgrade.c \
 	systems/smtp/smtp_downgrade.h systems/smtp/smtp_downgrade_address.c systems/smtp/smtp_downgrade_body.c \
-	systems/smtp/smtp_downgrade_field.c systems/smtp/smtp_downgrade_parameter.c \
+	systems/smtp/smtp_downgrade_field.c systems/smtp/smtp_downgrade_parameter.c systems/smtp/smtp_downgrade_seal.c \
 	systems/smtp/smtp_downgrade_word.c systems/smtp/smtp_reply.c systems/smtp/smtp_reply.h \
 	systems/smtp/smtp_system.c systems/smtp/smtp_system.h systems/smtp/smtp_url.c systems/smtp/smtp_url.h \
 	systems/smtp/tls.c systems/smtp/tls.h \

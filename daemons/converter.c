@@ -3,7 +3,7 @@
  *     parent: fork --> read the pipe until its end --> waitpid
  *     child:  limits --> work --> answer, status, reason, report into the pipe --> _exit
  *
- * The answer is `<answer byte><status NUL><text NUL><report>`. A child killed by its limits writes nothing.
+ * The answer is `<answer byte><status NUL><text NUL><broken NUL><report>`. A child killed by its limits writes nothing.
  */
 #include "daemons/converter.h"
 
@@ -67,6 +67,10 @@ child(const struct conf_convert *limits, uint64_t file_bytes,
     write_all(fd, (struct span){&answer, 1});
     write_all(fd, (struct span){conversion.why.status, strlen(conversion.why.status) + 1});
     write_all(fd, (struct span){conversion.why.text, strlen(conversion.why.text) + 1});
+    if (conversion.broken.len > ANSWER_MAX / 4)
+        conversion.broken.len = ANSWER_MAX / 4;
+    write_all(fd, buf_span(&conversion.broken));
+    write_all(fd, (struct span){"", 1});
     if (conversion.report.len > ANSWER_MAX / 2)
         conversion.report.len = ANSWER_MAX / 2;
     write_all(fd, buf_span(&conversion.report));
@@ -91,11 +95,14 @@ take_answer(const struct buf *answer, struct conversion *conversion)
     const char *status = at + 1, *status_end = memchr(status, '\0', (size_t)(end - status));
     const char *text = status_end != NULL ? status_end + 1 : end;
     const char *text_end = text < end ? memchr(text, '\0', (size_t)(end - text)) : NULL;
-    if (text_end == NULL)
+    const char *broken = text_end != NULL ? text_end + 1 : end;
+    const char *broken_end = broken < end ? memchr(broken, '\0', (size_t)(end - broken)) : NULL;
+    if (broken_end == NULL)
         return false;
     conversion->answer = (enum viaduct_converted)(at[0] - '0');
     why_set(&conversion->why, status, "%s", text);
-    buf_add(&conversion->report, text_end + 1, (size_t)(end - text_end - 1));
+    buf_add(&conversion->broken, broken, (size_t)(broken_end - broken));
+    buf_add(&conversion->report, broken_end + 1, (size_t)(end - broken_end - 1));
     return true;
 }
 
@@ -145,4 +152,11 @@ converter_run(const struct conf_convert *limits, uint64_t file_bytes,
     else
         describe_end(status, limits, &conversion->why);
     buf_clear(&answer);
+}
+
+void
+conversion_clear(struct conversion *conversion)
+{
+    buf_clear(&conversion->broken);
+    buf_clear(&conversion->report);
 }

@@ -13,7 +13,8 @@ struct conversion {
     enum viaduct_converted answer;
     bool crashed; /* the child did not answer: `why` says how it ended */
     struct why why;
-    struct buf report; /* what was lost or changed, lines */
+    struct buf broken; /* signatures that no longer hold, lines */
+    struct buf report; /* what was lost or changed, lines; those of `broken` too */
 };
 
 /* What a converted message of this size may become: encodings grow it, nothing multiplies it. */
@@ -28,5 +29,6 @@ converter_file_limit(uint64_t bytes)
 void converter_run(const struct conf_convert *limits, uint64_t file_bytes,
                    enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
                    struct conversion *conversion);
+void conversion_clear(struct conversion *conversion);
 
 #endif

@@ -168,7 +168,7 @@ take(struct service *service, struct job *job)
     if (conversion.report.len > 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
                 (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
-    buf_clear(&conversion.report);
+    conversion_clear(&conversion);
     /* What a child left in Temp: a whole copy is accepted mail, and its item goes with it. */
     if (left_in_temp(service, job))
         recover_own_lane(service);
@@ -195,7 +195,12 @@ prepare(struct service *service)
 {
     service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
     int r = gateway_open(service, true);
-    return r < 0 ? r : intake_open(service->data);
+    if (r < 0)
+        return r;
+    const struct viaduct_gateway *gateway = service->data;
+    if (gateway->system->convert == NULL || gateway->system->convert->from_foreign == NULL)
+        return gateway_unused(service, "converts nothing that comes in");
+    return intake_open(service->data);
 }
 
 static void

@@ -62,6 +62,14 @@ add_report(void *arg, const char *line)
     buf_printf(&work->conversion->report, "%s\n", line);
 }
 
+static void
+add_broken(void *arg, const char *line)
+{
+    struct work *work = arg;
+    buf_printf(&work->conversion->broken, "%s\n", line);
+    add_report(arg, line);
+}
+
 /* Addresses of the header: only listed, so never a failure. */
 static struct viaduct_text
 translate(void *arg, struct viaduct_text text, bool outwards, struct viaduct_text *display)
@@ -98,7 +106,7 @@ convert(void *arg, struct conversion *conversion)
                                     .bytes = work->job->file.body_bytes,
                                     .translate = translate};
     struct viaduct_convert_out out = {
-        .size = sizeof out, .write = write_item, .report = add_report, .arg = work};
+        .size = sizeof out, .write = write_item, .report = add_report, .broken = add_broken, .arg = work};
     enum viaduct_converted answer = work->gateway->system->convert->to_foreign(&in, &out, &reason);
     why_from(&conversion->why, &reason);
     if (answer != VIADUCT_CONVERTED)
@@ -232,6 +240,23 @@ tell_report(struct job *job, const struct conversion *conversion)
                 why.text);
 }
 
+/* Who finds a signature that does not hold far from here shall find the reason here. */
+static void
+tell_broken(struct job *job, const struct conversion *conversion)
+{
+    struct span lines = buf_span(&conversion->broken);
+    while (lines.len > 0) {
+        struct why why;
+        const char *end = memchr(lines.at, '\n', lines.len);
+        size_t len = end != NULL ? (size_t)(end - lines.at) : lines.len;
+        why_set(&why, "", "%.*s", (int)len, lines.at);
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "%s", why.text);
+        job_track(job, TRACK_UNSIGN, NULL, SPAN(""), &why, NULL);
+        len += end != NULL;
+        lines = (struct span){lines.at + len, lines.len - len};
+    }
+}
+
 static struct judgement
 judge_conversion(struct service *service, struct job *job, const struct conversion *conversion)
 {
@@ -245,6 +270,7 @@ judge_conversion(struct service *service, struct job *job, const struct conversi
         return (struct judgement){.verdict = VERDICT_BAD, .why = conversion->why};
     if (conversion->answer != VIADUCT_CONVERTED)
         return job_fail(job, &conversion->why);
+    tell_broken(job, conversion);
     tell_report(job, conversion);
     int ready = service_folder(service, FOLDER_READY_OUT, service->connector_name);
     spool_remove(ready, name); /* of an earlier conversion: disposable */
@@ -285,7 +311,7 @@ take(struct service *service, struct job *job)
     converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
     queue_writer_leave(work.writer);
     struct judgement judgement = judge_conversion(service, job, &conversion);
-    buf_clear(&conversion.report);
+    conversion_clear(&conversion);
     return judgement;
 }
 
@@ -293,7 +319,12 @@ static int
 prepare(struct service *service)
 {
     service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
-    return gateway_open(service, false);
+    int r = gateway_open(service, false);
+    if (r < 0)
+        return r;
+    const struct viaduct_gateway *gateway = service->data;
+    bool converts = gateway->system->convert != NULL && gateway->system->convert->to_foreign != NULL;
+    return converts ? 0 : gateway_unused(service, "converts nothing that goes out");
 }
 
 static void

@@ -127,7 +127,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct world world = {.input = rest};
     struct viaduct_convert_in in = {
         .size = sizeof in, .id = "X", .need = "", .read = read_input, .arg = &world, .translate = translate};
-    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, &world};
+    struct viaduct_convert_out out = {.size = sizeof out,
+                                      .write = write_output,
+                                      .envelope = take_envelope,
+                                      .report = take_report,
+                                      .arg = &world};
     if (data[0] % 3 == 0) {
         in.message = &delivery;
         enum viaduct_converted result = gwise_to_foreign(&in, &out, &reason);

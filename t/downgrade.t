@@ -95,6 +95,7 @@ TEXT = "Grüße aus Köln, 5 € = 1 Bier \n.\nFrom here\n\tand there\t\n"
 BINARY = bytes(range(256)).replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"") * 3
 PLAIN = b"ASCII = stays  \n=20 even this\n"
 mixed = b"".join([
+    b"DKIM-Signature: v=1; a=rsa-sha256; d=contoso.example; s=x; h=from; bh=eA==; b=eA==\n",
     "From: Jürgen Müller <j@contoso.example>\nTo: Bücher <bob@branch.example>\nSubject: mixed: Grüße, wie üblich\n".encode(),
     b"Message-ID: <1@contoso.example>\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"=b=\"\n",
     b"Content-Transfer-Encoding: 8bit\n\n--=b=\nContent-Type: text/plain; charset=utf-8\n",
@@ -130,6 +131,12 @@ ok(b"\r\n\r\n" + PLAIN.replace(b"\n", b"\r\n") in data, "the part that was 7-bit
 inner = parts[3].get_content()
 is_((inner["Subject"], inner.get_content().strip()), ("inner ß", "inner: ß"), "so is the message within, decoded")
 ok(all(len(line) <= 998 for line in data.split(b"\r\n")), "no line is longer than 998 octets")
+
+said = "the DKIM signature of contoso.example no longer holds: the body had to be written anew"
+events = [t for t in spool.track() if "event=UNSIGN" in t]
+is_((log.count('say="%s"' % said), len(events)), (1, 1), "that its DKIM signature no longer holds stands in the log, and is tracked")
+ok(said in events[0] and "connector=branch" in events[0] and "msgid=<1@contoso.example>" in events[0], "with what and where it was")
+ok(b"DKIM-Signature: v=1; a=rsa-sha256" in data, "though it goes on with the message")
 
 sender, recipients, data = by_subject(b"<2@contoso.example>")
 got = email.message_from_bytes(data, policy=email.policy.default)

@@ -129,7 +129,11 @@ outwards(struct world *world, const char *message, size_t len)
                                     .arg = world,
                                     .bytes = len,
                                     .translate = translate};
-    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, world};
+    struct viaduct_convert_out out = {.size = sizeof out,
+                                      .write = write_output,
+                                      .envelope = take_envelope,
+                                      .report = take_report,
+                                      .arg = world};
     return gwise_system.convert->to_foreign(&in, &out, &world->reason);
 }
 
@@ -146,7 +150,11 @@ inwards(struct world *world, const struct buf *container)
                                     .arg = world,
                                     .bytes = container->len,
                                     .translate = translate};
-    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, world};
+    struct viaduct_convert_out out = {.size = sizeof out,
+                                      .write = write_output,
+                                      .envelope = take_envelope,
+                                      .report = take_report,
+                                      .arg = world};
     return gwise_system.convert->from_foreign(&in, &out, &world->reason);
 }
 
@@ -351,7 +359,11 @@ test_refused(void)
                                     .read = read_input,
                                     .arg = &world,
                                     .translate = translate};
-    struct viaduct_convert_out out = {sizeof out, write_output, take_envelope, take_report, &world};
+    struct viaduct_convert_out out = {.size = sizeof out,
+                                      .write = write_output,
+                                      .envelope = take_envelope,
+                                      .report = take_report,
+                                      .arg = &world};
     buf_add_text(&world.input, "Subject: x\n\n");
     is_int(gwise_system.convert->to_foreign(&in, &out, &world.reason), VIADUCT_CONVERT_REFUSED,
            "a recipient without GroupWise address is refused");

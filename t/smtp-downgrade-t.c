@@ -143,7 +143,7 @@ test_structure(void)
     converted("MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=s\n\n--s\nContent-Type: "
               "text/plain\n\n\xe9\n--s\n"
               "Content-Type: application/pgp-signature\n\nsig\n--s--\n");
-    ok(strstr(rig.report.at, "signature") != NULL,
+    ok(strstr(rig.broken.at, "multipart/signed") != NULL,
        "a signature over what had to be encoded is reported as broken");
     converted("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: "
               "multipart/signed; boundary=s\n\n"
@@ -304,6 +304,40 @@ test_parameters(void)
     ok(lines_fit(&rig, 76), "that fit their lines");
     buf_clear(&message);
     buf_clear(&name);
+}
+
+/* ---- signatures of mail systems ---- */
+
+#define DKIM "DKIM-Signature: v=1; a=rsa-sha256; d=x.example; s=1;\n h = from : Subject\n : to; bh=A=; b=A=\n"
+
+static void
+test_seals(void)
+{
+    converted(DKIM "From: a@x.example\nSubject: x\nX-Other: \xc3\xa9\n\nx\n");
+    is_text(rig.broken.at, "", "a DKIM signature that covers nothing of what was changed still holds");
+    converted(DKIM "From: a@x.example\nSubject: \xc3\xa9\n\nx\n");
+    is_text(rig.broken.at,
+            "the DKIM signature of x.example no longer holds: a field that it covers had to be written anew\n",
+            "one that covers a field that was is told of");
+    converted(DKIM
+              "From: a@x.example\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n\xc3\xa9\n");
+    is_text(rig.broken.at, "the DKIM signature of x.example no longer holds: the body had to be written anew\n",
+            "and so is any where the body was");
+    converted(DKIM "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: a/b; "
+                   "name=\"\xc3\xa9\"\n\nx\n--b--\n");
+    ok(strstr(rig.broken.at, "the body") != NULL, "to which the header of a part belongs");
+    converted("ARC-Message-Signature: i=1; d=y.example; h=to:mime-version\n" DKIM "From: a@x.example\nSubject: "
+              "x\n\n\xc3\xa9\n");
+    ok(strstr(rig.broken.at, "ARC signature of y.example") &&
+           strstr(rig.broken.at, "DKIM signature of x.example"),
+       "each is told of, ARC's too");
+    converted("DKIM-Signature: d=x.example; h=message-id\nMessage-ID: <\xc3\xa9@x.example>\n\nx\n");
+    ok(rig.broken.len > 0, "a field that is kept under another name was changed");
+    converted("DKIM-Signature: h=from; d=\xc3\xa9.example\nFrom: a@x.example\n\nx\n");
+    ok(rig.broken.len > 0 && rig_is_ascii(&rig), "so was a signature that is not ASCII itself");
+    converted(
+        "DKIM-Signature: h;=from; ;d\nDKIM-Signature:\nDKIM-Signature: h=:::to:\nSubject: \xc3\xa9\n\nx\n");
+    is_text(rig.broken.at, "", "what is no signature covers nothing");
 }
 
 /* ---- the envelope ---- */
@@ -538,6 +572,7 @@ main(void)
     test_text_fields();
     test_address_fields();
     test_parameters();
+    test_seals();
     test_envelope();
     test_translation();
     test_failures();

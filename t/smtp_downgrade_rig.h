@@ -10,7 +10,7 @@
 
 struct rig {
     struct span input;
-    struct buf output, report;
+    struct buf output, report, broken;
     const struct viaduct_services *services; /* NULL: header addresses are not translated */
     size_t fills;                            /* how much can be written; 0: anything */
     size_t piece;                            /* how much a read gives at most; 0: what was asked for */
@@ -46,6 +46,13 @@ rig_report(void *arg, const char *line)
     buf_printf(&((struct rig *)arg)->report, "%s\n", line);
 }
 
+static inline void
+rig_broken(void *arg, const char *line)
+{
+    BUG_UNLESS(strchr(line, '\n') == NULL);
+    buf_printf(&((struct rig *)arg)->broken, "%s\n", line);
+}
+
 /* Whoever is at in.example is at out.example for the other side. */
 static inline struct viaduct_text
 rig_translate(void *arg, struct viaduct_text address, bool outwards, struct viaduct_text *display)
@@ -63,7 +70,8 @@ rig_translate(void *arg, struct viaduct_text address, bool outwards, struct viad
 static inline enum viaduct_converted
 rig_convert(struct rig *rig, struct span message, const struct viaduct_delivery *delivery)
 {
-    struct viaduct_convert_out out = {.size = sizeof out, .write = rig_write, .report = rig_report, .arg = rig};
+    struct viaduct_convert_out out = {
+        .size = sizeof out, .write = rig_write, .report = rig_report, .broken = rig_broken, .arg = rig};
     struct viaduct_convert_in in = {.size = sizeof in,
                                     .id = "0123456789ABCDEFGHJKMNPQRS",
                                     .need = "7bit",
@@ -76,6 +84,8 @@ rig_convert(struct rig *rig, struct span message, const struct viaduct_delivery 
     rig->input = message;
     buf_reset(&rig->output);
     buf_reset(&rig->report);
+    buf_reset(&rig->broken);
+    buf_add(&rig->broken, "", 0);
     buf_add(&rig->output, "", 0);
     buf_add(&rig->report, "", 0);
     rig->reason = (struct viaduct_reason){"", ""};
@@ -96,6 +106,7 @@ rig_clear(struct rig *rig)
 {
     buf_clear(&rig->output);
     buf_clear(&rig->report);
+    buf_clear(&rig->broken);
 }
 
 #endif

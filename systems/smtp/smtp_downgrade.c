@@ -26,6 +26,14 @@
 
 enum { PIECE = 64 << 10, PARTS_MAX = 10000 };
 
+static void
+clean(char *line)
+{
+    for (char *c = line; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
 void
 downgrade_report(struct downgrade *d, const char *format, ...)
 {
@@ -36,12 +44,25 @@ downgrade_report(struct downgrade *d, const char *format, ...)
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    for (char *c = line; *c != '\0'; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
+    clean(line);
     if (d->reports == DOWNGRADE_REPORTS_MAX)
         snprintf(line, sizeof line, "and more");
     d->out->report(d->out->arg, line);
+}
+
+void
+downgrade_broken(struct downgrade *d, const char *format, ...)
+{
+    char line[300];
+    va_list args;
+    if (d->broken++ >= DOWNGRADE_BROKEN_MAX)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    clean(line);
+    if (d->out->broken != NULL)
+        d->out->broken(d->out->arg, line);
 }
 
 static enum viaduct_converted
@@ -93,8 +114,8 @@ look_at_signatures(struct downgrade *d)
         const struct mime_part *part = &d->tree.parts[i];
         const struct downgrade_count *count = count_of(d, i);
         if (touched[i] && part->multipart && strcmp(part->type, "multipart/signed") == 0)
-            downgrade_report(d,
-                             "a signature no longer holds: what it signs was not 7-bit and had to be encoded");
+            downgrade_broken(
+                d, "the signature of a multipart/signed no longer holds: what it signs had to be encoded");
         touched[i] = touched[i] || count->header_high > 0 || (is_leaf(part) && count->high > 0);
         d->high = d->high || touched[i] || count->high > 0;
         d->changes = d->changes || touched[i] || (is_leaf(part) && count->odd);
@@ -202,7 +223,8 @@ plan_header(const struct downgrade *d, size_t index, enum downgrade_action actio
             struct downgrade_header *how)
 {
     const struct mime_part *part = &d->tree.parts[index];
-    *how = (struct downgrade_header){.message = part->parent < 0 || d->tree.parts[part->parent].container,
+    *how = (struct downgrade_header){.root = index == 0,
+                                     .message = part->parent < 0 || d->tree.parts[part->parent].container,
                                      .translate = index == 0 && d->translates};
     if (action == DOWNGRADE_QUOTED || action == DOWNGRADE_BASE64) {
         how->encoding = action == DOWNGRADE_QUOTED ? "quoted-printable" : "base64";
@@ -242,6 +264,8 @@ write_range(struct downgrade *d, struct downgrade_encoder *encoder, uint64_t fro
             break;
         }
         downgrade_encode(encoder, piece, (size_t)got, &d->pending);
+        d->body_changed =
+            d->body_changed || !span_equal(buf_span(&d->pending), (struct span){piece, (size_t)got});
         from += (uint64_t)got;
         flush(d);
     }
@@ -304,6 +328,7 @@ write_part(struct downgrade *d, size_t index, struct buf *header)
     if (part->raw && action != DOWNGRADE_KEEP)
         downgrade_report(d, "a %s whose parts cannot be told from each other goes as plain text", part->type);
     downgrade_header_write(d, &how, buf_span(header), &d->pending);
+    d->body_changed = d->body_changed || (index > 0 && !span_equal(buf_span(&d->pending), buf_span(header)));
     flush(d);
     if (is_leaf(part))
         write_body(d, index, action);
@@ -355,6 +380,8 @@ downgrade(struct downgrade *d, struct viaduct_reason *reason)
     }
     if (d->failed == 0 && answer == VIADUCT_CONVERTED)
         write_message(d);
+    if (d->failed == 0 && answer == VIADUCT_CONVERTED)
+        downgrade_seals(d);
     if (d->failed == 0)
         return answer;
     reason_fill(reason, d->failed == -EBADMSG ? "5.6.0" : "4.3.0",
@@ -371,6 +398,7 @@ smtp_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conver
     mime_tree_clear(&d.tree);
     free(d.counts);
     buf_clear(&d.pending);
+    buf_clear(&d.fields);
     return answer;
 }
 

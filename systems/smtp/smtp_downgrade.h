@@ -6,6 +6,7 @@
  *     smtp_downgrade_parameter.c  parameters of MIME
  *     smtp_downgrade_address.c  fields with addresses
  *     smtp_downgrade_word.c     encoded words, and folding
+ *     smtp_downgrade_seal.c     signatures that what was changed breaks
  *
  * What is hostile here: every octet of the message. Nothing recurses; a body is never held, a header at most up
  * to the limits of mime_walk.h; work is linear in the message's length.
@@ -18,7 +19,7 @@
 #include "systems/gwise/mime_walk.h"
 #include "systems/viaduct/system.h"
 
-enum { DOWNGRADE_COLUMNS = 76, DOWNGRADE_REPORTS_MAX = 100 };
+enum { DOWNGRADE_COLUMNS = 76, DOWNGRADE_REPORTS_MAX = 100, DOWNGRADE_BROKEN_MAX = 10 };
 
 /* What passed of a part: of its body, or of its header. */
 struct downgrade_count {
@@ -37,7 +38,9 @@ struct downgrade {
     bool changes;      /* that, or lines and octets that 7bit does not allow: labels are put right too */
     bool translates;   /* addresses of the header are translated (mapping.headers) */
     uint64_t replaced; /* octets between parts that became '?' */
-    size_t reports;
+    bool body_changed; /* anything behind the message's own header is not what it was */
+    struct buf fields; /* names of the fields of that header that are not: ":subject:to:" */
+    size_t reports, broken;
     struct buf pending; /* octets to write */
     char last;          /* the octet written last */
     int failed;         /* what reading or writing answered; 0: nothing yet */
@@ -47,6 +50,17 @@ bool downgrade_is_ascii(struct span text);
 
 /* Tells what was lost or changed: one line. */
 void downgrade_report(struct downgrade *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- signatures ---- */
+
+/* A field of the message's own header was changed, added or left out. */
+void downgrade_field_changed(struct downgrade *d, struct span name);
+
+/* Tells of a signature that no longer holds: one line. */
+void downgrade_broken(struct downgrade *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Tells of each signature in the message's own header that covers what was changed. */
+void downgrade_seals(struct downgrade *d);
 
 /* ---- bodies ---- */
 
@@ -80,6 +94,7 @@ void downgrade_encode_end(struct downgrade_encoder *encoder, struct buf *out);
 struct fold;
 
 struct downgrade_header {
+    bool root;            /* the message's own */
     bool message;         /* of a message, not of a part */
     bool translate;       /* its addresses are translated */
     const char *encoding; /* for Content-Transfer-Encoding; NULL: as it is */

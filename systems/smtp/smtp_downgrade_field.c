@@ -226,7 +226,7 @@ take_field(struct block *block, struct span field)
         put_line(block, field);
         return;
     }
-    size_t colon = (size_t)((const char *)memchr(field.at, ':', field.len) - field.at);
+    size_t from = block->out->len, colon = (size_t)((const char *)memchr(field.at, ':', field.len) - field.at);
     struct span body = {field.at + colon + 1, field.len - colon - 1};
     block->has_type = block->has_type || span_equal_nocase(name, SPAN("Content-Type"));
     block->has_version = block->has_version || span_equal_nocase(name, SPAN("MIME-Version"));
@@ -239,6 +239,9 @@ take_field(struct block *block, struct span field)
     } else {
         buf_add_span(block->out, field);
     }
+    struct span written = {block->out->at + from, block->out->len - from};
+    if (block->how->root && !span_equal(written, field))
+        downgrade_field_changed(block->d, name);
 }
 
 /* ---- the block ---- */
@@ -266,6 +269,14 @@ is_empty_line(struct span block)
 }
 
 static void
+add_field(struct block *block, const char *name, const char *body)
+{
+    buf_printf(block->out, "%s: %s\n", name, body);
+    if (block->how->root)
+        downgrade_field_changed(block->d, span_of(name));
+}
+
+static void
 add_missing(struct block *block)
 {
     const struct downgrade_header *how = block->how;
@@ -273,11 +284,11 @@ add_missing(struct block *block)
     if (block->out->len > 0 && block->out->at[block->out->len - 1] != '\n')
         buf_add_byte(block->out, '\n');
     if (how->message && mime && !block->has_version)
-        buf_add_text(block->out, "MIME-Version: 1.0\n");
+        add_field(block, "MIME-Version", "1.0");
     if (how->add_type && !block->has_type)
-        buf_add_text(block->out, "Content-Type: text/plain; charset=unknown-8bit\n");
+        add_field(block, "Content-Type", "text/plain; charset=unknown-8bit");
     if (how->encoding != NULL && !block->has_encoding)
-        buf_printf(block->out, "Content-Transfer-Encoding: %s\n", how->encoding);
+        add_field(block, "Content-Transfer-Encoding", how->encoding);
 }
 
 void

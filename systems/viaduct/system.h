@@ -11,6 +11,10 @@
  * only ever added at the end, and what a struct is too short to hold counts as not there. A module calls
  * nothing of viaduct's but the functions in `struct viaduct_services`.
  *
+ * A module is loaded by the gateways and converters of its connectors, each a process under a user of its own, and by commands
+ * that ask it (`viaduct connector test`, `viaduct address`); never by the master. A worker that the module has nothing for ends
+ * for good.
+ *
  * A module gives, each optional but its name and address type:
  *
  *   addresses    parse, print, compare: no state, may be called anywhere
@@ -279,6 +283,9 @@ struct viaduct_convert_out {
     /* What was lost or changed, a line each; kept with the message. */
     void (*report)(void *arg, const char *line);
     void *arg;
+    /* A signature of the message no longer holds, since the result is not what was signed: one line, kept like those
+     * of report(), and logged and tracked (UNSIGN) as well. */
+    void (*broken)(void *arg, const char *line);
 };
 
 enum viaduct_converted {
