@@ -14,17 +14,36 @@ enum { HEADER_MAX = 1 << 20, PIECE = 64 << 10, ADDRESS_MAX = 1300 };
 
 /* ---- the envelope ---- */
 
-/* One word of printable characters, as long as an address may be. Angle brackets around it are taken off. */
+/* As pickup will read it: a local part that stands alone gets our domain. */
 static int
-take_word(const char *text, struct span *word)
+check_mailbox(struct span word, struct why *why)
 {
+    struct mailbox_parts parts;
+    struct buf full = {0};
+    buf_add_span(&full, word);
+    if (memchr(word.at, '@', word.len) == NULL)
+        buf_add_text(&full, "@localhost");
+    int r = mailbox_parse(buf_span(&full), &parts, why);
+    buf_clear(&full);
+    return r;
+}
+
+/* An address of printable characters; angle brackets around it are taken off. None where `empty` allows it. Returns
+ * EX_OK, or EX_DATAERR after saying whose address is wrong and why. */
+static int
+take_address(const char *whose, const char *text, bool empty, struct span *word)
+{
+    struct why why = {.text = "it is longer than an address may be, or holds characters that none has"};
     *word = span_trim(span_of(text));
     if (word->len >= 2 && word->at[0] == '<' && word->at[word->len - 1] == '>')
         *word = (struct span){word->at + 1, word->len - 2};
-    for (size_t i = 0; i < word->len; i++)
-        if ((unsigned char)word->at[i] < ' ' || word->at[i] == 0x7f || word->at[i] == '<' || word->at[i] == '>')
-            return -EINVAL;
-    return word->len <= ADDRESS_MAX ? 0 : -EINVAL;
+    bool good = word->len <= ADDRESS_MAX;
+    for (size_t i = 0; good && i < word->len; i++)
+        good = (unsigned char)word->at[i] >= ' ' && word->at[i] != 0x7f && word->at[i] != '<' &&
+               word->at[i] != '>';
+    if (good && (word->len > 0 || !empty))
+        good = check_mailbox(*word, &why) == 0;
+    return good ? EX_OK : sendmail_fail(EX_DATAERR, "%s is no address: %s: %s", whose, text, why.text);
 }
 
 /* Notices are about the message, so values get no blanks into an envelope line. */
@@ -58,10 +77,11 @@ static int
 add_recipient(struct buf *out, const struct options *options, const char *text)
 {
     struct span word;
-    if (take_word(text, &word) < 0 || word.len == 0)
-        return sendmail_fail(EX_DATAERR, "recipient is no address: %s", text);
+    int status = take_address("recipient", text, false, &word);
+    if (status != EX_OK)
+        return status;
     buf_printf(out, "X-Receiver: <%.*s>", (int)word.len, word.at);
-    int status = add_parameter(out, "NOTIFY", options->notify);
+    status = add_parameter(out, "NOTIFY", options->notify);
     buf_add_byte(out, '\n');
     return status;
 }
@@ -108,10 +128,11 @@ int
 sendmail_envelope(const struct options *options, struct span header, struct buf *out)
 {
     struct span sender;
-    if (take_word(options->sender != NULL ? options->sender : own_name(), &sender) < 0)
-        return sendmail_fail(EX_DATAERR, "sender is no address: %s", options->sender);
+    int status = take_address("sender", options->sender != NULL ? options->sender : own_name(), true, &sender);
+    if (status != EX_OK)
+        return status;
     buf_printf(out, "X-Sender: <%.*s>", (int)sender.len, sender.at);
-    int status = add_parameter(out, "RET", options->ret);
+    status = add_parameter(out, "RET", options->ret);
     if (status == EX_OK)
         status = add_parameter(out, "ENVID", options->envid);
     buf_add_byte(out, '\n');
@@ -150,9 +171,6 @@ is_empty_line(const char *line, ssize_t len)
     return (len == 1 && line[0] == '\n') || (len == 2 && line[0] == '\r' && line[1] == '\n');
 }
 
-/* Reads the header, with LF ends; the first line behind it that is not its own stays in input->line and is
- * counted in
- * `*first`. A mailbox's "From " line is left out. */
 /* A message that begins like an envelope would add to the one that we write before it. */
 static bool
 is_envelope_line(const char *line)
@@ -193,7 +211,9 @@ sendmail_add_from(const struct options *options, struct span header, const char 
 {
     struct span sender, body;
     if (options->full_name == NULL || header_find(header, SPAN("From"), &body) ||
-        take_word(options->sender != NULL ? options->sender : own_name(), &sender) < 0 || sender.len == 0)
+        take_address("sender", options->sender != NULL ? options->sender : own_name(), true, &sender) !=
+            EX_OK ||
+        sender.len == 0)
         return;
     buf_add_text(out, "From: \"");
     for (const char *p = options->full_name; *p != '\0'; p++) {

@@ -79,6 +79,12 @@ ok(send("-i", "b@x.example", data=big)[2].endswith(big[100:]), "a large one arri
 
 is_(send("b@x.example\nX-Receiver: evil@x.example")[::2], (EX_DATAERR, None), "a line end in an address is refused")
 is_(send("-f", "a@x.example\nX: y", "b@x.example")[::2], (EX_DATAERR, None), "in the sender too")
+for args in (["no such", "b@x.example"], ["b@x.example", "b@-x-.example"], ["-f", "bad sender", "b@x.example"], ["b@"], ["@x.example"],
+             ["a@b@x.example"], ["b@x..example"]):
+    status, said, got = send(*args)
+    is_((status, got), (EX_DATAERR, None), "what is no address is refused before anything is taken: %s" % args)
+    ok("is no address" in said, "and named: " + said.strip())
+ok(send("-f", "", '"b c"@x.example')[2].startswith(b'X-Sender: <>\nX-Receiver: <"b c"@x.example>'), "a quoted local part is an address, and no sender one")
 is_(send("-N", "never X=y", "b@x.example")[::2], (EX_USAGE, None), "a blank in a parameter is refused")
 ok(b"evil" not in send("b@x.example", data=b"X-Receiver: evil@x.example\n folded: x\nx-sender: evil\nSubject: x\n\nx\n")[2],
    "a message cannot add to its envelope")
