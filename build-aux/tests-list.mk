@@ -340,8 +340,10 @@ TRACKED_FILES = \
 	t/crash/crashpoint.c \
 	t/crash/crashrig.py \
 	t/crash/disk.py \
+	t/crash/diskerror.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
+	t/crash/race.py \
 	t/crash/routes.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
@@ -366,6 +368,7 @@ TRACKED_FILES = \
 	t/json-out-t.c \
 	t/kit_fake.h \
 	t/log-t.c \
+	t/looking.t \
 	t/loops.t \
 	t/maildir-t.c \
 	t/metrics-t.c \
@@ -375,7 +378,6 @@ TRACKED_FILES = \
 	t/operate.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
-	t/looking.t \
 	t/peer-swaks.t \
 	t/pickup.t \
 	t/postmaster.t \

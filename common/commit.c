@@ -85,6 +85,8 @@ step_run(const struct commit_step *step)
             nanosleep(&(struct timespec){.tv_nsec = 80000000}, NULL);
         if (planted_bug("nofsync"))
             return 0;
+        if (planted_bug("syncagain") && fsync(step->fd) < 0)
+            return fsync(step->fd) < 0 ? -errno : 0;
         return fsync(step->fd) < 0 ? -errno : 0;
     case COMMIT_DATASYNC:
         if (planted_bug("nosync"))

@@ -261,6 +261,8 @@ move_part(struct job *job, const char *connector, size_t index, struct why *why)
 static int
 commit_parts(struct job *job, size_t n_parts, struct why *why)
 {
+    if (planted_bug("nocommit"))
+        return 0;
     int r =
         job_journal(job, &(struct journal_entry){.kind = JOURNAL_COMMITTED, .number = (int64_t)n_parts}, why);
     if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0) {
@@ -401,6 +403,8 @@ append_reported(struct job *job, const struct recipient_mark *marks, size_t n, s
         .kind = JOURNAL_REPORTED, .number = job->file.envelope.next_report, .marks = reported, .n_marks = n};
     if (reported == NULL)
         return no_memory(why);
+    if (planted_bug("noreported"))
+        return 0;
     for (size_t i = 0; i < n; i++) {
         enum recipient_state state =
             marks[i].state == RECIPIENT_DELAYED ? RECIPIENT_DELAYED : RECIPIENT_REPORTED;

@@ -3,11 +3,20 @@
  * A test that has never failed proves little. A build with --enable-planted-bugs obeys VIADUCT_BUG=<name> in
  * the environment; in every other build planted_bug() is false when compiled, and nothing of it is left.
  *
- *     nofsync      new files are not synced before they count             powercut
- *     nosync       journals are not synced before their message moves     powercut
- *     ackearly     mail is acknowledged before it is on the disk          powercut
+ *     nofsync      new files are not synced before they count                  powercut
+ *     nosync       journals are not synced before their message moves          powercut
+ *     ackearly     mail is acknowledged before it is on the disk               powercut
+ *     syncagain    a failed fsync is repeated on the same file                 diskerror
  *     removeearly  what a copy replaces is removed before the copy is whole    sweep
- *     norecover    what a kill left in Temp stays there                   sweep
+ *     goneearly    a message is removed before the far end has taken it        sweep
+ *     nocommit     parts are moved that the parent's journal does not tell of  sweep
+ *     noreported   a report is asked for without noting that it was            sweep
+ *     norecords    messages move before the records that tell of it            sweep
+ *     norecover    what a kill left in Temp stays there                        sweep
+ *     nowhole      recovery moves on what is torn                              sweep
+ *     keepsource   recovery moves a copy on beside what it replaces            sweep
+ *     trustparts   recovery moves on parts that are not committed              sweep
+ *     noclaim      a message is taken without its lock                         race
  */
 #ifndef VIADUCT_PLANTED_H
 #define VIADUCT_PLANTED_H

@@ -84,7 +84,8 @@ static enum fate
 fate_by_parent(struct service *service, const struct queue_name *parts, const struct queue_file *file,
                struct arena *arena)
 {
-    if (file->envelope.complete) /* in its own journal, written after the parent's */
+    /* In its own journal, written after the parent's. */
+    if (file->envelope.complete || planted_bug("trustparts"))
         return FATE_MOVE;
     char stem[QUEUE_NAME_MAX];
     snprintf(stem, sizeof stem, "%s", parts->stem);
@@ -172,6 +173,8 @@ fate_by_contents(struct service *service, const char *name, struct queue_file *f
     int r = check_whole(file, fd, arena, &why);
     if (r == 0)
         return FATE_MOVE;
+    if (planted_bug("nowhole"))
+        return FATE_MOVE;
     bool torn = r == -EBADMSG || r == -EINVAL;
     bool keep = !torn || is_only_copy(service, file);
     log_say(LOG_GENERAL, keep ? LEVEL_MINIMUM : LEVEL_MEDIUM, name,
@@ -238,7 +241,7 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
                 "recovery: a complete file in Temp that this worker never makes: left there");
         return;
     }
-    if (envelope->replaces.len > 0)
+    if (envelope->replaces.len > 0 && !planted_bug("keepsource"))
         remove_replaced(service, name, envelope->replaces);
     struct span owner = move->verdict == VERDICT_SPLIT ? envelope->via : envelope->origin;
     for (size_t i = 0; i < service->inside->n_connectors; i++)

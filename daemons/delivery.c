@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/crc32c.h"
+#include "common/planted.h"
 
 static const struct conf_mapping *
 mapping_of(const struct viaduct_gateway *gateway)
@@ -262,6 +263,8 @@ delivery_start(struct viaduct_gateway *gateway, struct job *job)
     if (r < 0)
         return not_now(job, "the converted item cannot be opened now");
     r = prepare_delivery(gateway, delivery, &judgement);
+    if (r == 0 && planted_bug("goneearly"))
+        spool_remove(service_folder(job->service, job->folder, job->connector), job->name);
     if (r == 0 && delivery->out.n_recipients > 0) {
         job->data = delivery;
         gateway->system->outbound->deliver(gateway->module, &delivery->out);

@@ -75,7 +75,9 @@ static void
 refused(struct service *service, const char *name, int error)
 {
     (void)service;
-    if (name[0] != '.')
+    if (error == EBUSY) /* whoever holds its lock, another of us or its writer, is not through */
+        state.waiting = true;
+    else if (name[0] != '.')
         name_once(name, NULL,
                   error == ELOOP   ? "it is a symbolic link"
                   : error == ENXIO ? "it is a socket or a device"

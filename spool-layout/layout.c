@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/planted.h"
+
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE (1 << 0)
 #endif
@@ -204,7 +206,7 @@ spool_claim(int folder_fd, const char *name)
     int fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    int r = spool_lock(fd);
+    int r = planted_bug("noclaim") ? 0 : spool_lock(fd);
     if (r == 0)
         r = check_named(folder_fd, name, fd);
     if (r == 0)

@@ -9,12 +9,23 @@ import powercut
 from spooltest import TOP, ok
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+KILL = ["sweep.py", "--mode", "kill-all", "--limit", "20", "--route"]
+CUT = ["powercut.py", "--fs", "ext4", "--states", "40", "--route"]
 BUGS = {
-    "norecover": ["sweep.py", "--route", "drop", "--mode", "kill-all", "--limit", "9"],
-    "removeearly": ["sweep.py", "--route", "drop", "--mode", "kill-all", "--limit", "20"],
-    "nofsync": ["powercut.py", "--fs", "ext4", "--route", "smtp-in", "--states", "40"],
-    "ackearly": ["powercut.py", "--fs", "ext4", "--route", "whole", "--states", "50"],
-    "nosync": ["powercut.py", "--fs", "ext4", "--route", "report", "--states", "50"],
+    "nofsync": CUT + ["smtp-in"],
+    "nosync": CUT + ["report"],
+    "ackearly": CUT + ["whole"],
+    "syncagain": ["diskerror.py", "--fs", "ext4", "--limit", "8", "--route", "smtp-in"],
+    "removeearly": KILL + ["drop"],
+    "goneearly": KILL + ["straight"],
+    "nocommit": KILL + ["split"],
+    "noreported": KILL + ["report"],
+    "norecords": ["sweep.py", "--mode", "kill-all-after", "--route", "straight"],
+    "norecover": KILL + ["smtp-in"],
+    "nowhole": KILL + ["drop"],
+    "keepsource": KILL + ["drop"],
+    "trustparts": KILL + ["split"],
+    "noclaim": ["race.py", "--seeds", "12", "--route", "straight"],
 }
 
 

@@ -514,7 +514,7 @@ main(int argc, char **argv)
         else if (c == 't')
             good = (point.trace = fopen(optarg, "w")) != NULL;
         else if (c == 'y')
-            good = (point.syncs = fopen(optarg, "w")) != NULL;
+            good = (point.syncs = fopen(optarg, "a")) != NULL;
         else if (c == 's')
             srand(point.seed = (unsigned)strtoul(optarg, NULL, 10));
         else

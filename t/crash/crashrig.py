@@ -326,8 +326,8 @@ def end_group(process):
 class Fault:
     """A fault to be injected by crashpoint; then what came of it."""
 
-    def __init__(self, action="none", n=0):
-        self.action, self.n = action, n
+    def __init__(self, action="none", n=0, seed=0):
+        self.action, self.n, self.seed = action, n, seed
         self.calls, self.hit, self.call, self.by, self.what, self.hung, self.status = 0, False, "-", "-", "", False, None
 
     def __str__(self):
@@ -337,7 +337,7 @@ class Fault:
 class Run:
     """A command under crashpoint (or alone, with fault None), which a test may talk to while it runs."""
 
-    def __init__(self, spool, command, fault=None, trace=None, seconds=10):
+    def __init__(self, spool, command, fault=None, trace=None, seconds=10, syncs=None):
         self.fault, self.result = fault, os.path.join(spool.top, "result")
         argv = command
         if fault is not None:
@@ -346,6 +346,8 @@ class Run:
             for symbol in ("STATE", "COUNTERS"):
                 argv += ["-X", spool.folder(symbol)]
             argv += ["-t", trace] if trace else []
+            argv += ["-y", syncs] if syncs else []
+            argv += ["-s", str(fault.seed)] if fault.seed else []
             argv += ["--"] + command
             if os.path.exists(self.result):
                 os.unlink(self.result)

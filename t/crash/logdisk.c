@@ -5,6 +5,8 @@
  *     FOLDER/disk    the image: a loop device on it carries the file system under test
  *     FOLDER/mark    what is written here goes into the log between the disk's writes: "this was acknowledged
  * now"
+ *     FOLDER/ctl     commands: "eio-write N", "eio-flush N": the N-th write or flush from now fails once, with EIO and
+ *                    nothing written; "0" for N takes it back
  *
  * The log is a row of records: magic, type, offset, length (two 32-bit and two 64-bit numbers of this machine),
  * then the bytes of writes and marks. Whoever plays a prefix of it into a copy of the image has the disk as it
@@ -29,8 +31,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { WRITE_MAX = 128 << 10, REQUEST_MAX = WRITE_MAX + 4096, NODE_DISK = 2, NODE_MARK = 3 };
-enum record_type { RECORD_WRITE, RECORD_FLUSH, RECORD_MARK, RECORD_ZERO };
+enum { WRITE_MAX = 128 << 10, REQUEST_MAX = WRITE_MAX + 4096, NODE_DISK = 2, NODE_MARK = 3, NODE_CTL = 4 };
+enum record_type { RECORD_WRITE, RECORD_FLUSH, RECORD_MARK, RECORD_ZERO, RECORD_ERROR };
 
 struct record {
     uint32_t magic, type;
@@ -39,6 +41,7 @@ struct record {
 
 static int fuse_fd, image_fd, log_fd;
 static uint64_t image_bytes;
+static unsigned long fail_write, fail_flush; /* so many from now; 0: none */
 
 _Noreturn static void
 give_up(const char *what)
@@ -99,7 +102,14 @@ on_init(uint64_t unique, const struct fuse_init_in *in)
 static void
 on_lookup(uint64_t unique, const char *name)
 {
-    uint64_t node = strcmp(name, "disk") == 0 ? NODE_DISK : strcmp(name, "mark") == 0 ? NODE_MARK : 0;
+    static const struct {
+        const char *name;
+        uint64_t node;
+    } files[] = {{"disk", NODE_DISK}, {"mark", NODE_MARK}, {"ctl", NODE_CTL}};
+    uint64_t node = 0;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (strcmp(name, files[i].name) == 0)
+            node = files[i].node;
     struct fuse_entry_out out = {
         .nodeid = node, .entry_valid = 1000, .attr_valid = 1000, .attr = attributes(node)};
     answer(unique, node == 0 ? -ENOENT : 0, &out, node == 0 ? 0 : sizeof out);
@@ -114,6 +124,24 @@ on_read(uint64_t unique, uint64_t node, const struct fuse_read_in *in)
     answer(unique, n < 0 ? -errno : 0, bytes, n < 0 ? 0 : (size_t)n);
 }
 
+/* True where this one is to fail: it is counted down to. */
+static bool
+fails(unsigned long *countdown)
+{
+    return *countdown > 0 && --*countdown == 0;
+}
+
+static void
+obey(const char *bytes, size_t len)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*s", (int)len, bytes);
+    if (strncmp(text, "eio-write ", 10) == 0)
+        fail_write = strtoul(text + 10, NULL, 10);
+    if (strncmp(text, "eio-flush ", 10) == 0)
+        fail_flush = strtoul(text + 10, NULL, 10);
+}
+
 static void
 on_write(uint64_t unique, uint64_t node, const struct fuse_write_in *in)
 {
@@ -121,6 +149,12 @@ on_write(uint64_t unique, uint64_t node, const struct fuse_write_in *in)
     const void *bytes = in + 1;
     if (node == NODE_MARK) {
         log_record(RECORD_MARK, 0, in->size, bytes);
+    } else if (node == NODE_CTL) {
+        obey(bytes, in->size);
+    } else if (fails(&fail_write)) {
+        log_record(RECORD_ERROR, in->offset, 0, NULL);
+        answer(unique, -EIO, NULL, 0);
+        return;
     } else if (in->offset + in->size > image_bytes) {
         answer(unique, -ENOSPC, NULL, 0);
         return;
@@ -146,6 +180,15 @@ on_fallocate(uint64_t unique, uint64_t node, const struct fuse_fallocate_in *in)
         give_up("image");
     log_record(RECORD_ZERO, in->offset, in->length, NULL);
     answer(unique, 0, NULL, 0);
+}
+
+static void
+on_flush(uint64_t unique, uint64_t node)
+{
+    bool failed = node == NODE_DISK && fails(&fail_flush);
+    if (node == NODE_DISK)
+        log_record(failed ? RECORD_ERROR : RECORD_FLUSH, 0, 0, NULL);
+    answer(unique, failed ? -EIO : 0, NULL, 0);
 }
 
 static void
@@ -183,9 +226,7 @@ on_request(const struct fuse_in_header *in)
         on_write(in->unique, in->nodeid, body);
         return;
     case FUSE_FSYNC:
-        if (in->nodeid == NODE_DISK)
-            log_record(RECORD_FLUSH, 0, 0, NULL);
-        answer(in->unique, 0, NULL, 0);
+        on_flush(in->unique, in->nodeid);
         return;
     case FUSE_FALLOCATE:
         on_fallocate(in->unique, in->nodeid, body);

@@ -21,6 +21,7 @@ class Route:
 
     name, names, sinks = "", (), ("host", "branch")
     reports = False # whether a sender is told of something
+    syncs = None # a file for what became of each sync
     tries = None # how often the sinks have put something off, where the route has them do so
 
     def __init__(self, path=None):
@@ -59,7 +60,7 @@ class Route:
         self.acked |= {i.token for i in self.items}
 
     def run(self, fault, trace=None):
-        run = Run(self.spool, workers(self.spool, *self.names), fault, trace, self.patience(fault))
+        run = Run(self.spool, workers(self.spool, *self.names), fault, trace, self.patience(fault), self.syncs)
         run.wait(4 * HANG_S)
 
     @staticmethod
@@ -234,14 +235,14 @@ class SmtpIn(Route):
 
     def run(self, fault, trace=None):
         gateway = [program("viaduct-inbound-gateway"), "-c", self.spool.conf, "--connector", "host"]
-        run = Run(self.spool, gateway, fault, trace, self.patience(fault))
+        run = Run(self.spool, gateway, fault, trace, self.patience(fault), self.syncs)
         self.send(run.running)
         run.term()
         run.wait(4 * HANG_S)
         if fault is not None and fault.hit and fault.action.startswith("kill-all"):
             return
         rest = Fault(fault.action, fault.n - fault.calls) if fault is not None and not fault.hit else None
-        run = Run(self.spool, workers(self.spool, *self.names[1:]), rest, None, self.patience(fault))
+        run = Run(self.spool, workers(self.spool, *self.names[1:]), rest, None, self.patience(fault), self.syncs)
         run.wait(4 * HANG_S)
         if rest is not None:
             rest.calls += fault.calls
@@ -290,7 +291,7 @@ class Whole(Route):
         client.close()
 
     def run(self, fault, trace=None):
-        run = Run(self.spool, master(self.spool, "--foreground"), fault, trace, HEAL_S + 2 * HANG_S)
+        run = Run(self.spool, master(self.spool, "--foreground"), fault, trace, HEAL_S + 2 * HANG_S, self.syncs)
         sender = threading.Thread(target=self.send, args=(run.running,))
         sender.start()
         sender.join()
