@@ -67,11 +67,12 @@ SCENARIO_TESTS = \
 	t/dsn.t \
 	t/full-spool.t \
 	t/install.t \
+	t/looking.t \
 	t/loops.t \
+	t/modules.t \
 	t/observer.t \
 	t/one-master.t \
 	t/operate.t \
-	t/looking.t \
 	t/peer-dovecot.t \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
@@ -373,6 +374,7 @@ TRACKED_FILES = \
 	t/maildir-t.c \
 	t/metrics-t.c \
 	t/mkmsg.c \
+	t/modules.t \
 	t/observer.t \
 	t/one-master.t \
 	t/operate.t \

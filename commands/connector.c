@@ -75,6 +75,18 @@ struct looking {
     struct buf master; /* its state file */
 };
 
+/* What the master says of a worker: "running", "waiting" ...; NULL: there is no such worker. */
+static const char *
+state_of(const struct looking *looking, const char *instance)
+{
+    static char word[16];
+    struct buf state = {0};
+    bool there = master_worker_state(buf_span(&looking->master), instance, &state);
+    snprintf(word, sizeof word, "%s", there ? state.at : "");
+    buf_clear(&state);
+    return there ? word : NULL;
+}
+
 /* What one gateway says, and where it does not run the master; the worse of both directions is shown. Returns how bad it is.
  */
 static int
@@ -91,8 +103,10 @@ judge_gateway(const struct looking *looking, struct connector_view *view, const 
         return light(view, "held", COLOUR_YELLOW, 0, hold->reason), 4;
     if (command->offline && worst < 3)
         return light(view, "stopped", COLOUR_DIM, 0, "the daemons are stopped"), 3;
-    bool waits = !command->offline && master_waits_for(buf_span(&looking->master), instance);
-    if (waits && worst < 5)
+    const char *state = command->offline || looking->master.len == 0 ? "" : state_of(looking, instance);
+    if (state == NULL && (r < 0 || page.pid == 0))
+        return worst; /* its system has no such direction */
+    if (state != NULL && strcmp(state, "waiting") == 0 && worst < 5)
         return light(view, "down", COLOUR_RED, r == 0 ? page.beat_ms : 0,
                      r == 0 && page.last_error_ms >= page.started_ms && page.last_error[0] != '\0'
                          ? page.last_error
@@ -158,6 +172,7 @@ connector_views(const struct command *command, const struct spool_map *map, stru
         const struct conf_connector *conf =
             command->root != NULL ? conf_connector_find(command->root, name) : NULL;
         snprintf(view->name, sizeof view->name, "%s", name);
+        light(view, "unknown", COLOUR_YELLOW, 0, "no gateway of it runs");
         view->type = conf != NULL ? conf->type : strcmp(name, "host") == 0 ? "host" : "";
         if (view->type == NULL)
             view->type = "";

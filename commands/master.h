@@ -31,7 +31,8 @@ bool master_worker_value(struct span line, const char *key, struct buf *value);
  * (seconds since 1970, 0 where that cannot be read). */
 bool master_next_refusing(struct span *text, struct buf *address, int64_t *since_s);
 
-/* True where the master waits before it starts this worker again. */
-bool master_waits_for(struct span text, const char *instance);
+/* The state of a worker in the master's words: "running", "waiting" (before it is started again) ...; false where there is no such
+ * worker. */
+bool master_worker_state(struct span text, const char *instance, struct buf *state);
 
 #endif

@@ -173,7 +173,7 @@ master_next_refusing(struct span *text, struct buf *address, int64_t *since_s)
 }
 
 bool
-master_waits_for(struct span text, const char *instance)
+master_worker_state(struct span text, const char *instance, struct buf *state)
 {
     struct span line;
     struct buf value = {0};

@@ -417,8 +417,11 @@ start_service(struct service *service, const struct arguments *args)
     BUG_UNLESS(service->base != NULL);
     if (state_open(service) < 0 || names_open(service) < 0 || control_open(service) < 0)
         return EXIT_SYSTEM;
-    if (service->worker->prepare != NULL && service->worker->prepare(service) < 0)
-        return EXIT_SYSTEM;
+    int prepared = service->worker->prepare != NULL ? service->worker->prepare(service) : 0;
+    if (prepared < 0) {
+        state_close(service); /* no message was touched */
+        return prepared == -EOPNOTSUPP ? WORKER_UNUSED : EXIT_SYSTEM;
+    }
     jobs_init(service);
     char told[sizeof service->inside->state->sandbox];
     if (sandbox_enter(service, told, sizeof told) < 0)

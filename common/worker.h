@@ -90,7 +90,7 @@ struct worker {
     enum network network;
 
     /* Called once, before the sandbox closes: open listeners, load tables, keys, modules. 0, or -errno after it
-     * said why. */
+     * said why; -EOPNOTSUPP: there is nothing for this worker to do. */
     int (*prepare)(struct service *service);
     /* Called once inside the sandbox, after recovery, when the loop is about to run. May be NULL. */
     int (*begin)(struct service *service);
@@ -140,7 +140,7 @@ struct service {
  *     --connector NAME   for workers per connector       --slot N        number of the process, for ids
  *     --listen A=FD      a listening socket, repeated    --once          run until idle, then exit 0
  * Exit status: 0 ended as asked; 3 configuration; 70 a bug; 71 the system refused something needed (the master
- * waits before it starts the worker again). */
+ * waits before it starts the worker again); 72 there is nothing for it to do (WORKER_UNUSED). */
 int worker_main(const struct worker *worker, int argc, char **argv);
 
 /* ---- for workers ---- */

@@ -16,6 +16,9 @@
 #include "common/id.h"
 #include "spool-layout/layout.h"
 
+/* Exit status of a worker that its connector's module has nothing for: the master does not start it again. */
+enum { WORKER_UNUSED = 72 };
+
 /* A name is a queue file's, or in a folder of strangers any that a file system takes: 255 bytes. */
 enum { STATE_NAME_MAX = 256, STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
 

@@ -201,6 +201,15 @@ gateway_open(struct service *service, bool inbound)
     return gateway->translator != NULL ? 0 : -EINVAL;
 }
 
+int
+gateway_unused(struct service *service, const char *part)
+{
+    const struct viaduct_gateway *gateway = service->data;
+    log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "the system \"%s\" %s: ended, since there is nothing to do",
+            gateway->system->name, part);
+    return -EOPNOTSUPP;
+}
+
 void
 gateway_refresh_book(struct viaduct_gateway *gateway)
 {

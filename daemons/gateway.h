@@ -42,6 +42,9 @@ void why_from(struct why *why, const struct viaduct_reason *reason);
  * -errno after it said why. */
 int gateway_open(struct service *service, bool inbound);
 
+/* For prepare() of a worker that its system's module has no part for: says so. -EOPNOTSUPP. */
+int gateway_unused(struct service *service, const char *part);
+
 /* Looks for a newer book; called by ticks. */
 void gateway_refresh_book(struct viaduct_gateway *gateway);
 

@@ -195,7 +195,12 @@ prepare(struct service *service)
 {
     service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
     int r = gateway_open(service, true);
-    return r < 0 ? r : intake_open(service->data);
+    if (r < 0)
+        return r;
+    const struct viaduct_gateway *gateway = service->data;
+    if (gateway->system->convert == NULL || gateway->system->convert->from_foreign == NULL)
+        return gateway_unused(service, "converts nothing that comes in");
+    return intake_open(service->data);
 }
 
 static void

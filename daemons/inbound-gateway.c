@@ -20,9 +20,11 @@ prepare(struct service *service)
         return r;
     struct viaduct_gateway *gateway = service->data;
     struct viaduct_reason reason;
+    if (gateway->system->inbound == NULL)
+        return gateway_unused(service, "brings no mail in");
     gateway_allow_paths(gateway);
     r = intake_open(gateway);
-    if (r < 0 || gateway->system->inbound == NULL)
+    if (r < 0)
         return r;
     if (gateway->system->inbound->prepare(&gateway->services, gateway, &gateway->module, &reason) == 0)
         return 0;

@@ -26,7 +26,8 @@ struct child {
     char connector[CONNECTOR_NAME_MAX + 1];
     char instance[100];
     enum child_state state;
-    bool ready; /* seen ready since its start */
+    bool ready;    /* seen ready since its start */
+    bool optional; /* may find that there is nothing for it to do (WORKER_UNUSED) */
     pid_t pid;
     unsigned generation;
     int64_t started_ms, next_start_ms; /* monotonic */

@@ -269,6 +269,10 @@ child_died(struct master *master, struct child *child, int status)
     child->pid = 0;
     child->since_s = time_ms() / 1000;
     master->dirty = true;
+    if (child->optional && WIFEXITED(status) && WEXITSTATUS(status) == WORKER_UNUSED) {
+        child->state = CHILD_GONE; /* it said why */
+        return;
+    }
     bool over =
         master->stopping && master->drain_deadline_ms == 0; /* a drain has work for it, up to its deadline */
     if (child->state == CHILD_ENDING || over) {

@@ -153,7 +153,7 @@ plan_spool(struct master *master, struct why *why)
 
 /* ---- workers ---- */
 
-static void
+static struct child *
 add_child(struct master *master, enum worker_id worker, const char *connector)
 {
     struct child *child = xcalloc(1, sizeof *child);
@@ -168,28 +168,30 @@ add_child(struct master *master, enum worker_id worker, const char *connector)
     while (*end != NULL)
         end = &(*end)->next;
     *end = child;
+    return child;
 }
 
+static bool
+has_part_for(const struct viaduct_system *system, enum worker_id worker)
+{
+    if (worker == WORKER_INBOUND)
+        return system->inbound != NULL;
+    if (worker == WORKER_INBOUND_CONVERTER)
+        return system->convert != NULL && system->convert->from_foreign != NULL;
+    if (worker == WORKER_OUTBOUND_CONVERTER)
+        return system->convert != NULL && system->convert->to_foreign != NULL;
+    return true;
+}
+
+/* What a module from outside has, only its code can tell, which does not run here: its workers are all started, and those it has
+ * nothing for say so and end. */
 static void
 add_children_of(struct master *master, enum worker_id worker, const struct conf_connector *connector)
 {
-    struct why why;
-    bool converter = worker_table[worker].per == PER_CONVERTER;
-    const struct viaduct_system *system = registry_for(master->root, connector, worker == WORKER_INBOUND, &why);
-    const char *name = connector != NULL ? connector->title : "host";
-    if (system == NULL) {
-        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "connector \"%s\": %s", name, why.text);
-        return;
-    }
-    if (converter && system->convert == NULL)
-        return;
-    if (worker == WORKER_INBOUND_CONVERTER && system->convert->from_foreign == NULL)
-        return;
-    if (worker == WORKER_OUTBOUND_CONVERTER && system->convert->to_foreign == NULL)
-        return;
-    if (worker == WORKER_INBOUND && system->inbound == NULL)
-        return;
-    add_child(master, worker, name);
+    const struct viaduct_system *system =
+        registry_builtin_for(master->root, connector, worker == WORKER_INBOUND);
+    if (system == NULL || has_part_for(system, worker))
+        add_child(master, worker, connector != NULL ? connector->title : "host")->optional = system == NULL;
 }
 
 /* One of each, or one per connector; a new generation beside what runs. */

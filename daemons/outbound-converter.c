@@ -319,7 +319,12 @@ static int
 prepare(struct service *service)
 {
     service_allow_path(service, "/usr/lib", false); /* tables of character sets, loaded when one is met */
-    return gateway_open(service, false);
+    int r = gateway_open(service, false);
+    if (r < 0)
+        return r;
+    const struct viaduct_gateway *gateway = service->data;
+    bool converts = gateway->system->convert != NULL && gateway->system->convert->to_foreign != NULL;
+    return converts ? 0 : gateway_unused(service, "converts nothing that goes out");
 }
 
 static void

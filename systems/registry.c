@@ -33,12 +33,21 @@ load(const char *path, const char *name, struct why *why)
 }
 
 const struct viaduct_system *
-registry_find(const struct conf_root *root, const char *name, struct why *why)
+registry_find_builtin(const char *name)
 {
-    char path[4096];
     for (size_t i = 0; registry_builtin[i] != NULL; i++)
         if (strcmp(registry_builtin[i]->name, name) == 0)
             return registry_builtin[i];
+    return NULL;
+}
+
+const struct viaduct_system *
+registry_find(const struct conf_root *root, const char *name, struct why *why)
+{
+    char path[4096];
+    const struct viaduct_system *builtin = registry_find_builtin(name);
+    if (builtin != NULL)
+        return builtin;
     if (strchr(name, '/') != NULL || name[0] == '.') {
         why_set(why, "5.3.5", "\"%s\" is no name of a system", name);
         return NULL;
@@ -55,10 +64,17 @@ delivers_into_maildir(const struct conf_root *root)
 }
 
 const struct viaduct_system *
+registry_builtin_for(const struct conf_root *root, const struct conf_connector *connector, bool inbound)
+{
+    if (connector != NULL)
+        return registry_find_builtin(connector->type);
+    return !inbound && delivers_into_maildir(root) ? &maildir_system : &smtp_system;
+}
+
+const struct viaduct_system *
 registry_for(const struct conf_root *root, const struct conf_connector *connector, bool inbound,
              struct why *why)
 {
-    if (connector != NULL)
-        return registry_find(root, connector->type, why);
-    return !inbound && delivers_into_maildir(root) ? &maildir_system : &smtp_system;
+    const struct viaduct_system *builtin = registry_builtin_for(root, connector, inbound);
+    return builtin != NULL ? builtin : registry_find(root, connector->type, why);
 }

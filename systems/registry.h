@@ -9,6 +9,9 @@
 /* The modules that come with viaduct, ended by NULL. */
 extern const struct viaduct_system *const registry_builtin[];
 
+/* One of those by its name; NULL for others. Loads nothing. */
+const struct viaduct_system *registry_find_builtin(const char *name);
+
 /* The module for a connector type: one of those above, or NAME.so in the modules folder (dlopen; checked for
  * its ABI and name). NULL with `why`. */
 const struct viaduct_system *registry_find(const struct conf_root *root, const char *name, struct why *why);
@@ -17,5 +20,10 @@ const struct viaduct_system *registry_find(const struct conf_root *root, const c
  * `inbound` chooses the host's module for what it sends. */
 const struct viaduct_system *registry_for(const struct conf_root *root, const struct conf_connector *connector,
                                           bool inbound, struct why *why);
+
+/* The same without loading anything: NULL where the module comes from outside. What is loaded is foreign code and runs at
+ * once, so whoever is root asks this. */
+const struct viaduct_system *registry_builtin_for(const struct conf_root *root,
+                                                  const struct conf_connector *connector, bool inbound);
 
 #endif
