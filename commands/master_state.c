@@ -177,10 +177,10 @@ master_worker_state(struct span text, const char *instance, struct buf *state)
 {
     struct span line;
     struct buf value = {0};
-    bool waits = false;
-    while (!waits && master_next_worker(&text, &line))
-        waits = pair_value(line, "worker", &value) && span_equal(buf_span(&value), span_of(instance)) &&
-                pair_value(line, "state", &value) && span_equal(buf_span(&value), SPAN("waiting"));
+    bool found = false;
+    while (!found && master_next_worker(&text, &line))
+        found = pair_value(line, "worker", &value) && span_equal(buf_span(&value), span_of(instance)) &&
+                pair_value(line, "state", state);
     buf_clear(&value);
-    return waits;
+    return found;
 }
