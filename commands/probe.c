@@ -7,14 +7,19 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/ownership.h"
 #include "conf/conf_option.h"
 #include "systems/registry.h"
 
@@ -167,10 +172,10 @@ probe_folder(const char *what, const char *path, int mode)
     if (path == NULL)
         return EXIT_DONE;
     if (access(path, mode | X_OK) == 0) {
-        printf("  %s %s is there and can be used by this user\n", what, path);
+        printf("  %s %s is there and can be used by user %u\n", what, path, geteuid());
         return EXIT_DONE;
     }
-    printf("  %s %s: %s\n", what, path, strerror(errno));
+    printf("  %s %s, as user %u: %s\n", what, path, geteuid(), strerror(errno));
     return EXIT_UNREACHABLE;
 }
 
@@ -207,7 +212,7 @@ run_test(const struct viaduct_outbound_ops *ops, struct viaduct_gateway *gateway
 }
 
 static int
-probe_connector(const struct command *command, const struct conf_connector *connector)
+probe_here(const struct command *command, const struct conf_connector *connector)
 {
     struct viaduct_gateway gateway = {.root = command->root, .connector = connector};
     struct why why;
@@ -226,6 +231,53 @@ probe_connector(const struct command *command, const struct conf_connector *conn
         printf("  the system \"%s\" has no test of its own\n", system->name);
     options_free(&gateway);
     return r;
+}
+
+/* Who the connector's outbound gateway is when root starts it; false where root does not, or never has. */
+static bool
+gateway_identity(const struct command *command, const char *name, struct identity *identity)
+{
+    struct why why;
+    struct stat st;
+    char path[SPOOL_PATH_MAX];
+    int spool = geteuid() == 0 ? open(command->root->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool known = spool >= 0 && folder_path(FOLDER_MTS_OUT, name, path) == 0 &&
+                 fstatat(spool, path, &st, 0) == 0 && st.st_uid != 0;
+    struct ownership *ownership = known ? ownership_open(spool, command->root, &why) : NULL;
+    known = ownership != NULL && ownership_identity(ownership, WORKER_OUTBOUND, name, identity, &why) == 0 &&
+            identity->uid == st.st_uid;
+    ownership_free(ownership);
+    if (spool >= 0)
+        close(spool);
+    return known;
+}
+
+/* What root may do proves nothing for the gateway: root tests as its user. */
+static int
+probe_connector(const struct command *command, const struct conf_connector *connector)
+{
+    struct identity identity = {0};
+    int status = 0;
+    if (!gateway_identity(command, connector != NULL ? connector->title : "host", &identity)) {
+        free(identity.groups);
+        return probe_here(command, connector);
+    }
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (setgroups(identity.n_groups, identity.groups) < 0 || setgid(identity.gid) < 0 ||
+            setuid(identity.uid) < 0)
+            _exit(command_fail_errno(errno, "cannot become the gateway's user %u", identity.uid));
+        int r = probe_here(command, connector);
+        fflush(NULL);
+        _exit(r);
+    }
+    free(identity.groups);
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (pid < 0)
+        return command_fail_errno(errno, "no process for the test");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BUG;
 }
 
 int

@@ -267,6 +267,22 @@ host.one(lambda m: "after the torn one" in m.text())
 ok(os.path.exists(torn), "a header without its end waits for the gateway to finish, and others pass it")
 os.unlink(torn)
 
+# the gateway's folder is there, and may not be written to
+os.chmod(gateway.path("ATT_IN"), 0o555)
+send(port, "anna@contoso.example", "lnowak@gw.contoso.example", message("anna@contoso.example", "lnowak@gw.contoso.example", "no right"))
+
+
+def light():
+    return [(row["light"], row.get("why")) for row in viaduct.rows("connector", "list") if row["name"] == "groupwise"]
+
+
+until(lambda: light()[0][0] == "trouble" and "Permission denied" in light()[0][1], "the light of a connector that can do nothing says so, and why")
+status, said = viaduct.command("connector", "test", "groupwise")
+ok(status == 7 and "does not work" in said, "connector test finds it, since it looks as the gateway's user, whoever calls it")
+os.chmod(gateway.path("ATT_IN"), 0o777)
+gateway.wait("no right")
+until(lambda: light()[0][0] == "up", "and when the right is there, mail flows and the light is up")
+
 # ---- folder trees ----
 
 answer = send(port, "anna@contoso.example", ["kim@tree.example", '"../Evil"@tree.example'],

@@ -88,15 +88,23 @@ out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum vi
     carrier->services->delivery_end(delivery, unreachable, reason);
 }
 
+/* Whether an error may come from what this message is like; all others hit the next one as well: the folders are gone, full,
+ * not to be written to. */
+static bool
+is_of_message(int error)
+{
+    return error == -EINVAL || error == -ENAMETOOLONG || error == -EFBIG || error == -EILSEQ ||
+           error == -EEXIST;
+}
+
 static void
 fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what)
 {
     struct viaduct_reason reason;
     bool full = error == -ENOSPC || error == -EDQUOT;
-    bool lost = !gateway_tree_alive(&carrier->tree, API_IN) || !gateway_tree_alive(&carrier->tree, ATT_IN);
     out_take_back(carrier, transfer);
     reason_fill(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root, strerror(-error));
-    out_end_transfer(carrier, transfer, VIADUCT_LATER, lost, &reason);
+    out_end_transfer(carrier, transfer, VIADUCT_LATER, !is_of_message(error), &reason);
 }
 
 /* ---- writing ---- */
