@@ -87,7 +87,8 @@ SCENARIO_TESTS = \
 	t/soak.t \
 	t/style.t \
 	t/supervise.t \
-	t/trouble.t
+	t/trouble.t \
+	t/unit.t
 
 FUZZ_TARGETS = \
 	fuzz/address-fuzz \
@@ -417,5 +418,6 @@ TRACKED_FILES = \
 	t/track-read-t.c \
 	t/track-t.c \
 	t/translate-t.c \
-	t/trouble.t
+	t/trouble.t \
+	t/unit.t
 

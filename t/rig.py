@@ -489,13 +489,16 @@ class Viaduct:
     def _as_user(self, argv):
         return ["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups"] + argv if self.user else argv
 
-    def start(self, *options, ready=True, env=None, **more):
-        """Starts the master in the foreground and waits until it says that it is ready, as a service manager would."""
+    def start(self, *options, ready=True, env=None, under=(), **more):
+        """Starts the master in the foreground and waits until it says that it is ready, as a service manager would.
+
+        `under` is a command that it is started under.
+        """
         notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = os.path.join(self.top, "notify.%d" % len(started))
         notices.bind(path)
         os.chmod(path, 0o777)
-        argv = self._as_user([program("viaduct-master"), "-c", self.conf, "--foreground"] + list(options))
+        argv = self._as_user(list(under) + [program("viaduct-master"), "-c", self.conf, "--foreground"] + list(options))
         self.process = start_process(argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      env=dict(os.environ, NOTIFY_SOCKET=path, **(env or {})), **more)
         self.reader = threading.Thread(target=self._read_log, args=(self.process.stderr,), daemon=True)
