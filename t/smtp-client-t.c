@@ -270,7 +270,7 @@ utf8(void)
     message_init(&m, "c@x.example", "x\n");
     m.d.smtputf8 = m.d.converted = true;
     simple("UTF-8 header, converted", SCRIPT(PIPE, "~"), &m);
-    is_result(&m, 0, VIADUCT_REFUSED, "5.6.7", "what still needs SMTPUTF8 is refused");
+    is_result(&m, 0, VIADUCT_REFUSED, "5.6.9", "what still needs SMTPUTF8 is refused");
     message_init(&m, "j\xc3\xbcrgen@x.example", "x\n");
     simple("UTF-8 offered",
            SCRIPT(UTF8_PEER, "<MAIL FROM:<a@contoso.example> BODY=8BITMIME SMTPUTF8\r\n",
@@ -294,8 +294,9 @@ dsn(void)
     m.rcpts[1].notify = VIADUCT_NOTIFY_NEVER;
     m.rcpts[1].original = text_of("c+x@contoso.example");
     m.rcpts[2].orcpt = text_of("rfc822;d NOTIFY=NEVER");
-    m.rcpts[3].original = text_of("j\xc3\xbcrg@contoso.example");
+    m.rcpts[3].original = text_of("j\xc3\xbcrg+x@contoso.example");
     m.rcpts[4].notify = VIADUCT_NOTIFY_DELAY;
+    m.rcpts[4].orcpt = text_of("utf-8;j\xc3\xbc\\x{FC}rg@y.example");
     gateway_init(&g);
     run("DSN",
         SCRIPT(OPENING, ">250-fake", ">250-DSN", ">250 PIPELINING", "<MAIL", "<RCPT", "<RCPT", "<RCPT", "<RCPT",
@@ -306,8 +307,8 @@ dsn(void)
         "RCPT TO:<b@x.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;B+2Bx@y.example\n"
         "RCPT TO:<c@x.example> NOTIFY=NEVER ORCPT=rfc822;c+2Bx@contoso.example\n"
         "RCPT TO:<d@x.example>\n"
-        "RCPT TO:<e@x.example> ORCPT=utf-8;j\\x{FC}rg@contoso.example\n"
-        "RCPT TO:<f@x.example> NOTIFY=DELAY\n"
+        "RCPT TO:<e@x.example> ORCPT=utf-8;j\\x{FC}rg\\x{2B}x@contoso.example\n"
+        "RCPT TO:<f@x.example> NOTIFY=DELAY ORCPT=utf-8;j\\x{FC}\\x{FC}rg@y.example\n"
         "DATA\nx\n.\n");
     is_result(&m, 0, VIADUCT_TAKEN, "2.0.0", "a peer with DSN sends the reports itself");
     message_init(&m, "b@x.example", "x\n");

@@ -251,6 +251,15 @@ test_text_fields(void)
             "Downgraded-Message-ID: =?utf-8?B?PMOpQHguZXhhbXBsZT4=?=\n"
             "Received: from xn--9ca.example by b.example; Wed, 25 Nov 2026 08:00:00 +0000\njunk ?\n\nx\n",
             "identifiers and trace are kept as far as ASCII goes");
+    is_text(
+        converted("Message-ID: <1@x.example> (\xc3\xa9)\nOriginal-Recipient: utf-8; \xc3\xa9@x.example\n\nx\n"),
+        "Message-ID: <1@x.example> (=?utf-8?B?w6k=?=)\n"
+        "Downgraded-Original-Recipient: utf-8; =?utf-8?B?w6lAeC5leGFtcGxl?=\n\nx\n",
+        "an identifier with a comment stays one; a typed address is kept under another name");
+    is_text(
+        converted("List-Post: <mailto:b\xc3\xa9@x.example> (b\xc3\xa9 only), <http://x.example/?q=1>\n\nx\n"),
+        "List-Post: <mailto:b%C3%A9@x.example> (=?utf-8?Q?b=C3=A9_only?=),\n <http://x.example/?q=1>\n\nx\n",
+        "in a URI each octet of a character is written as a URI has it");
 }
 
 static void

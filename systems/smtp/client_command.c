@@ -135,7 +135,23 @@ command_mail(struct client_session *session, struct buf *out)
 
 /* ---- ORCPT ---- */
 
-/* An address in xtext; beyond ASCII, each character as \x{HEX} (utf-8-addr-xtext). False: not UTF-8. */
+/* The character at `*i`, of text that is UTF-8. */
+static uint32_t
+next_point(struct viaduct_text text, size_t *i)
+{
+    unsigned char c = (unsigned char)text.at[(*i)++];
+    uint32_t point = c;
+    if (c >= 0xc0) {
+        int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+        point = c & (0x3fu >> more);
+        while (more-- > 0)
+            point = point << 6 | ((unsigned char)text.at[(*i)++] & 0x3f);
+    }
+    return point;
+}
+
+/* An address in xtext; one beyond ASCII as utf-8-addr-xtext, where what may not stand for itself is \x{HEX}, "+" and
+ * "=" as well. False: not UTF-8. */
 static bool
 add_orcpt_address(struct buf *out, struct viaduct_text text)
 {
@@ -144,25 +160,16 @@ add_orcpt_address(struct buf *out, struct viaduct_text text)
         return false;
     buf_add_text(out, utf8 ? "utf-8;" : "rfc822;");
     for (size_t i = 0; i < text.len;) {
-        unsigned char c = (unsigned char)text.at[i++];
-        uint32_t point = c;
-        if (c >= 0xc0) {
-            int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
-            point = c & (0x3fu >> more);
-            while (more-- > 0)
-                point = point << 6 | ((unsigned char)text.at[i++] & 0x3f);
-        }
-        if (utf8 && (point > 126 || c == '\\'))
-            buf_printf(out, "\\x{%X}", (unsigned)point);
-        else if (is_xchar(c))
-            buf_add_byte(out, (char)c);
+        uint32_t point = next_point(text, &i);
+        if (point <= 126 && is_xchar((unsigned char)point) && !(utf8 && point == '\\'))
+            buf_add_byte(out, (char)point);
         else
-            buf_printf(out, "+%02X", (unsigned)c);
+            buf_printf(out, utf8 ? "\\x{%02X}" : "+%02X", (unsigned)point);
     }
     return true;
 }
 
-/* As it was received: "type;xtext". One with UTF-8 in it can only go where SMTPUTF8 goes. */
+/* As it was received: "type;xtext". One with UTF-8 in it goes as it is where SMTPUTF8 goes. */
 static bool
 is_orcpt(struct viaduct_text orcpt, bool utf8)
 {
@@ -181,6 +188,23 @@ is_orcpt(struct viaduct_text orcpt, bool utf8)
     return utf8_valid((struct span){rest.at, rest.len});
 }
 
+/* A parameter with UTF-8 in it for a peer without SMTPUTF8: characters beyond ASCII as \x{HEX}. What stands there so
+ * already stays. */
+static void
+add_orcpt_7bit(struct buf *out, struct viaduct_text orcpt)
+{
+    size_t before = out->len;
+    for (size_t i = 0; i < orcpt.len;) {
+        uint32_t point = next_point(orcpt, &i);
+        if (point <= 126)
+            buf_add_byte(out, (char)point);
+        else
+            buf_printf(out, "\\x{%X}", (unsigned)point);
+    }
+    if (out->len - before > ORCPT_MAX)
+        out->len = before;
+}
+
 /* Where none was given and the address is no longer the one that was given to us, that one is named (RFC 3461
  * section 5.2.1 c). */
 static void
@@ -188,10 +212,15 @@ add_orcpt(struct client_session *session, const struct viaduct_recipient_out *rc
 {
     size_t before = out->len;
     if (rcpt->orcpt.len > 0) {
-        if (is_orcpt(rcpt->orcpt, session->utf8)) {
-            buf_add_text(out, " ORCPT=");
+        buf_add_text(out, " ORCPT=");
+        size_t value = out->len;
+        if (is_orcpt(rcpt->orcpt, session->utf8))
             add_text(out, rcpt->orcpt);
-        }
+        else if (is_orcpt(rcpt->orcpt, true) &&
+                 span_starts_nocase((struct span){rcpt->orcpt.at, rcpt->orcpt.len}, SPAN("utf-8;")))
+            add_orcpt_7bit(out, rcpt->orcpt);
+        if (out->len == value)
+            out->len = before;
         return;
     }
     if (rcpt->original.len == 0 || same(rcpt->original, rcpt->address))

@@ -67,8 +67,10 @@ mail_peer_can(struct client_session *session, struct client_job *job)
         refuse(session, job, "5.3.4", text);
     } else if (utf8 && !caps->smtputf8 && !d->converted) {
         convert(session, job, "ascii-addresses");
-    } else if (utf8 && !caps->smtputf8 && (d->smtputf8 || !command_has_ascii_form(d->originator))) {
-        refuse(session, job, "5.6.7", "the message needs SMTPUTF8, which the peer does not offer");
+    } else if (utf8 && !caps->smtputf8 && d->smtputf8) {
+        refuse(session, job, "5.6.9", "the message's header needs SMTPUTF8, which the peer does not offer");
+    } else if (utf8 && !caps->smtputf8 && !command_has_ascii_form(d->originator)) {
+        refuse(session, job, "5.6.7", "the sender's address needs SMTPUTF8, which the peer does not offer");
     } else if (d->body_8bit && !caps->eightbit && !session->utf8 && !d->converted) {
         convert(session, job, "7bit");
     } else if (d->body_8bit && !caps->eightbit && !session->utf8) {

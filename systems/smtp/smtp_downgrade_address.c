@@ -6,7 +6,7 @@
  *
  * What is hostile here: the list. It is cut by header_addresses(), which takes anything.
  *
- * Sources: RFC 6857 section 3.1; RFC 6854 (groups in From and Sender); RFC 5322 section 3.4; RFC 5890.
+ * Sources: RFC 6857 sections 3.1.7 (groups) and 3.1.8 (mailboxes); RFC 6854 (groups in From and Sender); RFC 5322 section 3.4; RFC 5890.
  */
 #include "common/address.h"
 #include "systems/smtp/smtp_downgrade.h"

@@ -1,12 +1,14 @@
 /* smtp_downgrade_field.c - a header block in ASCII, each field by its kind (see smtp_downgrade.h)
  *
  * A field that is ASCII is copied octet for octet. Of the others: addresses, structured fields with phrases and
- * comments, parameters of MIME, and identifiers, which can be no other and are kept as "Downgraded-..."; all
- * that is left is text.
+ * comments, parameters of MIME, URIs, and identifiers and typed addresses, which can be no other and are kept as
+ * "Downgraded-..."; all that is left is text.
  *
  * What is hostile here: the block. Lines that are no fields are kept, with '?' for what is not ASCII.
  *
- * Sources: RFC 6857 section 3; RFC 5322 section 3.6; RFC 2045 sections 4 to 6.
+ * Sources: RFC 6857 sections 3.1.10 (what is kept under another name), 3.2 (the method for each field) and 4
+ * (fields of parts); RFC 5322 section 3.6; RFC 2045 sections 4 to 6; RFC 2369 and RFC 5064 (URIs); RFC 3987 section
+ * 3.1 (a URI for an IRI).
  */
 #include <stdio.h>
 
@@ -51,14 +53,23 @@ is_structured(struct span name)
 {
     static const char *const names[] = {
         "Date",           "Keywords", "MIME-Version", "Content-Transfer-Encoding", "Content-Language",
-        "Auto-Submitted", "List-Id",  "List-Post",    "List-Unsubscribe"};
+        "Auto-Submitted", "List-Id"};
     return is_one_of(without_resent(name), names, COUNT_OF(names));
+}
+
+static bool
+holds_uris(struct span name)
+{
+    static const char *const names[] = {"List-Post",  "List-Unsubscribe", "List-Subscribe", "List-Help",
+                                        "List-Owner", "List-Archive",     "Archived-At"};
+    return is_one_of(name, names, COUNT_OF(names));
 }
 
 static bool
 is_identifier(struct span name)
 {
-    static const char *const names[] = {"Message-ID", "In-Reply-To", "References", "Content-ID"};
+    static const char *const names[] = {"Message-ID", "In-Reply-To",        "References",
+                                        "Content-ID", "Original-Recipient", "Final-Recipient"};
     return is_one_of(without_resent(name), names, COUNT_OF(names));
 }
 
@@ -99,7 +110,7 @@ trace_word_end(struct span body, size_t i)
     return end > i ? end : i + 1;
 }
 
-/* Clauses "for" and "id" are left out where they are not ASCII (RFC 6857 section 3.1). */
+/* Clauses "for" and "id" are left out where they are not ASCII (RFC 6857 section 3.2.5). */
 static void
 put_trace(struct fold *fold, struct span body)
 {
@@ -139,11 +150,51 @@ unfold(struct span body, struct buf *out)
             buf_add_byte(out, body.at[i]);
 }
 
+/* Between "<" and ">" UTF-8 is written as a URI has it; around them stand comments. */
+static void
+put_uris(struct fold *fold, struct span body)
+{
+    struct buf uri = {0};
+    while (body.len > 0) {
+        const char *open = memchr(body.at, '<', body.len);
+        size_t before = open != NULL ? (size_t)(open - body.at) : body.len;
+        const char *close = open != NULL ? memchr(open, '>', body.len - before) : NULL;
+        size_t end = close != NULL ? (size_t)(close + 1 - body.at) : body.len;
+        fold_structured(fold, (struct span){body.at, before});
+        buf_reset(&uri);
+        for (size_t i = before; i < end; i++)
+            if ((unsigned char)body.at[i] > 127)
+                buf_printf(&uri, "%%%02X", (unsigned)(unsigned char)body.at[i]);
+            else
+                buf_add_byte(&uri, body.at[i]);
+        fold_token(fold, buf_span(&uri));
+        body = (struct span){body.at + end, body.len - end};
+    }
+    buf_clear(&uri);
+}
+
+static bool
+only_comments_are_not_ascii(struct span body)
+{
+    for (size_t i = 0; i < body.len;) {
+        if ((unsigned char)body.at[i] > 127)
+            return false;
+        i = body.at[i] == '(' ? fold_skip_comment(body, i) : i + 1;
+    }
+    return true;
+}
+
 static void
 put_identifier(struct block *block, struct span name, struct span body)
 {
     struct buf renamed = {0};
     struct fold fold;
+    if (only_comments_are_not_ascii(body)) {
+        fold_begin(&fold, name, block->out);
+        fold_structured(&fold, body);
+        fold_end(&fold);
+        return;
+    }
     buf_add_text(&renamed, "Downgraded-");
     buf_add_span(&renamed, name);
     fold_begin(&fold, buf_span(&renamed), block->out);
@@ -174,6 +225,8 @@ put_field(struct block *block, struct span name, struct span raw)
         downgrade_addresses(block->d, body, block->how->translate, &fold);
     else if (span_equal_nocase(name, SPAN("Received")))
         put_trace(&fold, body);
+    else if (holds_uris(name))
+        put_uris(&fold, body);
     else if (is_structured(name))
         fold_structured(&fold, body);
     else

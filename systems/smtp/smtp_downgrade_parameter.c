@@ -6,7 +6,7 @@
  *
  * What is hostile here: parameters of any number and length, quotes that never end.
  *
- * Sources: RFC 2045 section 5.1; RFC 2231 sections 3 and 4; RFC 6857 section 3.1.
+ * Sources: RFC 2045 section 5.1; RFC 2231 sections 3 and 4; RFC 6857 section 3.1.4.
  */
 #include "common/utf8.h"
 #include "systems/smtp/smtp_downgrade.h"
