@@ -140,9 +140,9 @@ refuse_where(scmp_filter_ctx filter, int call, struct scmp_arg_cmp argument)
 static int
 refuse_odd_sockets(scmp_filter_ctx filter)
 {
-    int r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_GT, AF_INET6));
+    int r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
     for (scmp_datum_t family = AF_INET + 1; r == 0 && family < AF_INET6; family++)
-        r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family));
+        r = refuse_where(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, family, 0));
     return r;
 }
 
@@ -179,7 +179,8 @@ refuse_own_code(scmp_filter_ctx filter)
 static int
 refuse_signals(scmp_filter_ctx filter, bool has_children)
 {
-    struct scmp_arg_cmp rule[] = {SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()), SCMP_A2(SCMP_CMP_NE, SIGABRT)};
+    struct scmp_arg_cmp rule[] = {SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0),
+                                  SCMP_A2(SCMP_CMP_NE, SIGABRT, 0)};
     return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), has_children ? 2 : 1, rule);
 }
 
@@ -200,7 +201,7 @@ refuse_by_argument(scmp_filter_ctx filter)
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (r == 0) /* limits of others */
-        r = refuse_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0));
+        r = refuse_where(filter, SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_NE, 0, 0));
     return r;
 }
 

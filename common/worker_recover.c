@@ -132,9 +132,9 @@ find_replaced(struct service *service, struct span replaces, char **name)
         size_t len = strlen(folder);
         if (path.len <= len + 1 || memcmp(path.at, folder, len) != 0 || path.at[len] != '/')
             continue;
-        *name = strndup(path.at + len + 1, path.len - len - 1);
-        if (*name != NULL && strchr(*name, '/') == NULL &&
-            fstatat(in->sources[i].fd, *name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == (ino_t)inode)
+        *name = xstrndup(path.at + len + 1, path.len - len - 1);
+        if (strchr(*name, '/') == NULL && fstatat(in->sources[i].fd, *name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_ino == (ino_t)inode)
             return in->sources[i].fd;
         return -ENOENT;
     }
