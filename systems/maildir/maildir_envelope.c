@@ -218,13 +218,15 @@ read_header(int fd, struct buf *header, size_t *header_len)
             return 0;
         }
         buf_add(header, piece, (size_t)got);
-        size_t len = header_length((struct span){header->at + line, header->len - line});
-        if (len > 0) {
-            *header_len = line + len > HEADER_MAX ? 0 : line + len;
-            return 0;
+        const char *last = memrchr(piece, '\n', (size_t)got);
+        if (last != NULL) { /* else a line goes on, which is not looked through again for each piece of it */
+            size_t len = header_length((struct span){header->at + line, header->len - line});
+            if (len > 0) {
+                *header_len = line + len > HEADER_MAX ? 0 : line + len;
+                return 0;
+            }
+            line = header->len - (size_t)(piece + got - last) + 1;
         }
-        const char *last = memrchr(header->at, '\n', header->len);
-        line = last != NULL ? (size_t)(last - header->at) + 1 : 0;
         if (header->len > HEADER_MAX)
             return 0;
     }
