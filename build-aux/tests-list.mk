@@ -48,6 +48,9 @@ UNIT_TESTS = \
 
 TEST_TOOLS = \
 	t/balance \
+	t/cost-message \
+	t/cost-session \
+	t/cost-text \
 	t/crash/crashpoint \
 	t/crash/logdisk \
 	t/mkmsg
@@ -62,9 +65,11 @@ SCENARIO_TESTS = \
 	t/command-route.t \
 	t/confine.t \
 	t/corpora.t \
+	t/cost.t \
 	t/crash.t \
 	t/downgrade.t \
 	t/dsn.t \
+	t/duplicates.t \
 	t/full-spool.t \
 	t/install.t \
 	t/looking.t \
@@ -77,6 +82,7 @@ SCENARIO_TESTS = \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
 	t/pickup.t \
+	t/poison.t \
 	t/postmaster.t \
 	t/readme.t \
 	t/recover.t \
@@ -178,6 +184,7 @@ TRACKED_FILES = \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
+	bench/poison.py \
 	bench/scale.py \
 	bench/systems.py \
 	build-aux/check-static.sh \
@@ -335,6 +342,11 @@ TRACKED_FILES = \
 	t/confine.t \
 	t/confined-so.c \
 	t/corpora.t \
+	t/cost-message.c \
+	t/cost-session.c \
+	t/cost-text.c \
+	t/cost.t \
+	t/cost_rig.h \
 	t/counters-t.c \
 	t/crash.t \
 	t/crash/bugs.py \
@@ -352,6 +364,7 @@ TRACKED_FILES = \
 	t/downgrade.t \
 	t/dsn-t.c \
 	t/dsn.t \
+	t/duplicates.t \
 	t/envelope-t.c \
 	t/filter-t.c \
 	t/fixtures/gwise/busy-answer.api \
@@ -383,6 +396,7 @@ TRACKED_FILES = \
 	t/peer-postfix.t \
 	t/peer-swaks.t \
 	t/pickup.t \
+	t/poison.t \
 	t/postmaster.t \
 	t/queue-file-t.c \
 	t/readme.t \
