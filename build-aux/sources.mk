@@ -123,7 +123,7 @@ viaduct_observer_SOURCES = daemons/observer.c daemons/observer_health.c daemons/
 viaduct_observer_LDADD = $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-master
-viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_listener.c daemons/master_plan.c daemons/master_status.c
+viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_listener.c daemons/master_log.c daemons/master_plan.c daemons/master_status.c daemons/master_tree.c
 viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 # ---- what operators and programs call ----
@@ -137,7 +137,8 @@ viaduct_SOURCES = \
 	commands/master.h commands/master_state.c commands/message_fields.c commands/message_show.c \
 	commands/message_show.h commands/probe.c commands/probe.h commands/queue.c commands/queue_change.c \
 	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \
-	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c commands/tree.c \
+	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \
+	commands/track_balance.c commands/track_balance.h commands/tree.c \
 	commands/tree.h commands/viaduct.c commands/commands.def
 viaduct_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands/listing.h"
+#include "commands/track_balance.h"
 #include "common/id.h"
 #include "common/track_read.h"
 
@@ -219,21 +220,26 @@ track_show(struct command *command)
     for (size_t i = 0; i < command->n_operands; i++)
         if (filter_add(&filter, command->operands[i], &why) < 0)
             return command_usage(command, "%s", why.text);
-    if (filter_is_empty(&filter) && !command_has(command, OPTION_SINCE) && !command_has(command, OPTION_FOLLOW))
-        return command_usage(command, "say a filter, --since or --follow; `all` for everything");
+    bool balance = command_has(command, OPTION_BALANCE);
+    if (balance && (!filter_is_empty(&filter) || command_has(command, OPTION_SINCE) ||
+                    command_has(command, OPTION_FOLLOW)))
+        return command_usage(command, "--balance is of everything: no filter, --since or --follow");
+    if (!balance && filter_is_empty(&filter) && !command_has(command, OPTION_SINCE) &&
+        !command_has(command, OPTION_FOLLOW))
+        return command_usage(command, "say a filter, --since, --follow or --balance; `all` for everything");
     int r = listing_init(&listing, command, track_fields, TF_COUNT,
                          "time,event,id,connector,sender,rcpt,code,reason", track_get);
     if (r != 0)
         return r;
     if (command_has(command, OPTION_FOLLOW) && command_has(command, OPTION_SORT))
         return command_usage(command, "--follow cannot be sorted: what comes later is not known yet");
-    int folder = folder_open(command->spool_fd, FOLDER_TRACK, NULL);
-    if (folder < 0)
-        return command_fail_errno(-folder, "the tracking log in %s", command->spool_path);
-    r = track_run(command, folder, &filter, &listing);
-    close(folder);
-    return r;
     r = command_check_readable(command, FOLDER_TRACK);
     if (r != 0)
         return r;
+    int folder = folder_open(command->spool_fd, FOLDER_TRACK, NULL);
+    if (folder < 0)
+        return command_fail_errno(-folder, "the tracking log in %s", command->spool_path);
+    r = balance ? track_balance_print(command, folder) : track_run(command, folder, &filter, &listing);
+    close(folder);
+    return r;
 }

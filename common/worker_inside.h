@@ -133,7 +133,7 @@ void state_begin_suspects(struct service *service);
 bool state_next_suspect(struct service *service);
 void state_hold_slot(struct service *service, struct job *job);
 void state_free_slot(struct service *service, struct job *job);
-bool state_is_poison(struct service *service, const struct job *job);
+unsigned state_crashes_of(struct service *service, const struct job *job);
 void state_suspect_passed(struct service *service, const char *name);
 void state_error(struct service *service, const char *text);
 void state_close(struct service *service);

@@ -146,10 +146,14 @@ static struct judgement
 read_and_take(struct service *service, struct job *job)
 {
     struct why why = {"", ""};
-    job->poison = state_is_poison(service, job);
-    if (job->poison && !service->worker->raw)
-        return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %d times", service->instance,
-                     STATE_CRASHES_MAX);
+    unsigned crashes = state_crashes_of(service, job);
+    job->poison = crashes >= STATE_CRASHES_MAX;
+    if (job->poison && !service->worker->raw) {
+        /* The books want its recipients. Where to read them is what ends the worker, the next time it is not done. */
+        if (crashes == STATE_CRASHES_MAX && queue_file_read(job->fd, job->arena, &job->file, &why) < 0)
+            memset(&job->file, 0, sizeof job->file);
+        return judge(VERDICT_BAD, "5.3.0", "it ended the worker %s %u times", service->instance, crashes);
+    }
     if (service->worker->raw)
         return service->worker->take(service, job);
     int r = queue_file_read(job->fd, job->arena, &job->file, &why);

@@ -113,14 +113,14 @@ state_next_suspect(struct service *service)
     return false;
 }
 
-bool
-state_is_poison(struct service *service, const struct job *job)
+unsigned
+state_crashes_of(struct service *service, const struct job *job)
 {
     const struct state_page *page = service->inside->state;
     for (size_t i = 0; i < page->n_suspects; i++)
         if (strcmp(page->suspects[i].name, job_name_there(job)) == 0)
-            return page->suspects[i].crashes >= STATE_CRASHES_MAX;
-    return false;
+            return page->suspects[i].crashes;
+    return 0;
 }
 
 void

@@ -8,7 +8,8 @@
  *
  * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before
  * anything else. A crash with one message in hand counts against it; the third such crash and it goes to
- * Badmail.
+ * Badmail. Its envelope is read for that, so that the books know its recipients, and no more if a fourth crash
+ * shows that even this ends the worker.
  */
 #ifndef VIADUCT_WORKER_STATE_H
 #define VIADUCT_WORKER_STATE_H

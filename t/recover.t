@@ -348,6 +348,13 @@ ok("stage=cleanup" in why and "3 times" in why and "from=MTS-IN" in why, "with t
 is_(read_state("cleanup"), (0, []), "and is a suspect no longer")
 ok(any("event=BADMAIL" in t and suspect in t for t in spool.track()), "a tracking record tells")
 
+is_(sum("event=BADMAIL" in t and suspect in t and "rcpt=" in t for t in spool.track()), len(RCPTS), "for each of its recipients")
+suspect = submit()
+state("cleanup", page(4711, [(suspect, "host", "MTS_IN", 0)], [(suspect, "host", "MTS_IN", 3)]))
+spool.run("cleanup")
+told = [t for t in spool.track() if "event=BADMAIL" in t and suspect in t]
+is_((where(suspect), len(told), "rcpt=" in "".join(told)), ("badmail", 1, False), "where even reading them ends the worker it goes unread")
+
 two = [submit(), submit()]
 state("cleanup", page(4711, [(i, "host", "MTS_IN", 0) for i in two], [(i, "host", "MTS_IN", 2) for i in two]))
 spool.run("cleanup")
