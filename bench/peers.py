@@ -70,7 +70,7 @@ class Refused(Exception):
     pass
 
 
-def send_huge(port, size):
+def send_huge(port, size, recipients=("bob@branch.example",)):
     """One message of `size` bytes, made as it is sent."""
     with socket.create_connection(("127.0.0.1", port), 600) as s:
         answers = s.makefile("rb")
@@ -89,7 +89,8 @@ def send_huge(port, size):
         want(b"220")
         say(b"EHLO client.contoso.example", b"250")
         say(b"MAIL FROM:<anna@contoso.example> SIZE=%d" % size, b"250")
-        say(b"RCPT TO:<bob@branch.example>", b"250")
+        for recipient in recipients:
+            say(b"RCPT TO:<%s>" % recipient.encode(), b"250")
         say(b"DATA", b"354")
         s.sendall(b"From: <anna@contoso.example>\r\nTo: <bob@branch.example>\r\nSubject: huge\r\n\r\n")
         block = (b"0123456789abcdef" * 4 + b"0123456789\r\n") * 13797

@@ -4,6 +4,7 @@ Both take mail on a port of their own and send all of it to one sink. Both keep 
 """
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -27,8 +28,8 @@ def have_postfix():
 
 
 def have_files(top, names=()):
-    """Is there any file below these folders?"""
-    return any(files for name in names for _, _, files in os.walk(os.path.join(top, name)))
+    """Is there any file below these folders, Badmail left out?"""
+    return any(files for name in names for at, _, files in os.walk(os.path.join(top, name)) if not at.endswith("/Badmail"))
 
 
 # ---- viaduct ----
@@ -59,25 +60,30 @@ QUEUES = ("Spooler-Queue", "Bounce", "Temp", "mailbox/host", "mailbox/branch/MTS
 class Viaduct:
     name = "viaduct"
 
-    def __init__(self, build, top, sink_port):
-        self.build, self.top, self.port = build, os.path.join(top, "viaduct"), free_port()
+    def __init__(self, build, top, sink_port, folder="viaduct", more=""):
+        self.build, self.top, self.port = build, os.path.join(top, folder), free_port()
         os.mkdir(self.top, 0o755)
         self.conf = os.path.join(self.top, "viaduct.conf")
         with open(self.conf, "w") as f:
-            f.write(VIADUCT_CONF.format(top=self.top, port=self.port, sink=sink_port))
+            f.write((VIADUCT_CONF + more).format(top=self.top, port=self.port, sink=sink_port))
         self.deferred = os.path.join(self.top, "spool", "mailbox/branch/Deferred")
 
     def _program(self, name):
         return os.path.join(self.build, name)
 
-    def start(self):
+    def start(self, *options):
         self.log = open(os.path.join(self.top, "log"), "ab")
-        self.process = subprocess.Popen([self._program("viaduct-master"), "-c", self.conf, "--foreground"], stderr=self.log,
-                                        stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([self._program("viaduct-master"), "-c", self.conf, "--foreground", *options],
+                                        stderr=self.log, stdin=subprocess.DEVNULL)
         until(lambda: listens(self.port), "viaduct listens", 20)
 
     def pid(self):
         return self.process.pid
+
+    def restarts(self, worker):
+        """How often the master has started it again."""
+        with open(os.path.join(self.top, "spool", "state", "master")) as f:
+            return sum(int(n) for n in re.findall(r"^worker=%s\b.* restarts=(\d+)" % worker, f.read(), re.M))
 
     def stop(self):
         self.process.terminate()
