@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,9 @@ def skip_all(why):
 
 
 def done():
+    """The end of a scenario: whatever it was about, the books of every viaduct in it must balance."""
+    for viaduct in viaducts:
+        viaduct.check_books()
     print("1..%d" % counts["run"])
     sys.exit(counts["failed"] > 0)
 
@@ -281,11 +285,16 @@ class Mail:
 
 
 class Sink:
-    """An SMTP or LMTP server that keeps what it accepts. `answer(verb, address, mail)` may return another reply."""
+    """An SMTP or LMTP server that keeps what it accepts. `answer(verb, address, mail)` may return another reply, or "drop".
+
+    `after(mail)`, behind the dot, may return another reply, "drop" (it hangs up without one), "reset" (250, and the connection
+    is torn down), or "later" (the same, when the next command comes).
+    """
 
     def __init__(self, keywords=("PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE 60000000", "ENHANCEDSTATUSCODES"),
-                 answer=None, lmtp=False, context=None, implicit=False, port=None):
+                 answer=None, lmtp=False, context=None, implicit=False, port=None, after=None):
         self.keywords, self.answer, self.lmtp, self.context, self.implicit = keywords, answer, lmtp, context, implicit
+        self.after, self.peers = after, set()
         self.mails, self.commands, self.sessions, self.changed = [], [], 0, threading.Condition()
         self.port = port or free_port()
         self.open()
@@ -297,10 +306,15 @@ class Sink:
         self.listener.listen(200)
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
 
-    def close(self):
-        """Nobody listens any more; a thread that waits in accept is woken."""
+    def close(self, hang_up=False):
+        """Nobody listens any more; a thread that waits in accept is woken. `hang_up`: open sessions end too."""
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for peer in list(self.peers) if hang_up else ():
+            try:
+                peer.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
 
     def wait(self, count=1, match=None, seconds=None, what=None):
         """Waits for that many mails (that match); returns them."""
@@ -328,12 +342,14 @@ class Sink:
             threading.Thread(target=self._session, args=(peer,), daemon=True).start()
 
     def _session(self, peer):
+        self.peers.add(peer)
         try:
             if self.implicit:
                 peer = self.context.wrap_socket(peer, server_side=True)
             self._talk(peer)
         except (OSError, ValueError):
             pass
+        self.peers.discard(peer)
         peer.close()
 
     def _said(self, line):
@@ -385,12 +401,21 @@ class Sink:
                     continue
                 reply("354 go on")
                 mail.data = self._read_data(lines)
+                end = self.after(mail) if self.after else None
+                if end == "drop":
+                    return
+                other = other or (end if end not in ("reset", "later") else None)
                 with self.changed:
                     for answer in [other or "250 2.0.0 taken"] * (len(mail.recipients) if self.lmtp else 1):
                         reply(answer)
                     if not other:
                         self.mails.append(mail)
                     self.changed.notify_all()
+                if end in ("reset", "later"):
+                    if end == "later":
+                        lines.readline()
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    return
                 mail = Mail()
             elif verb == "QUIT":
                 reply("221 2.0.0 bye")
@@ -463,6 +488,9 @@ class Authority:
 # ---- viaduct ----
 
 
+viaducts = []
+
+
 class Viaduct:
     """A viaduct of its own: folder, configuration, master, log.
 
@@ -477,6 +505,7 @@ class Viaduct:
         self.head += "" if "space =" in head else 'space = "1M"\ninodes = 0\n'
         self.head += head
         self.process, self.lines, self.changed = None, [], threading.Condition()
+        viaducts.append(self)
         self.write(conf)
         if self.user:
             os.chown(self.top, NOBODY, NOBODY)
@@ -563,6 +592,15 @@ class Viaduct:
     def rows(self, *args):
         """The lines of a listing, read as JSON."""
         return [json.loads(line) for line in self.command(*args, "--json")[1].splitlines() if line.startswith("{")]
+
+    def check_books(self):
+        """Taken over = delivered + failed + put aside + still there, by the tracking logs and by what lies in the spool."""
+        if not os.path.isdir(self.spool):
+            return
+        self.stop()
+        status, said = self.command("track", "--balance")
+        if not ok(status == 0, "the books balance"):
+            note(said)
 
     # what lies in the spool
 
