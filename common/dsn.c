@@ -245,29 +245,26 @@ add_text_part(const struct dsn *dsn, struct span subject, struct buf *out)
     buf_clear(&text);
 }
 
-/* Copies the first `len` bytes of the message; to its end, where its sum is checked, with `all`. A copy that
- * ends early ends with a whole line. */
+/* Copies the first `len` bytes of the message. It is read to its end even so, for its sum is the sum of all: what is
+ * damaged is nobody's mail, and not to be returned in part. A copy that ends early ends with a whole line. */
 static int
-copy_body(const struct dsn *dsn, uint64_t len, bool all, const struct dsn_sink *sink, struct why *why)
+copy_body(const struct dsn *dsn, uint64_t len, const struct dsn_sink *sink, struct why *why)
 {
     char bytes[PIECE];
     struct queue_body body;
+    ssize_t n;
     queue_body_start(&body, dsn->about);
-    while (all || len > 0) {
-        size_t want = all || len > sizeof bytes ? sizeof bytes : (size_t)len;
-        ssize_t n = queue_body_read(&body, bytes, want, why);
-        if (n <= 0)
-            return (int)n;
-        size_t take = (size_t)n;
-        len -= all ? 0 : take;
-        const char *end = !all && len == 0 ? memrchr(bytes, '\n', take) : NULL;
+    while ((n = queue_body_read(&body, bytes, sizeof bytes, why)) > 0) {
+        size_t take = (uint64_t)n < len ? (size_t)n : (size_t)len;
+        len -= take;
+        const char *end = len == 0 ? memrchr(bytes, '\n', take) : NULL;
         if (end != NULL)
             take = (size_t)(end - bytes);
-        int failed = sink->add(sink->arg, bytes, take);
+        int failed = take > 0 ? sink->add(sink->arg, bytes, take) : 0;
         if (failed < 0)
             return failed;
     }
-    return 0;
+    return (int)n;
 }
 
 static int
@@ -287,7 +284,7 @@ write_original(const struct dsn *dsn, struct buf *out, const struct dsn_sink *si
     /* The empty line at the end of the header stays away. */
     uint64_t len = header > dsn->return_bytes ? dsn->return_bytes : header > 0 ? header - 1 : 0;
     if (failed == 0)
-        failed = copy_body(dsn, len, dsn->full, sink, why);
+        failed = copy_body(dsn, dsn->full ? UINT64_MAX : len, sink, why);
     return failed;
 }
 

@@ -564,6 +564,8 @@ test_large(void)
     file.body_crc ^= 1;
     is_int(dsn_write(&dsn, &(struct dsn_sink){count_bytes, &bytes}, &why), -EBADMSG,
            "a damaged message is not returned");
+    dsn.full = false;
+    is_int(dsn_write(&dsn, &(struct dsn_sink){count_bytes, &bytes}, &why), -EBADMSG, "nor is its header alone");
     ok(why.text[0] != '\0', "with the reason");
     close(file.fd);
     free(text);
