@@ -56,6 +56,7 @@ TEST_TOOLS = \
 	t/mkmsg
 
 SCENARIO_TESTS = \
+	t/background.t \
 	t/bad-input.t \
 	t/bouncer.t \
 	t/cleanup.t \
@@ -322,6 +323,7 @@ TRACKED_FILES = \
 	man/viaduct-workers.8.in \
 	man/viaduct.8.in \
 	t/address-t.c \
+	t/background.t \
 	t/bad-input.t \
 	t/balance.c \
 	t/base-t.c \

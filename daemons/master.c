@@ -358,25 +358,6 @@ open_spool(struct master *master)
     return r;
 }
 
-static int
-open_log(const struct master *master)
-{
-    const struct conf_log *log = &master->root->log;
-    int fd = log_open_target(log->target);
-    if (fd < 0) {
-        fprintf(stderr, "viaduct-master: cannot open the log target \"%s\": %s\n", log->target, strerror(-fd));
-        return fd;
-    }
-    if (fd != STDERR_FILENO) {
-        dup2(fd, STDERR_FILENO);
-        close(fd);
-    }
-    int level = log_level_by_word(log->level);
-    log_start("master", STDERR_FILENO, strcmp(log->format, "json") == 0,
-              level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
-    return 0;
-}
-
 /* Into the background: the caller learns by the exit status whether the start went well. */
 static void
 detach(int *tell)
@@ -404,12 +385,6 @@ started(int tell)
     unsigned char status = 0;
     if (tell < 0)
         return;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        dup2(null, STDIN_FILENO);
-        dup2(null, STDOUT_FILENO);
-        close(null);
-    }
     if (write(tell, &status, 1) < 0) {
         /* the caller has gone */
     }
@@ -464,7 +439,7 @@ main(int argc, char **argv)
         return fail(tell, r == -EBUSY                   ? EXIT_GUARD
                           : r == -EACCES || r == -EPERM ? EXIT_PERMISSION
                                                         : EXIT_SYSTEM);
-    if (open_log(&master) < 0)
+    if (master_log_open(&master) < 0)
         return fail(tell, EXIT_SYSTEM);
     int signals = block_signals();
     master.started_s = time_ms() / 1000;

@@ -4,8 +4,10 @@
  *     master_plan.c       which workers there are by the configuration; the spool's tree
  *     master_listener.c   listening sockets, and those that nobody serves
  *     master_child.c      starting, watching and restarting workers
+ *     master_log.c        where the log goes
  *     master_status.c     state/master, sd_notify
  *     master_hold.c       messages in Hold whose time is over
+ *     master_tree.c       folders that vanish and come back
  */
 #ifndef VIADUCT_MASTER_H
 #define VIADUCT_MASTER_H
@@ -94,6 +96,15 @@ bool child_is_ready(struct master *master, struct child *child);
 int status_open(struct master *master, struct why *why);
 void status_write(struct master *master);
 void status_notify(const char *text);
+
+/* master_tree.c */
+/* Notes which folders there are: those that workers to be started will know. */
+void tree_remember(struct master *master);
+/* True where no folder is missing and one is not that which was noted. A missing one is logged once. Looks once a second. */
+bool tree_is_another(struct master *master);
+
+/* master_log.c: opens the log's target as stderr. 0, or -errno after it said why. */
+int master_log_open(const struct master *master);
 
 /* master_hold.c */
 void hold_release_due(struct master *master);
