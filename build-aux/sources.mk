@@ -60,17 +60,18 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/maildir/maildir_box.h systems/maildir/maildir_envelope.c systems/maildir/maildir_envelope.h \
 	systems/maildir/maildir_in.c systems/maildir/maildir_out.c \
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
-	systems/gwise/api_write.h systems/gwise/best_fit_table.h systems/gwise/carrier.c systems/gwise/carrier.h \
-	systems/gwise/carrier_claim.c systems/gwise/carrier_in.c systems/gwise/carrier_in.h \
-	systems/gwise/carrier_judge.c systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c \
-	systems/gwise/charset.c systems/gwise/charset.h systems/gwise/codepage.c systems/gwise/codepage_table.h \
+	systems/gwise/api_write.h systems/gwise/carrier.c systems/gwise/carrier.h systems/gwise/carrier_claim.c \
+	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
+	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
 	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c \
 	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_out.c \
 	systems/gwise/convert_out.h systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c \
-	systems/gwise/html_text.h systems/gwise/mime_decode.c systems/gwise/mime_decode.h \
-	systems/gwise/mime_header.c systems/gwise/mime_header.h systems/gwise/mime_parameter.c \
-	systems/gwise/mime_walk.c systems/gwise/mime_walk.h
+	systems/gwise/html_text.h \
+	systems/mime/best_fit_table.h systems/mime/charset.c systems/mime/charset.h systems/mime/codepage.c \
+	systems/mime/codepage_table.h systems/mime/mime_decode.c systems/mime/mime_decode.h \
+	systems/mime/mime_header.c systems/mime/mime_header.h systems/mime/mime_parameter.c systems/mime/mime_walk.c \
+	systems/mime/mime_walk.h
 SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ldl
 
 # ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----

@@ -4,7 +4,7 @@
 
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/api_write.h"
-#include "systems/gwise/charset.h"
+#include "systems/mime/charset.h"
 #include "t/kit_fake.h"
 
 static struct arena *arena;

@@ -2,7 +2,7 @@
  * between */
 #include "systems/gwise/container.h"
 #include "systems/gwise/gwise.h"
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 #include "t/kit_fake.h"
 
 /* ---- a converter's surroundings ---- */

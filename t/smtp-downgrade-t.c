@@ -1,9 +1,9 @@
 /* smtp-downgrade-t.c - what a peer of 7 bits gets: pure ASCII that decodes to what was sent, and nothing
  * touched without need */
 #include "conf/conf.h"
-#include "systems/gwise/mime_decode.h"
-#include "systems/gwise/mime_header.h"
-#include "systems/gwise/mime_walk.h"
+#include "systems/mime/mime_decode.h"
+#include "systems/mime/mime_header.h"
+#include "systems/mime/mime_walk.h"
 #include "t/smtp_downgrade_rig.h"
 #include "t/tap.h"
 

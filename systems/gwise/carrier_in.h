@@ -3,8 +3,8 @@
 #define VIADUCT_GWISE_CARRIER_IN_H
 
 #include "systems/gwise/carrier.h"
-#include "systems/gwise/charset.h"
 #include "systems/gwise/container.h"
+#include "systems/mime/charset.h"
 
 /* A header file in API_OUT, as the last look found it. */
 struct candidate {

@@ -12,7 +12,7 @@
 #define VIADUCT_GWISE_CONVERT_H
 
 #include "common/buf.h"
-#include "systems/gwise/charset.h"
+#include "systems/mime/charset.h"
 #include "systems/viaduct/system.h"
 
 enum viaduct_converted gwise_to_foreign(const struct viaduct_convert_in *in,

@@ -8,7 +8,7 @@
 
 #include "common/header_scan.h"
 #include "systems/gwise/convert_in.h"
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 
 enum { LISTED_MAX = 500 };
 

@@ -11,7 +11,7 @@
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/api_write.h"
 #include "systems/gwise/convert_out.h"
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 
 enum {
     SUBJECT_MAX = 250, /* octets of UTF-8 */

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 
 enum { PARTS_MAX = 5000, RECIPIENTS_MAX = 100000 };
 

@@ -10,8 +10,8 @@
 
 #include "common/crc32c.h"
 #include "systems/gwise/convert_in.h"
-#include "systems/gwise/mime_decode.h"
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_decode.h"
+#include "systems/mime/mime_header.h"
 
 enum { PIECE = 32 << 10, FILES_MAX = 5000 };
 

@@ -4,7 +4,7 @@
 
 #include "systems/gwise/container.h"
 #include "systems/gwise/convert.h"
-#include "systems/gwise/mime_walk.h"
+#include "systems/mime/mime_walk.h"
 
 enum role { ROLE_NONE, ROLE_BODY, ROLE_FILE, ROLE_LEFT_OUT };
 

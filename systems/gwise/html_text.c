@@ -1,7 +1,7 @@
 /* html_text.c - HTML reduced to text (see html_text.h) */
 #include "systems/gwise/html_text.h"
 
-#include "systems/gwise/charset.h"
+#include "systems/mime/charset.h"
 
 enum effect { BREAK_1, BREAK_2, ITEM, CELL, SKIP, PRE, LINK, RULE };
 

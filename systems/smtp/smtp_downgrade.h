@@ -15,8 +15,8 @@
 #define VIADUCT_SMTP_DOWNGRADE_H
 
 #include "common/buf.h"
-#include "systems/gwise/mime_decode.h"
-#include "systems/gwise/mime_walk.h"
+#include "systems/mime/mime_decode.h"
+#include "systems/mime/mime_walk.h"
 #include "systems/viaduct/system.h"
 
 enum { DOWNGRADE_COLUMNS = 76, DOWNGRADE_REPORTS_MAX = 100, DOWNGRADE_BROKEN_MAX = 10 };

@@ -5,7 +5,7 @@
  *
  * Sources: RFC 2045 sections 2.8, 6.7 and 6.8.
  */
-#include "systems/gwise/mime_decode.h"
+#include "systems/mime/mime_decode.h"
 #include "systems/smtp/smtp_downgrade.h"
 
 enum { LINE_MAX_OCTETS = 998 };

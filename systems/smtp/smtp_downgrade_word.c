@@ -9,7 +9,7 @@
  * Sources: RFC 2047 sections 2, 4 and 5; RFC 1428 (unknown-8bit); RFC 5322 sections 2.2.3 and 3.2.
  */
 #include "common/utf8.h"
-#include "systems/gwise/mime_decode.h"
+#include "systems/mime/mime_decode.h"
 #include "systems/smtp/smtp_downgrade.h"
 
 enum { WORD_MAX = 75, CHUNK_MIN = 12 };

@@ -1,12 +1,12 @@
 /* mime_header.c - encoded words and dates in header fields (see mime_header.h) */
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 
 #include <stdio.h>
 #include <time.h>
 
 #include "common/hex.h"
-#include "systems/gwise/charset.h"
-#include "systems/gwise/mime_decode.h"
+#include "systems/mime/charset.h"
+#include "systems/mime/mime_decode.h"
 
 /* ---- encoded words, read ---- */
 

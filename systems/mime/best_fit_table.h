@@ -5,8 +5,8 @@
  *
  * Source: Unicode Consortium, UnicodeData.txt (decompositions); the signs are our choice.
  */
-#ifndef VIADUCT_GWISE_BEST_FIT_TABLE_H
-#define VIADUCT_GWISE_BEST_FIT_TABLE_H
+#ifndef VIADUCT_BEST_FIT_TABLE_H
+#define VIADUCT_BEST_FIT_TABLE_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  *
  * Source: Unicode Consortium, mapping tables of vendors MICSFT/PC and MICSFT/WINDOWS.
  */
-#ifndef VIADUCT_GWISE_CODEPAGE_TABLE_H
-#define VIADUCT_GWISE_CODEPAGE_TABLE_H
+#ifndef VIADUCT_CODEPAGE_TABLE_H
+#define VIADUCT_CODEPAGE_TABLE_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* mime_decode.c - base 64 and quoted-printable (see mime_decode.h) */
-#include "systems/gwise/mime_decode.h"
+#include "systems/mime/mime_decode.h"
 #include "common/hex.h"
 
 enum mime_encoding

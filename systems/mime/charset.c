@@ -1,12 +1,12 @@
 /* charset.c - octets of any character set into UTF-8 (see charset.h) */
-#include "systems/gwise/charset.h"
+#include "systems/mime/charset.h"
 
 #include <errno.h>
 #include <iconv.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "systems/gwise/codepage_table.h"
+#include "systems/mime/codepage_table.h"
 
 enum kind { KIND_UTF8, KIND_WINDOWS, KIND_ICONV };
 

@@ -13,8 +13,8 @@
  * What is hostile here: the octets and the character set's name, which reaches iconv_open() only when it is
  * made of letters, digits, '-', '_', '.', ':' and '+', so that no suffix can be smuggled in.
  */
-#ifndef VIADUCT_GWISE_CHARSET_H
-#define VIADUCT_GWISE_CHARSET_H
+#ifndef VIADUCT_CHARSET_H
+#define VIADUCT_CHARSET_H
 
 #include "common/buf.h"
 

@@ -5,8 +5,8 @@
  *
  * Source: RFC 2045 sections 6.7 and 6.8.
  */
-#ifndef VIADUCT_GWISE_MIME_DECODE_H
-#define VIADUCT_GWISE_MIME_DECODE_H
+#ifndef VIADUCT_MIME_DECODE_H
+#define VIADUCT_MIME_DECODE_H
 
 #include "common/buf.h"
 

@@ -12,13 +12,13 @@
  *
  * Sources: RFC 2045, RFC 2046 section 5.1 (a boundary of an outer multipart ends the inner ones), RFC 2183.
  */
-#ifndef VIADUCT_GWISE_MIME_WALK_H
-#define VIADUCT_GWISE_MIME_WALK_H
+#ifndef VIADUCT_MIME_WALK_H
+#define VIADUCT_MIME_WALK_H
 
 #include <sys/types.h>
 
 #include "common/buf.h"
-#include "systems/gwise/mime_decode.h"
+#include "systems/mime/mime_decode.h"
 
 enum {
     MIME_DEPTH_MAX = 100,

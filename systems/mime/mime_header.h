@@ -5,8 +5,8 @@
  *
  * Sources: RFC 2047, RFC 2231, RFC 2045 section 5.1, RFC 5322 section 3.3.
  */
-#ifndef VIADUCT_GWISE_MIME_HEADER_H
-#define VIADUCT_GWISE_MIME_HEADER_H
+#ifndef VIADUCT_MIME_HEADER_H
+#define VIADUCT_MIME_HEADER_H
 
 #include "common/buf.h"
 

@@ -4,12 +4,12 @@
  *     HEADER ---------------> BODY of the part ------------------------------> HEADER of its next part
  *                                |   closing boundary: BODY of the multipart (its epilogue: nobody's)
  */
-#include "systems/gwise/mime_walk.h"
+#include "systems/mime/mime_walk.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/mime_header.h"
 
 enum { LINE_KEPT = 1200 }; /* of a line: a boundary has 70 octets, a header line is kept whole elsewhere */
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "common/hex.h"
-#include "systems/gwise/charset.h"
-#include "systems/gwise/mime_decode.h"
-#include "systems/gwise/mime_header.h"
+#include "systems/mime/charset.h"
+#include "systems/mime/mime_decode.h"
+#include "systems/mime/mime_header.h"
 
 enum { SECTIONS_MAX = 64 };
 

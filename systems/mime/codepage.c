@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "systems/gwise/best_fit_table.h"
-#include "systems/gwise/charset.h"
-#include "systems/gwise/codepage_table.h"
+#include "systems/mime/best_fit_table.h"
+#include "systems/mime/charset.h"
+#include "systems/mime/codepage_table.h"
 
 struct codepage {
     bool utf8;
