@@ -102,13 +102,11 @@ new_job(struct service *service, const struct source *source, const char *name, 
 static int
 claim_stranger(const struct source *source, const char *name)
 {
-    struct stat open_file, named;
+    struct stat status;
     int fd = openat(source->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     int r = fd < 0 ? -errno : planted_bug("noclaim") ? 0 : spool_lock(fd);
-    if (r == 0 && (fstat(fd, &open_file) < 0 || fstatat(source->fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0))
-        r = -errno;
-    if (r == 0 && (open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev))
-        r = -ENOENT;
+    if (r == 0)
+        r = spool_check_named(source->fd, name, fd, &status);
     if (r < 0 && fd >= 0)
         close(fd);
     return r < 0 ? r : fd;

@@ -188,16 +188,13 @@ spool_lock(int fd)
     return errno == EWOULDBLOCK ? -EBUSY : -errno;
 }
 
-/* 0 where `name` still is what is open, and is a regular file; else -ENOENT, -EINVAL, or why it cannot be told. */
-static int
-check_named(int folder_fd, const char *name, int fd)
+int
+spool_check_named(int folder_fd, const char *name, int fd, struct stat *status)
 {
-    struct stat open_file, named;
-    if (fstat(fd, &open_file) < 0 || fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+    struct stat named;
+    if (fstat(fd, status) < 0 || fstatat(folder_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
-    if (open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev)
-        return -ENOENT;
-    return S_ISREG(open_file.st_mode) ? 0 : -EINVAL;
+    return status->st_ino == named.st_ino && status->st_dev == named.st_dev ? 0 : -ENOENT;
 }
 
 int
@@ -206,11 +203,14 @@ spool_claim(int folder_fd, const char *name)
     int fd = openat(folder_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return -errno;
+    struct stat status;
     int r = planted_bug("noclaim") ? 0 : spool_lock(fd);
     if (r == 0)
-        r = check_named(folder_fd, name, fd);
-    if (r == 0)
+        r = spool_check_named(folder_fd, name, fd, &status);
+    if (r == 0 && S_ISREG(status.st_mode))
         return fd;
+    if (r == 0)
+        r = -EINVAL;
     close(fd);
     return r;
 }

@@ -11,6 +11,8 @@
 
 #include "common/base.h"
 
+struct stat;
+
 enum verdict {
     VERDICT_NONE,
 #define VERDICT(symbol, word, meaning) VERDICT_##symbol,
@@ -107,6 +109,10 @@ int folder_open_path(int spool_fd, enum folder folder, const char *connector);
 /* Takes an exclusive lock (flock) without waiting: 0, -EBUSY where somebody else has it, or -errno. The lock
  * ends with the descriptor. Whoever acts on a queue file, worker or command, holds it. */
 int spool_lock(int fd);
+
+/* 0 where `name` still is the file that is open as `fd`, whose `*status` is then known; -ENOENT where it is another or none;
+ * or -errno. */
+int spool_check_named(int folder_fd, const char *name, int fd, struct stat *status);
 
 /* Opens a queue file for reading and appending, locks it, and checks that the name still belongs to that file:
  * the claim that comes before any act. Returns a descriptor; -ENOENT (moved on), -EBUSY (locked), -ELOOP or
