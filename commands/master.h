@@ -1,7 +1,7 @@
 /* master.h - what the command knows of the master: its state file, and whether it runs
  *
- * The master holds a flock on the file `master` in the state folder as long as it lives and writes key=value
- * lines into it, so a stale file never passes for a running master and no pid file is needed.
+ * The master holds a flock on the spool as long as it lives and writes key=value lines into the file `master` in
+ * the state folder, so a stale file never passes for a running master and no pid file is needed.
  */
 #ifndef VIADUCT_COMMANDS_MASTER_H
 #define VIADUCT_COMMANDS_MASTER_H
@@ -10,7 +10,7 @@
 
 #include "common/buf.h"
 
-/* True while the master of this spool runs; its pid goes to `pid` (may be NULL; 0 where the file tells none).
+/* True while the master of this spool runs; its pid goes to `pid` (may be NULL; 0 where neither kernel nor file tells).
  * Takes no lock: it asks the kernel who holds one. */
 bool master_runs(int spool_fd, pid_t *pid);
 

@@ -55,10 +55,10 @@ master_state(int spool_fd, struct buf *text)
     return r;
 }
 
-/* Whether the kernel knows of a lock on the file; asking so takes none, and cannot get in the way of a master
- * that starts. */
+/* Whether the kernel knows of a lock on the spool, and whose; asking so takes none, and cannot get in the way of a
+ * master that starts. */
 static bool
-is_locked(const struct stat *st)
+is_locked(const struct stat *st, uint64_t *pid)
 {
     char line[256];
     bool found = false;
@@ -66,8 +66,10 @@ is_locked(const struct stat *st)
     while (locks != NULL && !found && fgets(line, sizeof line, locks) != NULL) {
         unsigned maj, min;
         unsigned long long inode;
-        found = sscanf(line, "%*s FLOCK %*s %*s %*d %x:%x:%llu", &maj, &min, &inode) == 3 &&
+        int owner;
+        found = sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &owner, &maj, &min, &inode) == 4 &&
                 inode == st->st_ino && maj == major(st->st_dev) && min == minor(st->st_dev);
+        *pid = found && owner > 0 ? (uint64_t)owner : 0;
     }
     if (locks != NULL)
         fclose(locks);
@@ -76,9 +78,9 @@ is_locked(const struct stat *st)
 
 /* A master in another process namespace is not seen there; then a shared lock that is refused proves it. */
 static bool
-refuses_lock(int spool_fd, const char *path)
+refuses_lock(int spool_fd)
 {
-    int fd = openat(spool_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int fd = openat(spool_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool refused = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     if (fd >= 0)
         close(fd);
@@ -88,21 +90,18 @@ refuses_lock(int spool_fd, const char *path)
 bool
 master_runs(int spool_fd, pid_t *pid)
 {
-    char folder[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 10];
     struct buf text = {0}, value = {0};
     struct stat st;
-    uint64_t number = 0;
-    folder_path(FOLDER_STATE, NULL, folder);
-    snprintf(path, sizeof path, "%s/lock", folder);
+    uint64_t number = 0, owner = 0;
     if (pid != NULL)
         *pid = 0;
-    if (fstatat(spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstat(spool_fd, &st) < 0)
         return false;
     if (master_state(spool_fd, &text) == 0 && master_value(buf_span(&text), "pid", &value))
         span_to_u64(buf_span(&value), INT32_MAX, &number);
-    bool runs = is_locked(&st) || (number > 0 && refuses_lock(spool_fd, path));
-    if (runs && pid != NULL)
-        *pid = (pid_t)number;
+    bool runs = is_locked(&st, &owner) || (number > 0 && refuses_lock(spool_fd));
+    if (runs && pid != NULL) /* the state file may be gone; what the kernel says is not */
+        *pid = (pid_t)(owner > 0 ? owner : number);
     buf_clear(&text);
     buf_clear(&value);
     return runs;

@@ -86,8 +86,7 @@ true_mode(const struct stat *st, const struct found *found)
     return found->has_list ? (st->st_mode & ~(mode_t)070) | (mode_t)(found->group_perms << 3) : st->st_mode;
 }
 
-static void
-see_to_files(int folder_fd, gid_t gid, bool deep);
+static void see_to_files(int folder_fd, gid_t gid, bool deep);
 
 /* A file, or a folder within with its files: a generation of the book, a sub-folder of Hold. */
 static void

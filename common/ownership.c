@@ -123,7 +123,9 @@ write_owners(struct ownership *ownership, struct why *why)
     for (size_t i = 0; i < ownership->n_owners; i++)
         buf_printf(&text, "%u %s\n", ownership->owners[i].number, ownership->owners[i].name);
     ssize_t n = fd < 0 ? -1 : pwrite(fd, text.at, text.len, 0);
-    int r = n < 0 ? -errno : (size_t)n < text.len ? -EIO : fsync(fd) < 0 ? -errno : 0;
+    int r = n < 0 ? -errno : (size_t)n < text.len ? -EIO : 0;
+    if (r == 0 && (ftruncate(fd, (off_t)text.len) < 0 || fsync(fd) < 0))
+        r = -errno;
     if (r < 0)
         why_set(why, "4.3.0", "cannot write state/%s: %s", owners_file, strerror(-r));
     if (fd >= 0)
@@ -133,6 +135,12 @@ write_owners(struct ownership *ownership, struct why *why)
     buf_clear(&text);
     ownership->changed = false;
     return r;
+}
+
+int
+ownership_keep(struct ownership *ownership, struct why *why)
+{
+    return write_owners(ownership, why);
 }
 
 struct ownership *

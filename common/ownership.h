@@ -26,6 +26,10 @@ struct ownership;
 struct ownership *ownership_open(int spool_fd, const struct conf_root *root, struct why *why);
 void ownership_free(struct ownership *ownership);
 
+/* Writes the numbers in use into state/owners, over what stands there: for a state folder that was lost. 0, or -errno with
+ * `why`. */
+int ownership_keep(struct ownership *ownership, struct why *why);
+
 /* Gives the whole tree its owners, groups and modes, and makes Temp's lanes and control's folders for these
  * workers
  * ("cleanup", "outbound-gateway-branch"). Only for root. 0, or -errno with `why` naming the path. */

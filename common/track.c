@@ -166,6 +166,15 @@ open_file(void)
     return 0;
 }
 
+/* Somebody removed the folder with all its logs: records go where those went, as they do from a process whose file was open.
+ * Mail does not wait for it. */
+static bool
+folder_is_gone(void)
+{
+    struct stat st;
+    return fstat(state.folder_fd, &st) == 0 && st.st_nlink == 0;
+}
+
 int
 track_flush(void)
 {
@@ -173,6 +182,10 @@ track_flush(void)
         return 0;
     int r = state.fd < 0 ? open_file() : 0;
     size_t done = 0;
+    if (r == -ENOENT && folder_is_gone()) {
+        buf_reset(&state.text);
+        return 0;
+    }
     while (r == 0 && done < state.text.len) {
         ssize_t n = write(state.fd, state.text.at + done, state.text.len - done);
         if (n > 0)

@@ -129,6 +129,43 @@ log_refused(const struct buf *errors)
     }
 }
 
+/* New workers beside the old ones, which finish what they have in hand. */
+static void
+begin_generation(struct master *master)
+{
+    tree_remember(master);
+    plan_children(master);
+    child_start_due(master);
+    child_end_all(master, master->generation, false);
+}
+
+/* A folder was made anew: it gets its owners, and workers that know it. Tried again where that fails. */
+static void
+meet_another_tree(struct master *master)
+{
+    struct ownership *old = master->ownership;
+    struct why why = {"", ""};
+    int r = 0;
+    if (old != NULL) /* workers stay who they are, whatever the repair has dealt out */
+        r = ownership_keep(old, &why);
+    if (r == 0)
+        r = plan_spool(master, &why);
+    if (master->ownership != old)
+        ownership_free(old);
+    if (r == 0)
+        r = status_open(master, &why);
+    if (r < 0) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s", why.text);
+        return;
+    }
+    master->generation++;
+    master->dirty = true;
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+            "folders of the spool were made anew: starting workers that know them, generation %u",
+            master->generation);
+    begin_generation(master);
+}
+
 static void
 reload(struct master *master)
 {
@@ -141,9 +178,7 @@ reload(struct master *master)
     } else {
         master->conf_error[0] = '\0';
         log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "reloaded: generation %u", master->generation);
-        plan_children(master);
-        child_start_due(master);
-        child_end_all(master, master->generation, false);
+        begin_generation(master);
     }
     master->reloads++;
     buf_clear(&errors);
@@ -253,6 +288,8 @@ each_turn(struct master *master)
         last_s = now_s;
         child_watch(master);
         listener_watch(master);
+        if (!master->stopping && tree_is_another(master))
+            meet_another_tree(master);
         if (now_s % 30 == 0)
             hold_release_due(master);
         status_notify("WATCHDOG=1");
@@ -326,25 +363,34 @@ own_folder(void)
     return dirname(path);
 }
 
-/* Opens the spool and its lock: one master for one spool. */
+/* One master for one spool. The lock is on the spool itself: no folder within that somebody removes takes it along. */
+static int
+lock_spool(struct master *master, struct why *why)
+{
+    const char *path = master->root->spool;
+    if (mkdir(path, 0711) < 0 && errno != EEXIST) {
+        int r = -errno;
+        why_set(why, "4.3.0", "cannot create the spool %s: %s", path, strerror(-r));
+        return r;
+    }
+    master->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = master->lock_fd < 0 ? -errno : spool_lock(master->lock_fd);
+    if (r == -EBUSY)
+        why_set(why, "5.3.5", "another viaduct-master runs on the spool %s; `viaduct status` tells which",
+                path);
+    else if (r < 0)
+        why_set(why, "5.3.5", "cannot lock the spool %s: %s", path, strerror(-r));
+    return r;
+}
+
+/* Nothing is touched before the lock is had. */
 static int
 open_spool(struct master *master)
 {
     struct why why = {"", ""};
-    int r = plan_spool(master, &why);
-    if (r == 0) {
-        int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
-        master->lock_fd =
-            state < 0 ? -1 : openat(state, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
-        r = master->lock_fd < 0 ? -errno : spool_lock(master->lock_fd);
-        if (r < 0)
-            why_set(&why, "5.3.5",
-                    r == -EBUSY ? "another viaduct-master runs on the spool %s; `viaduct status` tells which"
-                                : "cannot lock the spool %s",
-                    master->root->spool);
-        if (state >= 0)
-            close(state);
-    }
+    int r = lock_spool(master, &why);
+    if (r == 0)
+        r = plan_spool(master, &why);
     if (r == 0 && geteuid() == 0) {
         master->ownership = ownership_open(master->spool_fd, master->root, &why);
         r = master->ownership == NULL ? -EINVAL : ownership_apply(master->ownership, &why);
@@ -418,8 +464,10 @@ fail(int tell, int status)
 int
 main(int argc, char **argv)
 {
-    struct master master = {
-        .conf_path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf", .spool_fd = -1, .lock_fd = -1};
+    struct master master = {.conf_path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf",
+                            .spool_fd = -1,
+                            .lock_fd = -1,
+                            .status_fd = -1};
     struct buf errors = {0};
     int tell = -1;
     if (parse(&master, argc, argv) < 0)
@@ -445,6 +493,7 @@ main(int argc, char **argv)
     master.started_s = time_ms() / 1000;
     log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "viaduct %s starts on %s%s", PACKAGE_VERSION, master.root->spool,
             geteuid() == 0 ? "" : " as an ordinary user: all workers run under this user");
+    tree_remember(&master);
     plan_children(&master);
     child_start_due(&master);
     status_write(&master);

@@ -66,6 +66,9 @@ struct master {
     bool foreground, once, stopping, dirty;
     int64_t stop_deadline_ms, drain_deadline_ms; /* monotonic; 0: none */
     int64_t idle_since_ms;
+    struct tree_folder *tree; /* the spool's folders, as they were when the newest workers were started */
+    size_t n_tree;
+    int64_t tree_look_ms; /* monotonic */
 };
 
 /* master_plan.c */
@@ -93,6 +96,7 @@ bool child_any(const struct master *master);
 bool child_is_ready(struct master *master, struct child *child);
 
 /* master_status.c */
+/* Opens state/master, anew where the folder is another. 0, or -errno with `why`. */
 int status_open(struct master *master, struct why *why);
 void status_write(struct master *master);
 void status_notify(const char *text);

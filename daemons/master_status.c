@@ -18,6 +18,8 @@ int
 status_open(struct master *master, struct why *why)
 {
     int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
+    if (master->status_fd >= 0)
+        close(master->status_fd);
     master->status_fd =
         state < 0 ? -1 : openat(state, "master", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     int r = master->status_fd < 0 ? -errno : 0;

@@ -83,13 +83,12 @@ is_((code, "(offline)" in out), (4, True), "status says offline, and exits 4")
 state = os.path.join(spool.folder("STATE"), "master")
 with open(state, "w") as f:
     f.write("pid=%d started=%d generation=1 config=%s config-error=\n" % (os.getpid(), time.time(), spool.conf))
-open(os.path.join(spool.folder("STATE"), "lock"), "w").close()
 is_(viaduct("stop")[0], 4, "a stale state file is no master")
 # A stand-in that holds the lock: HUP counts the generation up, TERM ends it.
 fake = r"""
 import fcntl, os, signal, sys, time
 f = open(sys.argv[1], "r+")
-lock = open(os.path.join(os.path.dirname(sys.argv[1]), "lock"), "r+")
+lock = os.open(os.path.dirname(os.path.dirname(sys.argv[1])), os.O_RDONLY)
 fcntl.flock(lock, fcntl.LOCK_EX)
 n = 1
 def write(error=""):
@@ -172,6 +171,8 @@ code, found = rows("track", "06H13DPVGK0023NO413O2N78A3")
 is_((code, [r["event"] for r in found]), (0, ["RECEIVE", "TRANSFER"]), "an id finds its parts; repetitions are shown once")
 is_(len(rows("track", "rcpt=bob@branch.example", "event=transfer")[1]), 1, "track takes the same filters")
 is_(rows("track", "all", "--since", "2026-11-26")[0], 1, "--since leaves out what is older")
+is_(found[0]["time"], "2026-11-25T07:26:28.123Z", "times are told to the millisecond")
+is_([r["event"] for r in rows("track", "all", "--sort", "time")[1]], ["RECEIVE", "TRANSFER"], "and equals keep their order")
 
 spool.remove()
 done()

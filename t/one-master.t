@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """One spool, one master: of two that start at the same moment, one runs and the other says so and ends with status 6."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
 from crashrig import CrashSpool, Sink, end_group, free_port, master  # noqa: E402
-from spooltest import done, is_, ok  # noqa: E402
+from spooltest import done, is_, ok, program  # noqa: E402
 
 TIMES, REFUSED = 20, 6
 sinks = {"host": Sink(), "branch": Sink()}
@@ -18,6 +19,15 @@ spool = CrashSpool(sinks, listen=free_port())
 def start():
     return subprocess.Popen(master(spool, "--foreground"), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                             start_new_session=True)
+
+
+def runs(process):
+    """Whether it has said so in its state file."""
+    try:
+        with open(os.path.join(spool.folder("STATE"), "master")) as f:
+            return f.read().startswith("pid=%d " % process.pid)
+    except FileNotFoundError:
+        return False
 
 
 def race():
@@ -49,10 +59,18 @@ with open(spool.log_path, "wb") as log:
     is_([r[0] for r in results], [REFUSED] * TIMES, "the second refuses, %d times of %d" % (TIMES, TIMES))
     ok(all(r[1] in (0, -signal.SIGTERM) for r in results), "the first is not disturbed, and ends in order")
     first = start()
-    while not os.path.exists(os.path.join(spool.folder("STATE"), "lock")) or "say=\"viaduct" not in spool.say_log():
+    while not runs(first):
         time.sleep(0.02)
     second = start()
     is_(second.wait(30), REFUSED, "nor does one come in beside one that has been running")
+    shutil.rmtree(spool.folder("STATE"))
+    again = start()
+    is_(again.wait(30), REFUSED, "nor where somebody has removed all that the first has written: the lock is on what stays")
+    ok(not os.path.exists(spool.folder("STATE")), "and the one that was refused has touched nothing")
+    said = subprocess.run([program("viaduct"), "-c", spool.conf, "status"], capture_output=True, text=True)
+    like = "runs" in said.stdout and "pid %d" % first.pid in said.stdout
+    if not ok(said.returncode == 0 and like, "status tells that it runs, and its pid"):
+        print("# %r" % said)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     third = start()
@@ -62,7 +80,7 @@ with open(spool.log_path, "wb") as log:
         is_(status != REFUSED, True, "a master that was killed leaves no lock behind")
     else:
         ok(True, "a master that was killed leaves no lock behind")
-    for p in (first, second, third):
+    for p in (first, second, again, third):
         end_group(p)
 for sink in sinks.values():
     sink.close()
