@@ -53,7 +53,8 @@ TEST_TOOLS = \
 	t/cost-text \
 	t/crash/crashpoint \
 	t/crash/logdisk \
-	t/mkmsg
+	t/mkmsg \
+	t/racer
 
 SCENARIO_TESTS = \
 	t/background.t \
@@ -69,6 +70,7 @@ SCENARIO_TESTS = \
 	t/cost.t \
 	t/crash.t \
 	t/downgrade.t \
+	t/drop-races.t \
 	t/dsn.t \
 	t/duplicates.t \
 	t/full-spool.t \
@@ -364,6 +366,7 @@ TRACKED_FILES = \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
 	t/downgrade.t \
+	t/drop-races.t \
 	t/dsn-t.c \
 	t/dsn.t \
 	t/duplicates.t \
@@ -401,6 +404,7 @@ TRACKED_FILES = \
 	t/poison.t \
 	t/postmaster.t \
 	t/queue-file-t.c \
+	t/racer.c \
 	t/readme.t \
 	t/recover-t.c \
 	t/recover.t \

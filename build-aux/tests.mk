@@ -64,6 +64,13 @@ clean-local:
 
 .PHONY: check-programs check-sanitize check-fuzz check-static check-style
 
+# ---- races about files in drop: 100,000 of them ----
+
+check-races: check-programs
+	VIADUCT_RACES=100000 VIADUCT_BUILD='$(abs_builddir)' '$(abs_srcdir)/t/drop-races.t'
+
+.PHONY: check-races
+
 # ---- crashes and power cuts: the whole sweeps, and the planted bugs that they must find (root, for the power cuts) ----
 
 CRASH_TOOLS = t/balance t/crash/crashpoint t/crash/logdisk

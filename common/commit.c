@@ -97,6 +97,8 @@ step_run(const struct commit_step *step)
     case COMMIT_REMOVE:
         r = spool_remove(step->fd, step->name);
         return r == -ENOENT ? 0 : r;
+    case COMMIT_REMOVE_FILE:
+        return spool_remove_file(step->fd, step->name, step->inode, step->to_fd, step->to_name);
     case COMMIT_CLOSE:
         return 0;
     }
@@ -174,6 +176,17 @@ commit_add_remove(struct commit *commit, int fd, const char *name)
 {
     struct commit_step *step = step_add(commit, COMMIT_REMOVE, fd);
     copy_name(step->name, sizeof step->name, name);
+}
+
+void
+commit_add_remove_file(struct commit *commit, int fd, const char *name, ino_t inode, int aside_fd,
+                       const char *aside)
+{
+    struct commit_step *step = step_add(commit, COMMIT_REMOVE_FILE, fd);
+    step->to_fd = aside_fd;
+    step->inode = inode;
+    copy_name(step->name, sizeof step->name, name);
+    copy_name(step->to_name, sizeof step->to_name, aside);
 }
 
 void

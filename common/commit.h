@@ -11,17 +11,20 @@
 #ifndef VIADUCT_COMMIT_H
 #define VIADUCT_COMMIT_H
 
+#include <sys/types.h>
+
 #include "common/base.h"
 #include "common/id.h"
 
 struct event_base;
 
 enum commit_op {
-    COMMIT_SYNC,     /* fsync(fd) */
-    COMMIT_DATASYNC, /* fdatasync(fd) */
-    COMMIT_MOVE,     /* renameat2(fd, name, to_fd, to_name, RENAME_NOREPLACE) */
-    COMMIT_REMOVE,   /* unlinkat(fd, name); -ENOENT is success: a repeated step */
-    COMMIT_CLOSE     /* close(fd): done in any case */
+    COMMIT_SYNC,        /* fsync(fd) */
+    COMMIT_DATASYNC,    /* fdatasync(fd) */
+    COMMIT_MOVE,        /* renameat2(fd, name, to_fd, to_name, RENAME_NOREPLACE) */
+    COMMIT_REMOVE,      /* unlinkat(fd, name); -ENOENT is success: a repeated step */
+    COMMIT_REMOVE_FILE, /* spool_remove_file(fd, name, inode, to_fd, to_name) */
+    COMMIT_CLOSE        /* close(fd): done in any case */
 };
 
 struct commit_step {
@@ -29,6 +32,7 @@ struct commit_step {
     int fd, to_fd;
     char name[QUEUE_NAME_MAX + 180]; /* a stranger's file name may have 255 bytes */
     char to_name[QUEUE_NAME_MAX];
+    ino_t inode;
 };
 
 enum { COMMIT_STEPS_MAX = 6 };
@@ -59,6 +63,9 @@ void commit_add_sync(struct commit *commit, int fd);
 void commit_add_datasync(struct commit *commit, int fd);
 void commit_add_move(struct commit *commit, int fd, const char *name, int to_fd, const char *to_name);
 void commit_add_remove(struct commit *commit, int fd, const char *name);
+/* For a folder where others may exchange files: see spool_remove_file(). */
+void commit_add_remove_file(struct commit *commit, int fd, const char *name, ino_t inode, int aside_fd,
+                            const char *aside);
 void commit_add_close(struct commit *commit, int fd);
 
 /* Queues a commit. It begins when commit_pool_flush() is called: so that log lines and tracking records of the

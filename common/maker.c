@@ -131,11 +131,15 @@ maker_stuck(struct maker *maker)
     struct service *service = maker->service;
     const struct commit_step *failed = &maker->commit.steps[maker->commit.failed];
     bool only_copy = maker->source_removed && failed->op == COMMIT_MOVE;
+    bool withdrawn = failed->op == COMMIT_REMOVE_FILE && maker->commit.result == -ENOENT;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "cannot %s: %s%s",
-            failed->op == COMMIT_MOVE     ? "move it out of Temp"
-            : failed->op == COMMIT_REMOVE ? "remove what it replaces"
-                                          : "make it durable (fsync)",
-            strerror(-maker->commit.result), only_copy ? "; the file stays in Temp and is moved later" : "");
+            withdrawn                   ? "take the dropped file"
+            : failed->op == COMMIT_MOVE ? "move it out of Temp"
+            : failed->op == COMMIT_SYNC ? "make it durable (fsync)"
+                                        : "remove what it replaces",
+            withdrawn ? "somebody took the file away, or put another in its place"
+                      : strerror(-maker->commit.result),
+            only_copy ? "; the file stays in Temp and is moved later" : "");
     state_error(service, strerror(-maker->commit.result));
     if (failed->op == COMMIT_MOVE &&
         maker->commit.result == -ENOENT) /* the folder is gone: looked for anew after a start */
@@ -221,6 +225,22 @@ finish_failed(struct maker *maker, int result, void (*done)(void *, int), void *
         done(arg, result);
 }
 
+/* Where others may exchange files it is moved into Temp first, as <stem>.gone, and removed there. */
+static void
+add_removal(struct maker *maker, const struct maker_goal *goal)
+{
+    char aside[QUEUE_NAME_MAX];
+    if (!maker->source_removed)
+        return;
+    if (goal->source_inode == 0) {
+        commit_add_remove(&maker->commit, goal->source_fd, goal->source_name);
+        return;
+    }
+    snprintf(aside, sizeof aside, "%.70s" SPOOL_ASIDE, maker->stem);
+    commit_add_remove_file(&maker->commit, goal->source_fd, goal->source_name, goal->source_inode,
+                           maker->service->temp_fd, aside);
+}
+
 void
 maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(void *arg, int result), void *arg)
 {
@@ -256,8 +276,7 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
     }
     commit_init(&maker->commit, on_commit, maker);
     commit_add_sync(&maker->commit, fd);
-    if (maker->source_removed)
-        commit_add_remove(&maker->commit, goal->source_fd, goal->source_name);
+    add_removal(maker, goal);
     commit_add_move(&maker->commit, service->temp_fd, maker->stem, to, maker->stem);
     commit_add_close(&maker->commit, fd);
     if (service->pool != NULL) {

@@ -138,8 +138,11 @@ allow_moves(struct service *service, struct ruleset *ruleset)
     bool all = worker_table[id].per == PER_ONE;
     for (unsigned i = 0; i < FOLDER_COUNT; i++) {
         enum folder folder = (enum folder)i;
+        /* drop: what somebody put in the place of the file that was taken is put back (spool_remove_file) */
+        uint64_t back = folder_table[i].kind == KIND_DROP ? LANDLOCK_ACCESS_FS_MAKE_REG : 0;
         if (flow_takes(id, folder))
-            allow_folder(service, ruleset, folder, TAKE_RIGHTS | (flow_puts(id, folder) ? PUT_RIGHTS : 0), all);
+            allow_folder(service, ruleset, folder,
+                         TAKE_RIGHTS | back | (flow_puts(id, folder) ? PUT_RIGHTS : 0), all);
         else if (flow_puts(id, folder))
             allow_folder(service, ruleset, folder, PUT_RIGHTS, all);
     }

@@ -215,7 +215,8 @@ struct maker_goal {
     enum track_event track;
     int source_fd; /* -1: none */
     const char *source_name;
-    struct why why; /* for the log line */
+    ino_t source_inode; /* 0, or which file that is, where others may put another in its place */
+    struct why why;     /* for the log line */
 };
 void maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(void *arg, int result),
                   void *arg);

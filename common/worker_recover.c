@@ -14,6 +14,8 @@
  * | request <id>.r<n>    | parent there, not reported               | removed: it is made anew                    |
  * | part, request        | not complete itself, parent not there    | left, and named: an operator has the parent |
  * | <id>.item            |                                          | removed: a converter's item is made again   |
+ * | <id>.gone            | <id> there, replaces it                  | removed: a dropped file, half removed       |
+ * | <id>.gone            | another file, or <id> has moved on       | put back into drop                          |
  * | anything else        |                                          | left, and named in the log                  |
  *
  * At start, and every ten seconds for lanes whose process has ended since. A worker sweeps the lanes of its own name
@@ -141,14 +143,53 @@ find_replaced(struct service *service, struct span replaces, char **name)
     return -EXDEV;
 }
 
-static void
-remove_replaced(struct service *service, const char *stem, struct span replaces)
+/* The name that a replaced file lies aside under while it is removed from drop (spool_remove_file). */
+static struct source *
+aside_of(struct service *service, const char *stem, char aside[QUEUE_NAME_MAX + sizeof SPOOL_ASIDE])
 {
-    char *name;
+    snprintf(aside, QUEUE_NAME_MAX + sizeof SPOOL_ASIDE, "%s" SPOOL_ASIDE, stem);
+    for (size_t i = 0; i < service->inside->n_sources; i++)
+        if (folder_table[service->inside->sources[i].folder].kind == KIND_DROP)
+            return &service->inside->sources[i];
+    return NULL;
+}
+
+static void
+remove_replaced(struct service *service, int temp, const char *stem, struct span replaces)
+{
+    char *name, aside[QUEUE_NAME_MAX + sizeof SPOOL_ASIDE];
+    const struct source *drop = aside_of(service, stem, aside);
+    uint64_t inode = 0;
+    const char *blank = memchr(replaces.at, ' ', replaces.len);
+    if (blank != NULL)
+        span_to_u64((struct span){replaces.at, (size_t)(blank - replaces.at)}, UINT64_MAX, &inode);
+    if (drop != NULL && spool_remove_aside(drop->fd, aside, (ino_t)inode, temp, aside) == 0)
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, stem,
+                "recovery: removed what it replaces, or put back what had its name");
     int folder = find_replaced(service, replaces, &name);
-    if (folder >= 0 && spool_remove(folder, name) == 0)
+    int r = folder < 0     ? folder
+            : drop != NULL ? spool_remove_file(folder, name, (ino_t)inode, temp, aside)
+                           : spool_remove(folder, name);
+    if (r == 0)
         log_say(LOG_GENERAL, LEVEL_MEDIUM, stem, "recovery: removed %s, which it replaces", name);
     free(name);
+}
+
+/* A stranger's file that was being removed: its message settles that, in its turn. Where that has moved on, this is
+ * another file, which somebody had put in its place. */
+static void
+recover_aside(struct service *service, int temp, const char *name)
+{
+    char stem[QUEUE_NAME_MAX], aside[QUEUE_NAME_MAX + sizeof SPOOL_ASIDE];
+    size_t len = strlen(name) - strlen(SPOOL_ASIDE);
+    snprintf(stem, sizeof stem, "%.*s", (int)len, name);
+    const struct source *drop = aside_of(service, stem, aside);
+    if (faccessat(temp, stem, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return;
+    int r = drop == NULL ? -ENOENT : spool_remove_aside(drop->fd, aside, 0, temp, aside);
+    if (r != -ENOENT)
+        log_say(LOG_GENERAL, r < 0 ? LEVEL_MINIMUM : LEVEL_MEDIUM, stem,
+                "recovery: a dropped file is put back: %s", r < 0 ? strerror(-r) : "done");
 }
 
 /* Damage of a file that was complete once: it is the only copy where it is committed, or its source is gone. */
@@ -242,7 +283,7 @@ move_on(struct service *service, int temp, const char *name, const struct queue_
         return;
     }
     if (envelope->replaces.len > 0 && !planted_bug("keepsource"))
-        remove_replaced(service, name, envelope->replaces);
+        remove_replaced(service, temp, name, envelope->replaces);
     struct span owner = move->verdict == VERDICT_SPLIT ? envelope->via : envelope->origin;
     for (size_t i = 0; i < service->inside->n_connectors; i++)
         if (span_equal(owner, span_of(service->inside->connectors[i])))
@@ -278,6 +319,10 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     const char *suffix = strrchr(name, '.');
     if (suffix != NULL && strcmp(suffix, ".item") == 0) {
         spool_remove(temp, name);
+        return;
+    }
+    if (suffix != NULL && strcmp(suffix, SPOOL_ASIDE) == 0) {
+        recover_aside(service, temp, name);
         return;
     }
     if (!queue_name_parse(name, &parts) || parts.has_time) {

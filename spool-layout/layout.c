@@ -180,6 +180,40 @@ spool_remove(int folder_fd, const char *name)
     return unlinkat(folder_fd, name, 0) == 0 ? 0 : -errno;
 }
 
+static bool
+is_file(int folder_fd, const char *name, ino_t inode)
+{
+    struct stat st;
+    return fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode;
+}
+
+int
+spool_remove_aside(int folder_fd, const char *name, ino_t inode, int aside_fd, const char *aside)
+{
+    int removed = is_file(aside_fd, aside, inode) ? spool_remove(aside_fd, aside) : -ESTALE;
+    if (removed == 0)
+        return 0;
+    int r = spool_move(aside_fd, aside, folder_fd, name);
+    if (r == -EEXIST)
+        r = spool_move(aside_fd, aside, folder_fd, aside);
+    return removed == -ESTALE ? r : removed;
+}
+
+int
+spool_remove_file(int folder_fd, const char *name, ino_t inode, int aside_fd, const char *aside)
+{
+    if (!is_file(folder_fd, name, inode))
+        return -ENOENT;
+    int r = spool_move(folder_fd, name, aside_fd, aside);
+    bool ours = r == 0 && is_file(aside_fd, aside, inode);
+    if (r == 0)
+        r = spool_remove_aside(folder_fd, name, inode, aside_fd, aside);
+    if (r == 0)
+        return ours ? 0 : -ENOENT;
+    /* What cannot be moved aside may be a link or a folder that took its place. */
+    return is_file(folder_fd, name, inode) ? r : -ENOENT;
+}
+
 int
 spool_lock(int fd)
 {

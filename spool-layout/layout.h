@@ -9,6 +9,8 @@
 #ifndef VIADUCT_LAYOUT_H
 #define VIADUCT_LAYOUT_H
 
+#include <sys/types.h>
+
 #include "common/base.h"
 
 struct stat;
@@ -102,6 +104,20 @@ int spool_move(int from_fd, const char *from_name, int to_fd, const char *to_nam
 
 /* Unlinks a name. Returns 0 or -errno. */
 int spool_remove(int folder_fd, const char *name);
+
+#define SPOOL_ASIDE                                                                                            \
+    ".gone" /* after the stem of a message: the stranger's file that it replaces, being removed */
+
+/* Unlinks a name in a folder where others may exchange files (drop), but only where it stands for the file of this
+ * inode: a look and an unlink would be two steps, and what somebody put there in between would be lost. So the file
+ * is moved aside first, to where nobody else moves, looked at, and removed there, or put back: under its name, or
+ * under `aside` where that has been taken again. Returns 0 where this call removed the file; -ENOENT: it was not there,
+ * or another file was, which is there again; another -errno: it could not be removed, and is there. */
+int spool_remove_file(int folder_fd, const char *name, ino_t inode, int aside_fd, const char *aside);
+
+/* The rest of such a removal that a kill cut short: what lies aside is removed or put back as above. 0, -ENOENT:
+ * nothing lies there, or -errno. */
+int spool_remove_aside(int folder_fd, const char *name, ino_t inode, int aside_fd, const char *aside);
 
 /* The same for moves alone (O_PATH): needs no right to list the folder. */
 int folder_open_path(int spool_fd, enum folder folder, const char *connector);

@@ -57,6 +57,7 @@ def rights(instance, symbol, connector):
     for name, taken, put, how in MOVES:
         if name == worker:
             may = may | (TAKES if taken == symbol else set()) | (PUTS if put == symbol else set())
+            may = may | ({"create", "to"} if taken == symbol == "DROP" else set()) # puts back what took a file's place
     return may
 
 
