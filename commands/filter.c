@@ -47,6 +47,11 @@ term_number(enum field_kind kind, const char *text, int64_t *number)
         return parse_size(text, number);
     case FIELD_TIME:
         return parse_when(text, true, number);
+    case FIELD_MOMENT:
+        if (!parse_when(text, true, number))
+            return false;
+        *number *= 1000;
+        return true;
     case FIELD_NUMBER:
         if (!span_to_u64(span_of(text), INT64_MAX, &u))
             return false;
@@ -84,8 +89,9 @@ term_check(const struct filter *filter, struct filter_term *term, struct why *wh
         return why_set(why, "", "%s cannot be \"%s\": it is %s", field->name, term->text,
                        field->kind == FIELD_DURATION ? "a duration like 30s, 5m, 2h, 3d"
                        : field->kind == FIELD_BYTES  ? "a size like 512, 10K, 25M"
-                       : field->kind == FIELD_TIME ? "a time like 2026-11-25T07:00:00Z, or 2h for two hours ago"
-                                                   : "a number");
+                       : field->kind == FIELD_TIME || field->kind == FIELD_MOMENT
+                           ? "a time like 2026-11-25T07:00:00Z, or 2h for two hours ago"
+                           : "a number");
     return 0;
 }
 

@@ -20,7 +20,8 @@ enum field_kind {
     FIELD_NUMBER,
     FIELD_DURATION, /* number: seconds */
     FIELD_BYTES,
-    FIELD_TIME, /* number: seconds since 1970; only shown */
+    FIELD_TIME,   /* number: seconds since 1970 */
+    FIELD_MOMENT, /* number: milliseconds since 1970 */
     FIELD_CODE
 };
 

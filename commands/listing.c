@@ -12,6 +12,7 @@ struct listing_row {
     char *line;
     char *key_text; /* NULL: number */
     int64_t key;
+    size_t at; /* as they came: the order of equals */
 };
 
 static int
@@ -111,6 +112,9 @@ add_json_value(struct json *json, const char *key, const struct field *field, co
     case FIELD_TIME:
         json_add_time(json, key, value->number * 1000);
         break;
+    case FIELD_MOMENT:
+        json_add_time(json, key, value->number);
+        break;
     case FIELD_TEXT:
     case FIELD_CODE:
         json_add_span(json, key, value->text);
@@ -152,6 +156,8 @@ add_text_value(struct buf *out, const struct field *field, const struct field_va
         print_bytes((uint64_t)value->number, text);
     else if (field->kind == FIELD_TIME)
         print_time(value->number, text);
+    else if (field->kind == FIELD_MOMENT)
+        print_time_ms(value->number, text);
     else
         snprintf(text, sizeof text, "%" PRId64, value->number);
     buf_add_text(out, text);
@@ -259,7 +265,7 @@ keep_row(struct listing *listing, const void *item, char *line)
         listing->rows = xrealloc(listing->rows, listing->size_rows * sizeof *listing->rows);
     }
     struct listing_row *row = &listing->rows[listing->n_rows++];
-    *row = (struct listing_row){.line = line};
+    *row = (struct listing_row){.line = line, .at = listing->n_rows - 1};
     if (!listing->get(item, listing->sort, 0, &value) || value.unknown)
         value = (struct field_value){.number = INT64_MIN};
     row->key = value.number;
@@ -271,9 +277,8 @@ static int
 row_compare(const void *a, const void *b)
 {
     const struct listing_row *x = a, *y = b;
-    if (x->key_text != NULL)
-        return strcmp(x->key_text, y->key_text);
-    return x->key < y->key ? -1 : x->key > y->key;
+    int order = x->key_text != NULL ? strcmp(x->key_text, y->key_text) : (x->key > y->key) - (x->key < y->key);
+    return order != 0 ? order : (x->at > y->at) - (x->at < y->at);
 }
 
 bool

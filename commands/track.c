@@ -35,7 +35,7 @@ enum track_field {
 };
 
 static const struct field track_fields[TF_COUNT] = {
-    [TF_TIME] = {"time", FIELD_TIME, COST_NAME, 20, "when", false},
+    [TF_TIME] = {"time", FIELD_MOMENT, COST_NAME, 24, "when", false},
     [TF_EVENT] = {"event", FIELD_TEXT, COST_NAME, 8,
                   "RECEIVE, SUBMIT, TRANSFER, SEND, DELIVER, DSN, FAIL, DEFER, ...", false},
     [TF_ID] = {"id", FIELD_TEXT, COST_NAME, 28, "queue id; finds parts and reports too", false},
@@ -82,7 +82,7 @@ track_get(const void *item, size_t field, size_t i, struct field_value *value)
         return false;
     switch ((enum track_field)field) {
     case TF_TIME:
-        return field_number(value, true, line->time_ms / 1000);
+        return field_number(value, true, line->time_ms);
     case TF_AGE:
         return field_number(value, true, (time_ms() - line->time_ms) / 1000);
     case TF_EVENT:

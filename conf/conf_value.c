@@ -1,7 +1,8 @@
 /* conf_value.c - one option's value: from text, to text, and its default
  *
- * Units are spelt, never guessed: sizes are 512, 10K, 25M, 1G, 1T (1024), times 30, 30s, 5m, 1h, 2d, 1w.
+ * Units are spelt, never guessed: sizes are 512, 10K, 25M, 1G, 1T (1024), times 30s, 5m, 1h, 2d, 1w.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -93,8 +94,9 @@ parse_time(const struct conf_item *item, const char *text, void *member, struct 
     bool sound = conf_time_parse(span_of(text), &value);
     if (sound && value == 0 && item->kind == CONF_TIME)
         return why_set(why, "", "%s = \"%.60s\": at least 1s is needed", item->name, text);
-    if (!sound)
-        return why_set(why, "", "%s = \"%.60s\": a time is needed, as 30s, 5m, 1h, 2d or 1w", item->name, text);
+    if (!sound || (value > 0 && isdigit((unsigned char)text[strlen(text) - 1])))
+        return why_set(why, "", "%s = \"%.60s\": a time with its unit is needed, as 30s, 5m, 1h, 2d or 1w",
+                       item->name, text);
     *(int64_t *)member = value;
     return 0;
 }

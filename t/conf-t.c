@@ -176,7 +176,7 @@ add_random_conf(struct buf *out)
             "connector c%u { type = other hold = %s transit = %s limits { message = %u%c recipients = %u }\n",
             i, draw(2) ? "accept" : "refuse", draw(2) ? "yes" : "no", draw(900) + 1, sizes[draw(4)],
             draw(99999) + 1);
-        buf_printf(out, "timeouts { data = %u%c idle = %u } ", draw(400) + 1, units[draw(5)], draw(400000));
+        buf_printf(out, "timeouts { data = %u%c idle = %us } ", draw(400) + 1, units[draw(5)], draw(400000));
         for (unsigned j = draw(3); j > 0; j--) {
             buf_printf(out, "address-space { cost = %u pattern = \"", draw(101));
             add_odd_text(out);
