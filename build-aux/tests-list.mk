@@ -89,6 +89,7 @@ SCENARIO_TESTS = \
 	t/postmaster.t \
 	t/readme.t \
 	t/recover.t \
+	t/reports.t \
 	t/road-gwise.t \
 	t/router.t \
 	t/sendmail.t \
@@ -408,6 +409,7 @@ TRACKED_FILES = \
 	t/readme.t \
 	t/recover-t.c \
 	t/recover.t \
+	t/reports.t \
 	t/rig.py \
 	t/road-gwise.t \
 	t/route-t.c \

@@ -126,10 +126,16 @@ is_postmaster(const struct address *address)
 }
 
 bool
+route_is_host_domain(const struct conf_root *root, const struct address *address)
+{
+    return span_equal(address->type, SPAN("SMTP")) && domain_of(address).len > 0 &&
+           host_domain_has(root, domain_of(address));
+}
+
+bool
 route_is_host_postmaster(const struct conf_root *root, const struct address *address)
 {
-    return span_equal(address->type, SPAN("SMTP")) && domain_of(address).len > 0 && is_postmaster(address) &&
-           host_domain_has(root, domain_of(address));
+    return route_is_host_domain(root, address) && is_postmaster(address);
 }
 
 static int

@@ -108,6 +108,9 @@ struct route_answer {
 int route_find(const struct conf_root *root, struct book *book, const struct address *address, uint32_t spread,
                struct arena *arena, struct route_answer *answer, struct why *why);
 
+/* True for an SMTP address in one of the host's domains. */
+bool route_is_host_domain(const struct conf_root *root, const struct address *address);
+
 /* True for postmaster at a host domain: always taken, from anybody, and sent to the host where nobody else is
  * responsible, even what the host itself has sent (RFC 5321 section 4.5.1). Hops are counted, so no loop lasts. */
 bool route_is_host_postmaster(const struct conf_root *root, const struct address *address);

@@ -71,12 +71,14 @@ comes_from_host(const struct envelope *envelope)
 }
 
 /* The host sends us mail of the whole world, and a report for a sender whom no connector knows can only go back the way
- * his message came. */
+ * his message came; so can one for a sender of the host's own who is in no book, whatever is done with strangers' mail
+ * to such. */
 static bool
-goes_by_host(const struct job *job, const struct recipient *recipient, const struct why *why)
+goes_by_host(const struct service *service, const struct job *job, const struct recipient *recipient,
+             const struct why *why)
 {
     return span_equal(job->file.envelope.origin, SPAN("report")) && address_is_smtp(&recipient->address) &&
-           strcmp(why->status, "5.1.2") == 0;
+           (strcmp(why->status, "5.1.2") == 0 || route_is_host_domain(service->root, &recipient->address));
 }
 
 /* Host mail that would go back to the host unchanged would come back here for ever. The postmaster's goes there
@@ -92,7 +94,7 @@ route_one(struct service *service, struct job *job, const struct recipient *reci
     bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
     if (nobody_else && route_is_host_postmaster(service->root, &recipient->address))
         return 0;
-    if (r == -ENOENT && goes_by_host(job, recipient, why)) {
+    if (r == -ENOENT && goes_by_host(service, job, recipient, why)) {
         *connector = "host";
         return 0;
     }

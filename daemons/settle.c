@@ -158,6 +158,26 @@ again(struct outcome *outcome, int error, const struct why *why)
     return JUDGED_LATER;
 }
 
+/* Why it goes to Bounce: the first that failed, now or in an earlier attempt; or nobody, and a success is to be told. */
+static enum verdict
+say_why_bounce(const struct outcome *outcome, struct why *why)
+{
+    const struct envelope *envelope = &outcome->delivery->job->file.envelope;
+    *why = outcome->why;
+    for (size_t i = 0; why->text[0] == '\0' && i < envelope->n_recipients; i++) {
+        const struct recipient *recipient = &envelope->recipients[i];
+        char status[sizeof why->status];
+        if (recipient->state != RECIPIENT_FAILED)
+            continue;
+        snprintf(status, sizeof status, "%.*s", (int)recipient->status.len, recipient->status.at);
+        why_set(why, status, "%.*s (in an earlier attempt)", (int)recipient->text.len, recipient->text.at);
+    }
+    if (why->text[0] != '\0')
+        return VERDICT_FAIL;
+    why_set(why, "2.0.0", "all have it; the sender asked to be told");
+    return VERDICT_TELL;
+}
+
 /* Recipients of earlier attempts may have failed and been reported: what counts is what has not been told. */
 static struct judgement
 all_settled(struct outcome *outcome)
@@ -169,7 +189,8 @@ all_settled(struct outcome *outcome)
     int r = job_mark(job, outcome->settled, outcome->n_settled, &why);
     if (r < 0)
         return again(outcome, r, &why);
-    struct judgement judgement = {.verdict = VERDICT_FAIL, .sync = true, .why = outcome->why};
+    struct judgement judgement = {.sync = true};
+    judgement.verdict = say_why_bounce(outcome, &judgement.why);
     return judgement;
 }
 
