@@ -61,6 +61,7 @@ SCENARIO_TESTS = \
 	t/bad-input.t \
 	t/bouncer.t \
 	t/cleanup.t \
+	t/clock.t \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \
@@ -336,6 +337,8 @@ TRACKED_FILES = \
 	t/book-t.c \
 	t/bouncer.t \
 	t/cleanup.t \
+	t/clock-so.c \
+	t/clock.t \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-queue.t \

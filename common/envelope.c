@@ -32,6 +32,37 @@ recipient_state_word(enum recipient_state state)
     return state_words[state];
 }
 
+/* What counts of the time from the last attempt to this one. */
+static int64_t
+since_last_try_s(const struct envelope *envelope, int64_t now_s)
+{
+    enum { BEYOND_PLAN_S = 25 * 3600 }; /* a window of sending opens once a day */
+    int64_t passed = now_s - envelope->last_try_s, planned = envelope->next_try_s - envelope->last_try_s;
+    int64_t most = BEYOND_PLAN_S + (planned > 0 && planned < INT32_MAX ? planned : 0);
+    return passed < 0 ? 0 : passed < most ? passed : most;
+}
+
+int64_t
+envelope_tried_s(const struct envelope *envelope, int64_t now_s)
+{
+    int64_t since_s = (envelope->requeued_ms > 0 ? envelope->requeued_ms : envelope->arrival_ms) / 1000;
+    int64_t tried_s = envelope->tried_s + since_last_try_s(envelope, now_s);
+    return since_s <= now_s && now_s - since_s < tried_s ? now_s - since_s : tried_s;
+}
+
+static void
+apply_attempt(struct envelope *envelope, const struct journal_entry *entry)
+{
+    int64_t time_s = entry->time_ms / 1000;
+    if (envelope->attempts++ > 0)
+        envelope->tried_s += since_last_try_s(envelope, time_s);
+    envelope->last_try_s = time_s;
+    envelope->next_try_s = entry->next_s;
+    envelope->last_status = entry->status;
+    envelope->last_text = entry->text;
+    envelope->last_remote = entry->remote;
+}
+
 size_t
 envelope_count(const struct envelope *envelope, enum recipient_state state)
 {
@@ -636,10 +667,7 @@ envelope_apply(struct envelope *envelope, const struct journal_entry *entry, str
     }
     switch (entry->kind) {
     case JOURNAL_ATTEMPT:
-        envelope->attempts++;
-        envelope->last_status = entry->status;
-        envelope->last_text = entry->text;
-        envelope->last_remote = entry->remote;
+        apply_attempt(envelope, entry);
         break;
     case JOURNAL_COMMITTED:
         if ((uint64_t)entry->number > envelope->n_recipients)
@@ -656,7 +684,7 @@ envelope_apply(struct envelope *envelope, const struct journal_entry *entry, str
         break;
     case JOURNAL_REQUEUED:
         envelope->committed = 0;
-        envelope->attempts = 0;
+        envelope->attempts = envelope->tried_s = envelope->last_try_s = envelope->next_try_s = 0;
         envelope->hops = 0;
         envelope->loops = 0;
         envelope->warned_ms = 0;

@@ -70,7 +70,10 @@ struct envelope {
     struct envelope_property *properties;
     size_t n_properties;
     /* from the journal: */
-    int64_t attempts;    /* transfers tried since acceptance or the last requeue */
+    int64_t attempts;   /* transfers tried since acceptance or the last requeue */
+    int64_t tried_s;    /* so long it has been tried, by the times of the attempts: see envelope_tried_s() */
+    int64_t last_try_s; /* when it was tried last, and when it was to be tried again; 0: never */
+    int64_t next_try_s;
     int64_t next_report; /* N of the next report request .rN, 1 at first */
     int64_t warned_ms;   /* when the sender was told of a delay, 0: never */
     int64_t requeued_ms; /* when an operator sent it again, 0: never; retry time counts from here */
@@ -92,6 +95,11 @@ bool envelope_owes_report(const struct envelope *envelope);
 
 /* True where a recipient that this message is responsible for is not settled. */
 bool envelope_has_pending(const struct envelope *envelope);
+
+/* For how long, at `now_s`, a message has been tried in vain since acceptance or the last requeue. Between two attempts no
+ * more counts than had been planned, and a day: where the clock was set forward by years, or nobody worked, nothing is given
+ * up early for it. A clock set back makes it no shorter than the attempts tell. */
+int64_t envelope_tried_s(const struct envelope *envelope, int64_t now_s);
 
 /* The recipients not yet settled; sets of indexes are made by walking them. */
 size_t envelope_count(const struct envelope *envelope, enum recipient_state state);

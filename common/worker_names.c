@@ -211,6 +211,35 @@ service_run_deferred(struct service *service)
     service_rescan(service, FOLDER_DEFERRED);
 }
 
+/* The wall clock may be set back while names wait by it. They were given by a clock that is gone then: whatever waits longer
+ * than a wait can be is due. Until a clock was seen to be set back a day more is allowed, for clocks that differ. */
+static bool set_back;
+
+static void
+look_at_clock(struct service *service)
+{
+    enum { STEP_MS = 60000 };
+    static int64_t before_ms;
+    int64_t ahead_ms = time_ms() - monotonic_ms();
+    if (before_ms != 0 && ahead_ms < before_ms - STEP_MS) {
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "the clock was set back by %lld s: waiting times are looked at again",
+                (long long)(before_ms - ahead_ms) / 1000);
+        set_back = true;
+        service_rescan(service, FOLDER_DEFERRED);
+    }
+    before_ms = ahead_ms;
+}
+
+static bool
+is_due(const struct service *service, int64_t time_s)
+{
+    const struct conf_retry *retry =
+        service->connector != NULL ? &service->connector->retry : &service->root->host.retry;
+    int64_t now_s = time_ms() / 1000, longest_s = (int64_t)retry->max_s + (set_back ? 60 : 86400);
+    return time_s <= now_s || time_s > now_s + longest_s;
+}
+
 /* A name seen in a folder: into the ring, or the heap where its time has not come. */
 static void
 name_seen(struct service *service, struct source *source, const char *name)
@@ -224,7 +253,7 @@ name_seen(struct service *service, struct source *source, const char *name)
     struct queue_name parts;
     if (!queue_name_parse(name, &parts))
         return;
-    if (parts.time_s <= time_ms() / 1000 || run_wants(service, source, name))
+    if (is_due(service, parts.time_s) || run_wants(service, source, name))
         names_put(source, name);
     else
         names_wait(service, source, name, parts.time_s);
@@ -298,6 +327,7 @@ void
 names_scan_planned(struct service *service, bool all)
 {
     look_for_gone(service);
+    look_at_clock(service);
     struct service_inside *in = service->inside;
     int64_t now_ms = monotonic_ms();
     for (size_t i = 0; i < in->n_sources; i++) {

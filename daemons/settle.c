@@ -217,7 +217,7 @@ give_up(struct outcome *outcome)
 
 /* The delay warning: once, to those who did not forbid it (RFC 3461 section 4.1). */
 static int
-warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
+warn(struct outcome *outcome, int64_t tried_s, struct why *why)
 {
     struct job *job = outcome->delivery->job;
     const struct conf_retry *retry = retry_of(job->service);
@@ -225,7 +225,7 @@ warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
     size_t n = 0;
     struct recipient_mark *told = arena_alloc(job->arena, outcome->n_delayed * sizeof *told);
     BUG_UNLESS(told != NULL);
-    if (retry->warn_s == 0 || envelope->warned_ms > 0 || now_s < since_s + retry->warn_s ||
+    if (retry->warn_s == 0 || envelope->warned_ms > 0 || tried_s < retry->warn_s ||
         envelope_is_report(envelope))
         return 0;
     for (size_t i = 0; i < outcome->n_delayed; i++) {
@@ -239,14 +239,14 @@ warn(struct outcome *outcome, int64_t since_s, int64_t now_s, struct why *why)
 /* Marks of what this attempt settled, a request for what is to be told, the delay warning, the attempt itself: in this order,
  * so that what was delivered is written down first. Each may be repeated. */
 static int
-note_attempt(struct outcome *outcome, int64_t since_s, int64_t now_s, int64_t next_s, struct why *why)
+note_attempt(struct outcome *outcome, int64_t tried_s, int64_t next_s, struct why *why)
 {
     struct job *job = outcome->delivery->job;
     int r = job_mark(job, outcome->settled, outcome->n_settled, why);
     if (r == 0)
         r = job_request_owed(job, why);
     if (r == 0)
-        r = warn(outcome, since_s, now_s, why);
+        r = warn(outcome, tried_s, why);
     struct journal_entry entry = {.kind = JOURNAL_ATTEMPT,
                                   .status = arena_span(job->arena, span_of(outcome->why.status)),
                                   .text = arena_span(job->arena, span_of(outcome->why.text)),
@@ -261,14 +261,12 @@ some_pending(struct outcome *outcome)
     const struct envelope *envelope = &job->file.envelope;
     const struct conf_retry *retry = retry_of(job->service);
     struct why why;
-    int64_t now_s = time_ms() / 1000;
+    int64_t now_s = time_ms() / 1000, next_s = now_s + retry_wait_s(retry, envelope->attempts);
     int64_t since_s = (envelope->requeued_ms > 0 ? envelope->requeued_ms : envelope->arrival_ms) / 1000;
-    if (since_s > now_s) /* the clock was set back: count from now on, never give up early */
-        since_s = now_s;
-    int64_t next_s = now_s + retry_wait_s(retry, envelope->attempts);
-    if (envelope->attempts > 0 && now_s >= since_s + retry->give_up_s)
+    int64_t tried_s = envelope->attempts > 0 ? envelope_tried_s(envelope, now_s) : now_s - since_s;
+    if (envelope->attempts > 0 && tried_s >= retry->give_up_s)
         return give_up(outcome);
-    int r = note_attempt(outcome, since_s, now_s, next_s, &why);
+    int r = note_attempt(outcome, tried_s, next_s, &why);
     if (r < 0)
         return again(outcome, r, &why);
     struct judgement judgement = {

@@ -99,8 +99,11 @@ def msg(recipients, journal=b"", age_s=0, sender="anna@contoso.example", body=BO
     return m
 
 
-def attempts(n):
-    return b"".join(journal_entry("attempt", ("time", 1), ("by", "w"), ("status", "4.4.1"), ("text", "busy"), ("next", 1)) for _ in range(n))
+def attempts(n, over_s=7 * 86400):
+    """So many, evenly spread over the time before now."""
+    times = [int(time.time()) - over_s + over_s * i // n for i in range(n)]
+    return b"".join(journal_entry("attempt", ("time", t * 1000), ("by", "w"), ("status", "4.4.1"), ("text", "busy"), ("next", t + 1))
+                    for t in times)
 
 
 def marks(*states):
@@ -193,7 +196,7 @@ sink.answer = answer
 # ---- given up ----
 
 week = 7 * 86400
-s = Sent(spool, msg(["later@branch.example", "bob@branch.example", "never@branch.example"], attempts(3), week))
+s = Sent(spool, msg(["later@branch.example", "bob@branch.example", "never@branch.example"], attempts(20), week))
 is_(s.where(), "Bounce", "past retry.give-up a message is given up")
 is_(s.bounce(), [("later@branch.example", "failed", "5.4.7"), ("never@branch.example", "failed", "5.1.1")], "and its sender told, with the reason of each")
 s = Sent(spool, msg(["later@branch.example"], b"", week))
@@ -202,12 +205,17 @@ is_(s.bounce(), [("later@branch.example", "delayed", "4.2.1")], "of which the se
 again = journal_entry("requeued", ("time", int(time.time() * 1000)), ("by", "admin"))
 s = Sent(spool, msg(["later@branch.example"], attempts(3) + again + attempts(1), week))
 is_(s.where(), "Deferred", "what a person sent again has its time from then")
-s = Sent(spool, msg(["later@branch.example"], attempts(3), -week))
+s = Sent(spool, msg(["later@branch.example"], attempts(3, 0), -week))
 ok(s.where() == "Deferred" and s.waits(2400), "a clock that was set back neither gives up nor stops the attempts")
 s = Sent(spool, msg([("later@branch.example", NEVER)], attempts(50), 86400))
 ok(s.where() == "Deferred" and s.waits(3600), "no wait is longer than retry.max")
-s = Sent(spool, msg(["later@branch.example"], attempts(3), week, sender=""))
+s = Sent(spool, msg(["later@branch.example"], attempts(20), week, sender=""))
 is_(s.where(), "Bounce", "a report that is given up goes to Bounce too, where it is kept for a person")
+
+s = Sent(spool, msg(["later@branch.example"], attempts(2, 60), 400 * 86400))
+is_(s.where(), "Deferred", "what was tried for a minute is not given up because the clock says that a year has passed")
+s = Sent(spool, msg(["later@branch.example"], attempts(6, 5 * 86400 + 60), -week))
+is_(s.where(), "Bounce", "nor kept for ever because its arrival lies in the future")
 
 # ---- a warning, once ----
 
