@@ -22,7 +22,7 @@ instance_name(enum worker_id worker, const char *connector, char instance[INSTAN
 int
 instance_state(int spool_fd, const char *instance, struct state_page *page)
 {
-    static struct state_page other; /* 100 KiB and more: not on the stack */
+    struct state_page other;
     char name[INSTANCE_MAX + 8];
     int fd = folder_open(spool_fd, FOLDER_STATE, NULL), found = -ENOENT;
     if (fd < 0)

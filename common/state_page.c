@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-const char state_page_magic[16] = "viaduct-state 2";
+const char state_page_magic[16] = "viaduct-state 3";
 
 bool
 state_page_valid(const struct state_page *page)
 {
     return memcmp(page->magic, state_page_magic, sizeof state_page_magic) == 0 &&
-           page->n_suspects <= STATE_SUSPECTS;
+           page->n_suspects <= STATE_SLOTS;
 }
 
 #define END_TEXT(array) ((array)[sizeof(array) - 1] = '\0')
@@ -23,14 +23,6 @@ state_page_end_texts(struct state_page *page)
     END_TEXT(page->last_error);
     END_TEXT(page->sandbox);
     END_TEXT(page->hold_reason);
-    for (size_t i = 0; i < STATE_SLOTS; i++) {
-        END_TEXT(page->slots[i].name);
-        END_TEXT(page->slots[i].connector);
-    }
-    for (size_t i = 0; i < STATE_SUSPECTS; i++) {
-        END_TEXT(page->suspects[i].name);
-        END_TEXT(page->suspects[i].connector);
-    }
 }
 
 int

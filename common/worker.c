@@ -423,6 +423,8 @@ start_service(struct service *service, const struct arguments *args)
         return prepared == -EOPNOTSUPP ? WORKER_UNUSED : EXIT_SYSTEM;
     }
     jobs_init(service);
+    if (state_reserve(service) < 0)
+        return EXIT_SYSTEM;
     char told[sizeof service->inside->state->sandbox];
     if (sandbox_enter(service, told, sizeof told) < 0)
         return EXIT_SYSTEM;

@@ -77,6 +77,9 @@ struct service_inside {
     struct job *jobs;
     unsigned n_jobs, in_hand;
     struct state_page *state;
+    struct state_entry *entries; /* behind the page */
+    unsigned n_entries;          /* that the file has room for */
+    int state_fd;                /* until the number of jobs is known */
     int lane, lane_fd;           /* Temp/<instance>.<lane>, locked */
     bool lane_busy[STATE_LANES]; /* others' lanes, at the last look */
     char lane_name[96];          /* "<instance>.<lane>" */
@@ -129,6 +132,7 @@ void jobs_act(struct service *service);
 
 /* worker_state.c */
 int state_open(struct service *service);
+int state_reserve(struct service *service); /* room for all jobs; 0, or -errno after it said why */
 void state_begin_suspects(struct service *service);
 bool state_next_suspect(struct service *service);
 void state_hold_slot(struct service *service, struct job *job);

@@ -6,6 +6,10 @@
  * (`viaduct status`, the successor) map or read it; a page may change while it is read, so texts are cut at
  * their arrays' ends by the reader.
  *
+ * The file is a page that tells how the worker is (`struct state_page`, at most STATE_HEAD bytes), and behind it an
+ * entry for each message that it may have in hand: all of it has its blocks on the disk before the first message
+ * is taken, since a write to a mapped hole ends the worker where the disk is full. Only the worker reads entries.
+ *
  * The rule of the poison message: names in hand at a crash are suspects and are taken alone, one by one, before
  * anything else. A crash with one message in hand counts against it; the third such crash and it goes to
  * Badmail. Its envelope is read for that, so that the books know its recipients, and no more if a fourth crash
@@ -21,7 +25,13 @@
 enum { WORKER_UNUSED = 72 };
 
 /* A name is a queue file's, or in a folder of strangers any that a file system takes: 255 bytes. */
-enum { STATE_NAME_MAX = 256, STATE_SLOTS = 512, STATE_SUSPECTS = 512, STATE_CRASHES_MAX = 3, STATE_LANES = 4 };
+enum {
+    STATE_NAME_MAX = 256,
+    STATE_SLOTS = 512, /* at most; a worker has as many as it takes in hand */
+    STATE_CRASHES_MAX = 3,
+    STATE_LANES = 4,
+    STATE_HEAD = 4096
+};
 
 /* In `sandbox`: what the worker does without follows these words. */
 #define STATE_SANDBOX_WITHOUT "; without "
@@ -34,7 +44,7 @@ struct state_message {
 };
 
 struct state_page {
-    char magic[16]; /* "viaduct-state 2" */
+    char magic[16]; /* "viaduct-state 3" */
     int32_t pid;    /* 0: ended in order */
     uint32_t ready; /* 1: took its first look at its folders */
     int64_t started_ms, beat_ms;
@@ -47,12 +57,16 @@ struct state_page {
     char sandbox[160]; /* how it is confined, and what the kernel could not give */
     uint32_t on_hold, full, ending, in_hand, waiting;
     char hold_reason[160];
-    struct state_message slots[STATE_SLOTS];
     uint32_t n_suspects;
-    struct state_message suspects[STATE_SUSPECTS];
 };
 
-/* Reads a page file into `page`. 0, or -EINVAL for another version or size, or -errno. All texts end in NUL. */
+/* A message in hand, and beside it one of the suspects, which are the first `n_suspects`: they were in hand once, so there are
+ * never more. */
+struct state_entry {
+    struct state_message slot, suspect;
+};
+
+/* Reads the page of a file. 0, or -EINVAL for another version or size, or -errno. All texts end in NUL. */
 int state_read(int state_folder_fd, const char *file_name, struct state_page *page);
 
 /* For the writer: whether a mapped page is of this version, and an end for each of its texts. */

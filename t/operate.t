@@ -75,6 +75,16 @@ def logged():
 
 ok(until(logged, "the log is written"), "its way stands in the log file")
 
+def states():
+    """Each worker's state: its name, bytes, and bytes that are on the disk."""
+    with os.scandir(os.path.join(viaduct.spool, "state")) as entries:
+        return [(e.name, e.stat().st_size, e.stat().st_blocks * 512) for e in entries if re.search(r"\.\d$", e.name)]
+
+
+ok(len(states()) >= 9, "every worker has a state")
+is_([s for s in states() if s[1] > 65536], [], "none takes more than 64 KiB, of the disk or of memory")
+is_([s for s in states() if s[2] < s[1]], [], "nor is there a hole in one, which could not be filled when the disk is full")
+
 # ---- hold, look, release ----
 
 say("connector", "hold", "branch", "out", "--reason", "tape change", shows=["on hold"], name="one direction goes on hold, with a reason")

@@ -313,7 +313,7 @@ for name in NAMES:
         os.unlink(f.path)
 
 # Names that no message is taken from: a crash at one of these, as the page of a dead pickup tells.
-MESSAGE, SLOTS, SLOTS_AT = "@256s41sII", 512, struct.calcsize("@16siIqqQqq256s256sq160s5I160s")
+MESSAGE, SUSPECTS_AT, SLOTS_AT = "@256s41sII", struct.calcsize("@16siIqqQqq256s256sq160s5I160s"), 4096
 PAGE = os.path.join(spool.folder("STATE"), "pickup.0")
 for name in (b"line\nevent=FAKE " + b"x" * 200, b"\xff" * 255, b"\x01\x1b[2J\x7f"):
     with open(os.path.join(DROP.encode(), name), "wb") as f:
@@ -322,10 +322,10 @@ for name in (b"line\nevent=FAKE " + b"x" * 200, b"\xff" * 255, b"\x01\x1b[2J\x7f
     with open(PAGE, "r+b") as f:
         f.seek(16)
         f.write(struct.pack("@i", 4711))
+        f.seek(SUSPECTS_AT)
+        f.write(struct.pack("@I", 1))
         f.seek(SLOTS_AT)
-        f.write(message)
-        f.seek(SLOTS_AT + SLOTS * len(message))
-        f.write(struct.pack("@I", 1) + message)
+        f.write(message + message)
     spool.run("pickup")
     is_(([m.body for m in spool.files("BADMAIL")], os.listdir(DROP.encode())), ([GOOD], []),
         "so does one whose name is %r..." % name[:8])

@@ -277,21 +277,19 @@ is_(everywhere(ids[0] + ".1"), [place("MTS_OUT", "annex")], "when its holder has
 
 # ---- suspects ----
 
-SLOTS = 512
-MESSAGE = "256s41sII"
-PAGE = "16siIqqQqq256s256sq160s5I160s"
-N_AT = struct.calcsize("@" + PAGE) + SLOTS * struct.calcsize("@" + MESSAGE)
+SLOTS, HEAD = 64, 4096  # of cleanup
+MESSAGE = "@256s41sII"
+PAGE = "@16siIqqQqq256s256sq160s5I160s"
+N_AT, SIZE = struct.calcsize(PAGE), struct.calcsize(MESSAGE)
 
 
 def page(pid=0, slots=(), suspects=()):
-    """A state page as worker_state.h has it; messages are (name, connector, symbol, crashes)."""
+    """A state file as worker_state.h has it; messages are (name, connector, symbol, crashes)."""
     def pack(messages):
-        rows = [struct.pack("@" + MESSAGE, n.encode(), c.encode(), list(FOLDERS).index(s), k) for n, c, s, k in messages]
-        size = struct.calcsize("@" + MESSAGE)
-        return b"".join(rows) + bytes(size * (SLOTS - len(rows)))
-    head = struct.pack("@" + PAGE, b"viaduct-state 2", pid, 1, 0, 0, 0, 0, 0, b"", b"", 0, b"", 0, 0, 0, 0, 0, b"")
-    data = head + pack(slots) + struct.pack("@I", len(suspects)) + pack(suspects)
-    return data + bytes(-len(data) % 8)
+        rows = [struct.pack(MESSAGE, n.encode(), c.encode(), list(FOLDERS).index(s), k) for n, c, s, k in messages]
+        return rows + [bytes(SIZE)] * (SLOTS - len(rows))
+    head = struct.pack(PAGE, b"viaduct-state 3", pid, 1, 0, 0, 0, 0, 0, b"", b"", 0, b"", 0, 0, 0, 0, 0, b"") + struct.pack("@I", len(suspects))
+    return head.ljust(HEAD, b"\0") + b"".join(a + b for a, b in zip(pack(slots), pack(suspects)))
 
 
 def state(worker, data):
@@ -302,9 +300,8 @@ def state(worker, data):
 def read_state(worker):
     with open(os.path.join(spool.folder("STATE"), worker + ".0"), "rb") as f:
         data = f.read()
-    size = struct.calcsize("@" + MESSAGE)
     n = struct.unpack_from("@I", data, N_AT)[0]
-    rows = [struct.unpack_from("@" + MESSAGE, data, N_AT + 4 + i * size) for i in range(n)]
+    rows = [struct.unpack_from(MESSAGE, data, HEAD + (2 * i + 1) * SIZE) for i in range(n)]
     return struct.unpack_from("@i", data, 16)[0], [(r[0].split(b"\0")[0].decode(), r[3]) for r in rows]
 
 
@@ -367,7 +364,8 @@ is_(where(suspect), "badmail", "what was a suspect before an end in order stays 
 
 # a page that cannot be believed
 suspect = submit()
-for what, data in (("cut", page(4711)[:5000]), ("empty", b""), ("another version", page(4711).replace(b"state 2", b"state 9")),
+for what, data in (("cut", page(4711)[:5000]), ("cut at an entry", page(4711)[:HEAD + 2 * SIZE]), ("empty", b""), ("without entries", page(4711)[:HEAD]),
+                   ("too long", page(4711) + bytes(2 * SIZE * 512)), ("another version", page(4711).replace(b"state 3", b"state 9")),
                    ("too many suspects", page(4711)[:N_AT] + struct.pack("@I", 4000000000) + page(4711)[N_AT + 4:]),
                    ("names without end", page(4711, [("A" * 256, "B" * 41, "MTS_IN", 9)], [("C" * 256, "D" * 41, "MTS_IN", 9)])),
                    ("folders that are none", page(4711, [(suspect, "host", "MTS_IN", 0)]).replace(
