@@ -233,6 +233,21 @@ open_drop(const char *spool_path)
     return error < 0 ? failed_status(error, spool_path) : EX_OK;
 }
 
+/* On a spool that an ordinary user runs drop/ is that user's, without the set-gid bit: root's file would be closed to pickup.
+ * Only what root has just made is given away. */
+static int
+give_to_spool(int fd)
+{
+    struct stat folder;
+    if (geteuid() != 0)
+        return 0;
+    if (fstat(drop_fd, &folder) < 0)
+        return -errno;
+    if (folder.st_uid == 0 || (folder.st_mode & S_ISGID))
+        return 0;
+    return fchown(fd, folder.st_uid, folder.st_gid) < 0 ? -errno : 0;
+}
+
 /* Writes the dot file, whole and durable. Its descriptor is handed back: -1 where the status is not EX_OK. */
 static int
 write_file(struct input *input, ssize_t first, struct span head, int *file_fd)
@@ -247,6 +262,8 @@ write_file(struct input *input, ssize_t first, struct span head, int *file_fd)
     int error = fchmod(fd, 0640) < 0 ? -errno : sendmail_write(fd, head.at, head.len);
     if (error == 0)
         error = sendmail_write_body(input, first, fd);
+    if (error == 0)
+        error = give_to_spool(fd);
     if (error == 0 && fsync(fd) < 0)
         error = -errno;
     if (error == 0) {

@@ -47,7 +47,11 @@ def fill(viaduct):
     def taken():
         return send(port, A, "bob@contoso.example", message(A, "bob@contoso.example", through)).startswith("250")
     through = "through " + viaduct.top
+    def gone():
+        viaduct.command("queue", "retry", "all", "--yes") # at the first attempt a gateway may not have had the book
+        return [m for m in branch.mails if m.header("Subject") == through]
     ok(until(taken, "mail for somebody in the book is taken"), "the workers can read the book, and mail is taken by it")
+    until(gone, "it goes")
     branch.one(lambda m: m.header("Subject") == through and m.to() == [B])
     like(send(port, A, "later@branch.example", message(A, "later@branch.example", "waits")), "^250", "mail that will wait is taken")
     until(lambda: viaduct.names("mailbox/branch/Deferred"), "it waits")
@@ -148,4 +152,16 @@ for name in ("foreign.20261125", "linked.20261125"):
 until(lambda: len(re.findall(r"(?:host|smtp) +up", old.command("status")[1])) == 2, "all gateways have told how they are")
 every_look(old, ident, "when the group is there at a later start, a member sees what was there before: queue, tracking, counters")
 is_(old.stop(), 0, "it stops in order")
+
+# ---- root on the spool of a user ----
+
+users = Viaduct(conf, user=True)
+with open(os.path.join(users.top, "book.csv"), "w") as f:
+    f.write(BOOK)
+users.start()
+code, said = run([program("viaduct-sendmail"), "-C", users.conf, "-f", A, B], input=message(A, B, "root writes"))
+is_((code, said), (0, ""), "root leaves a message in a user's spool")
+branch.one(lambda m: m.header("Subject") == "root writes", what="root's message")
+is_(users.names("drop"), [], "and it is taken from there")
+is_(users.stop(), 0, "it stops in order")
 done()
