@@ -31,7 +31,7 @@ libbook_a_SOURCES = \
 
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
-	common/maker.c common/parts.c common/sandbox.c common/sandbox_calls.c common/worker.c common/worker.h common/worker_control.c \
+	common/maker.c common/parts.c common/sandbox.c common/sandbox_calls.c common/worker.c common/worker.h common/worker_book.c common/worker_control.c \
 	common/worker_folders.c common/worker_inside.h common/worker_jobs.c common/worker_names.c \
 	common/worker_recover.c common/worker_state.c common/worker_state.h
 WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)

@@ -98,6 +98,7 @@ SCENARIO_TESTS = \
 	t/soak.t \
 	t/style.t \
 	t/supervise.t \
+	t/torn-book.t \
 	t/trouble.t \
 	t/unit.t
 
@@ -440,6 +441,7 @@ TRACKED_FILES = \
 	t/style.t \
 	t/supervise.t \
 	t/tap.h \
+	t/torn-book.t \
 	t/track-read-t.c \
 	t/track-t.c \
 	t/translate-t.c \

@@ -47,29 +47,13 @@ add_file(struct book_builder *builder, const char *path)
     return n == 0 ? 0 : command_fail(EXIT_NOTHING, "%s: %d recipients are in error", path, n);
 }
 
-/* The next generation behind the highest there is, whole or not. */
-static uint64_t
-next_generation(int book_fd)
-{
-    struct why why;
-    struct book *book = book_new(book_fd);
-    book_refresh(book, &why);
-    uint64_t next = book_generation(book) + 1;
-    book_free(book);
-    char name[32];
-    struct stat st;
-    for (snprintf(name, sizeof name, "%08" PRIu64, next); fstatat(book_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-         snprintf(name, sizeof name, "%08" PRIu64, next))
-        next++;
-    return next;
-}
-
 static int
 build(struct command *command, int book_fd, int temp_fd, const char **files, size_t n)
 {
     struct why why = {0};
-    uint64_t generation = next_generation(book_fd);
-    struct book_builder *builder = book_builder_new(temp_fd, generation, "viaduct book build", &why);
+    uint64_t generation = book_next_generation(book_fd, &why); /* behind the highest there is, whole or not */
+    struct book_builder *builder =
+        generation > 0 ? book_builder_new(temp_fd, generation, "viaduct book build", &why) : NULL;
     int r = 0;
     if (builder == NULL)
         return command_fail(EXIT_NOTHING, "%s", why.text);
@@ -136,6 +120,7 @@ struct reader {
     struct command *command;
     struct book *book;
     int fd;
+    bool torn; /* a newer generation cannot be used, which was said */
 };
 
 static int
@@ -151,6 +136,10 @@ reader_open(struct reader *reader, struct command *command)
         return command_fail_errno(-reader->fd, "the book's folder in %s", command->spool_path);
     reader->book = book_new(reader->fd);
     int r = book_refresh(reader->book, &why);
+    reader->torn = r >= 0 && why.text[0] != '\0';
+    if (reader->torn)
+        command_fail(EXIT_NOTHING, "%s; generation %" PRIu64 " is in use", why.text,
+                     book_generation(reader->book));
     if (r == -ENOENT)
         return command_fail(EXIT_NOTHING, "there is no address book; `viaduct book build` makes one");
     return r < 0 ? command_fail(EXIT_NOTHING, "the address book cannot be read: %s", why.text) : 0;
@@ -366,5 +355,5 @@ book_check(struct command *command)
         arena_free(check.arena);
     }
     reader_close(&reader);
-    return r == 0 && check.n_wrong > 0 ? EXIT_NOTHING : r;
+    return r == 0 && (check.n_wrong > 0 || reader.torn) ? EXIT_NOTHING : r;
 }

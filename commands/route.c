@@ -27,7 +27,7 @@ struct lookup {
 static void
 lookup_open(struct lookup *lookup, struct command *command)
 {
-    struct why why;
+    struct why why = {"", ""};
     lookup->command = command;
     lookup->arena = arena_new(ROUTE_ARENA);
     if (command->spool_fd >= 0)
@@ -37,6 +37,9 @@ lookup_open(struct lookup *lookup, struct command *command)
     int r = lookup->book_fd >= 0 ? book_refresh(lookup->book, &why) : -ENOENT;
     if (r == -EAGAIN)
         command_fail(EXIT_NOTHING, "the address book cannot be read: %s", why.text);
+    else if (r >= 0 && why.text[0] != '\0')
+        command_fail(EXIT_NOTHING, "%s; generation %llu is in use", why.text,
+                     (unsigned long long)book_generation(lookup->book));
     else if (r == -ENOENT)
         fprintf(stderr, "(there is no address book; `viaduct book build` makes one)\n");
 }

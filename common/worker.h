@@ -152,6 +152,10 @@ void job_settle(struct job *job, struct judgement judgement);
 /* In a child that a converter forked: takes from it what is left of signals to others, its parent among them. */
 void sandbox_refuse_signals(void);
 
+/* book_refresh(), which see; what is torn is told of, in the log and in the worker's status, once (`told` keeps that). */
+struct book;
+int service_refresh_book(struct service *service, struct book *book, bool *told);
+
 /* A descriptor of a folder that the worker's moves name (or Temp); opened once. BUG where flow.def does not let
  * it. */
 int service_folder(struct service *service, enum folder folder, const char *connector);

@@ -213,11 +213,7 @@ gateway_unused(struct service *service, const char *part)
 void
 gateway_refresh_book(struct viaduct_gateway *gateway)
 {
-    struct why why;
-    int r = book_refresh(gateway->book, &why);
-    if (r == -EAGAIN && !gateway->book_told)
-        log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "%s", why.text);
-    gateway->book_told = r == -EAGAIN;
+    service_refresh_book(gateway->service, gateway->book, &gateway->book_told);
 }
 
 static void

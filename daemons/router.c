@@ -222,15 +222,10 @@ static void
 refresh_book(struct service *service)
 {
     struct router *router = service->data;
-    struct why why;
-    int r = book_refresh(router->book, &why);
-    if (r == 1)
+    if (service_refresh_book(service, router->book, &router->book_told) == 1)
         log_say(LOG_DIRECTORY, LEVEL_MEDIUM, NULL, "using book generation %llu, %llu entries",
                 (unsigned long long)book_generation(router->book),
                 (unsigned long long)book_entries(router->book));
-    if (r == -EAGAIN && !router->book_told)
-        log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "%s", why.text);
-    router->book_told = r == -EAGAIN;
 }
 
 static int
