@@ -360,10 +360,12 @@ TRACKED_FILES = \
 	t/crash.t \
 	t/crash/bugs.py \
 	t/crash/crash_calls.h \
+	t/crash/crashcheck.py \
 	t/crash/crashpoint.c \
 	t/crash/crashrig.py \
 	t/crash/disk.py \
 	t/crash/diskerror.py \
+	t/crash/hang.py \
 	t/crash/logdisk.c \
 	t/crash/powercut.py \
 	t/crash/race.py \

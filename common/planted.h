@@ -17,6 +17,9 @@
  *     keepsource   recovery moves a copy on beside what it replaces            sweep
  *     trustparts   recovery moves on parts that are not committed              sweep
  *     noclaim      a message is taken without its lock                         race
+ *     nowatch      a worker that stands still is not replaced                  hang
+ *
+ * And times that no test can wait for stand in the environment of such a build.
  */
 #ifndef VIADUCT_PLANTED_H
 #define VIADUCT_PLANTED_H
@@ -35,6 +38,13 @@ planted_bug(const char *name)
     return chosen != NULL && strcmp(chosen, name) == 0;
 }
 
+static inline long long
+planted_ms(const char *name, long long normal_ms)
+{
+    const char *chosen = getenv(name);
+    return chosen != NULL ? strtoll(chosen, NULL, 10) : normal_ms;
+}
+
 #else
 
 static inline bool
@@ -42,6 +52,13 @@ planted_bug(const char *name)
 {
     (void)name;
     return false;
+}
+
+static inline long long
+planted_ms(const char *name, long long normal_ms)
+{
+    (void)name;
+    return normal_ms;
 }
 
 #endif

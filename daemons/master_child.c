@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/planted.h"
 #include "common/secret.h"
 #include "daemons/master.h"
 
@@ -399,7 +400,8 @@ child_watch(struct master *master)
         if (beat_ms == 0 || beat_ms != child->last_beat_ms) {
             child->last_beat_ms = beat_ms;
             child->beat_seen_ms = monotonic_ms();
-        } else if (monotonic_ms() - child->beat_seen_ms > HANG_MS) {
+        } else if (monotonic_ms() - child->beat_seen_ms > planted_ms("VIADUCT_HANG_MS", HANG_MS) &&
+                   !planted_bug("nowatch")) {
             log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
                     "%s hangs: its loop has not turned for %d seconds; killing it", child->instance,
                     HANG_MS / 1000);

@@ -2,8 +2,8 @@
 """Killed, cut off, refused by the disk: over a thousand kills and three hundred power cuts, in three minutes.
 
 Every system call that changes the spool is a moment to be killed at, before and after, on every route of single workers;
-of what depends on time (the whole system, errors that are waited out) there is a choice. `make check-crash` has all.
-Power cuts need root and are skipped without. With VIADUCT_BUGGY_BUILD, a folder with a build made by
+of what depends on time (the whole system, errors that are waited out, disks, hangs) there is a choice. `make check-crash`
+has all. Power cuts need root and are skipped without. With VIADUCT_BUGGY_BUILD, a folder with a build made by
 --enable-planted-bugs, each protection is taken out in turn, and the test passes when the rig finds that.
 """
 import os
@@ -12,8 +12,10 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "crash"))
 import bugs # noqa: E402
+import diskerror # noqa: E402
 import disk # noqa: E402
 import powercut # noqa: E402
+import race # noqa: E402
 import sweep # noqa: E402
 from spooltest import done, ok # noqa: E402
 
@@ -29,7 +31,13 @@ PLAN += [("drop", "error:EIO", 1, 8), ("report", "error:EIO", 1, 10), ("split", 
 # (file system, route, states, reorderings)
 CUTS = [("ext4", route, 45, 2) for route in ("smtp-in", "drop", "split", "report", "defer", "requeue")] + [("ext4", "whole", 70, 2)]
 
+# (file system, route, mode, how many)
+ERRORS = [("ext4", route, mode, 6) for route in ("smtp-in", "split", "report") for mode in diskerror.MODES]
+
 disk.alone()
+build = os.environ.get("VIADUCT_BUGGY_BUILD")
+slow = bugs.begin_slow(build)
+hangs = bugs.begin_hangs(build)
 with sweep.Folder(), sweep.Pool() as pool:
     sums = sweep.sweep(pool, PLAN)
 kills = sum(s.points for s in sums if s.mode in sweep.KILLS)
@@ -39,5 +47,8 @@ if disk.missing("ext4"):
     powercut.skip("at least %d power cuts: %s" % (CUTS_MIN, disk.missing("ext4")))
 else:
     ok(cuts >= CUTS_MIN, "at least %d power cuts: %d" % (CUTS_MIN, cuts))
-bugs.all_found(os.environ.get("VIADUCT_BUGGY_BUILD"))
+diskerror.fail(ERRORS)
+race.race(["straight", "drop", "split", "report"], 1, 15)
+bugs.all_found(build, slow)
+bugs.judge_hangs(hangs)
 done()

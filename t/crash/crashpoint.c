@@ -15,7 +15,8 @@
  *              hang            the call never returns: its thread stands still until it is killed
  *     -P       counts calls on paths below PREFIX only; -X takes out what is below PREFIX again
  *     -T       after so many seconds the tree is killed: it hung
- *     -r       one line for the driver: "calls=C hit=0|1 hung=0|1 call=NAME by=PROGRAM what=PATHS"
+ *     -r       one line for the driver: "calls=C hit=0|1 hung=0|1 main=0|1 call=NAME by=PROGRAM what=PATHS"; main: it was
+ *              the thread that its process began with
  *     -t       a line for each counted call
  *     -y       a line for each fsync and fdatasync that has returned: "RESULT INODE.BIRTH PATH"
  *     -s       random scheduling: threads are held at each call of the table, locks and mere opening too, and go on
@@ -76,7 +77,7 @@ static struct {
     struct prefixes counted, left_out;
     FILE *trace, *syncs;
     unsigned seed;
-    bool hit;
+    bool hit, in_main_thread;
     const struct call *hit_call;
     char hit_by[32], hit_what[2 * PATH_MAX_BYTES + 8];
 } point;
@@ -155,6 +156,22 @@ go_on(pid_t pid, int signal_number)
     ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)signal_number);
 }
 
+/* Whether a task is the thread that its process began with. */
+static bool
+is_main_thread(pid_t pid)
+{
+    char path[64], line[80];
+    int leader = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "Tgid:", 5) == 0)
+            leader = (int)strtol(line + 5, NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return leader == pid;
+}
+
 static void
 note_hit(pid_t pid, const struct call *call, const char *what)
 {
@@ -166,6 +183,7 @@ note_hit(pid_t pid, const struct call *call, const char *what)
     const char *slash = strrchr(target, '/');
     snprintf(point.hit_by, sizeof point.hit_by, "%s", slash != NULL ? slash + 1 : "?");
     snprintf(point.hit_what, sizeof point.hit_what, "%s", what);
+    point.in_main_thread = is_main_thread(pid);
     point.hit = true;
     point.hit_call = call;
 }
@@ -487,9 +505,9 @@ write_result(const char *path)
     FILE *file = path != NULL ? fopen(path, "w") : stderr;
     if (file == NULL)
         give_up(path);
-    fprintf(file, "calls=%lu hit=%d hung=%d call=%s by=%s what=%s\n", point.count, point.hit, (int)time_is_up,
-            point.hit_call != NULL ? point.hit_call->name : "-", point.hit ? point.hit_by : "-",
-            point.hit_what);
+    fprintf(file, "calls=%lu hit=%d hung=%d main=%d call=%s by=%s what=%s\n", point.count, point.hit,
+            (int)time_is_up, point.in_main_thread, point.hit_call != NULL ? point.hit_call->name : "-",
+            point.hit ? point.hit_by : "-", point.hit_what);
     fclose(file);
 }
 

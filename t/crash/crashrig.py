@@ -328,7 +328,7 @@ class Fault:
 
     def __init__(self, action="none", n=0, seed=0):
         self.action, self.n, self.seed = action, n, seed
-        self.calls, self.hit, self.call, self.by, self.what, self.hung, self.status = 0, False, "-", "-", "", False, None
+        self.calls, self.hit, self.call, self.by, self.what, self.hung, self.main = 0, False, "-", "-", "", False, True
 
     def __str__(self):
         return "%s at %d: %s %s by %s" % (self.action, self.n, self.call, self.what, self.by)
@@ -369,10 +369,10 @@ class Run:
             end_group(self.process)
         if self.fault is not None and os.path.exists(self.result):
             with open(self.result) as f:
-                m = re.match(r"calls=(\d+) hit=(\d) hung=(\d) call=(\S+) by=(\S+) what=(.*)", f.read())
+                m = re.match(r"calls=(\d+) hit=(\d) hung=(\d) main=(\d) call=(\S+) by=(\S+) what=(.*)", f.read())
             if m:
                 self.fault.calls, self.fault.hit, self.fault.hung = int(m[1]), m[2] == "1", m[3] == "1"
-                self.fault.call, self.fault.by, self.fault.what = m[4], m[5], m[6]
+                self.fault.main, self.fault.call, self.fault.by, self.fault.what = m[4] == "1", m[5], m[6], m[7]
         return self.process.returncode
 
 

@@ -72,6 +72,8 @@ class Sick:
         with open(self.route.syncs) as f:
             for line in f:
                 result, file, path = line.rstrip("\n").split(" ", 2)
+                if file.startswith("0."): # a file system that has shut itself down tells nothing of it, and takes nothing
+                    continue
                 if file in failed:
                     wrong.append("synced again after an error: %s, then %s" % (failed[file], path))
                 elif result == "-5":

@@ -65,8 +65,8 @@ class Route:
 
     @staticmethod
     def patience(fault):
-        """A disk that stays full is waited for: then the kill comes soon."""
-        return 2 if fault is not None and fault.action.endswith("+") else HANG_S
+        """A disk that stays full is waited for, and so is a call that never returns: then the kill comes soon."""
+        return 2 if fault is not None and (fault.action.endswith("+") or fault.action == "hang") else HANG_S
 
     def recover(self):
         """What the next start does, until nothing is left on the road."""

@@ -6,7 +6,7 @@
 For N = 1, 2, ... the route runs in a fresh spool under crashpoint, which strikes at the N-th call that changes the spool,
 in the whole tree of processes; then the route runs again without a fault, and the ledgers are held against each other.
 
-    MODE      kill-all kill-all-after kill-one kill-one-after error:E error:E+ short stop:MS double
+    MODE      kill-all kill-all-after kill-one kill-one-after error:E error:E+ short stop:MS hang double
     double    kill-all, and the recovery is killed too, at a call that differs from point to point
     --step    every N-th call only            --limit   so many points of a route and mode, spread over its calls
     --jobs    how many points at a time (twice the processors)
@@ -34,7 +34,7 @@ from spooltest import done, ok # noqa: E402
 
 KILLS = ["kill-all", "kill-all-after", "kill-one", "kill-one-after", "double"]
 ERRORS = ["error:" + e for e in ("EIO", "ENOSPC", "ENOSPC+", "EDQUOT", "EMFILE", "ENOMEM", "EROFS", "EXDEV", "EINTR")] + ["short"]
-MODES = KILLS + ERRORS + ["stop:30"]
+MODES = KILLS + ERRORS + ["stop:30", "hang"]
 CRASH = re.compile(r"ended by signal (?!9\b)\d+ \(|Aborted|Segmentation fault|Bus error|Illegal instruction|BUG_UNLESS| bug in ")
 DOUBLE_SPREAD = 12 # a recovery makes few calls: one of the first so many
 
@@ -90,6 +90,8 @@ def try_point(task):
         oracle.look()
     if not fault.hit:
         return Point()
+    if mode == "hang":
+        oracle.look()
     wrong = list(route.troubles) + crashes(route, fault.action)
     if mode == "double":
         kill_recovery(route, oracle, n)
@@ -149,7 +151,7 @@ class Pool:
 def spread(calls, step, limit, mode):
     """Which calls of so many, where not every one."""
     step = max(step, -(-calls // limit) if limit else 1)
-    return range(1 + zlib.crc32(mode.encode()) % step, calls + 1, step)
+    return range(1 + zlib.crc32(mode.encode()) % max(1, min(step, calls)), calls + 1, step)
 
 
 class Sum:
@@ -179,7 +181,7 @@ class Sum:
 
 def keep(folder, total):
     for i, point in enumerate(total.wrong):
-        with open(os.path.join(folder, "%s-%s-%d" % (total.name, total.mode.replace(":", "-"), i)), "w") as f:
+        with open(os.path.join(folder, re.sub(r"\W+", "-", "%s-%s-%d" % (total.name, total.mode, i))), "w") as f:
             f.write(point.story)
 
 
