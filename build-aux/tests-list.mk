@@ -22,6 +22,7 @@ UNIT_TESTS = \
 	t/header-address-t \
 	t/header-scan-t \
 	t/id-t \
+	t/injection-t \
 	t/json-out-t \
 	t/log-t \
 	t/maildir-t \
@@ -391,6 +392,7 @@ TRACKED_FILES = \
 	t/header-address-t.c \
 	t/header-scan-t.c \
 	t/id-t.c \
+	t/injection-t.c \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \

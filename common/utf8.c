@@ -67,6 +67,8 @@ utf8_printable(struct span text)
             return false;
         if (step == 2 && c == 0xC2 && (unsigned char)text.at[i + 1] < 0xA0)
             return false;
+        if (step == 3 && memcmp(text.at + i, "\xe2\x80", 2) == 0 && (text.at[i + 2] & 0xFE) == 0xA8)
+            return false; /* U+2028 and U+2029: to some readers a line ends there */
         i += step;
     }
     return true;
