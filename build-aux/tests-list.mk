@@ -76,6 +76,7 @@ SCENARIO_TESTS = \
 	t/dsn.t \
 	t/duplicates.t \
 	t/full-spool.t \
+	t/injection.t \
 	t/install.t \
 	t/looking.t \
 	t/loops.t \
@@ -393,6 +394,7 @@ TRACKED_FILES = \
 	t/header-scan-t.c \
 	t/id-t.c \
 	t/injection-t.c \
+	t/injection.t \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
