@@ -77,7 +77,8 @@ SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ld
 # ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----
 
 gateway_sources = daemons/gateway.h daemons/gateway.c
-intake_sources = daemons/intake.h daemons/intake.c daemons/recipient_check.c
+intake_sources = daemons/intake.h daemons/intake.c daemons/intake_envelope.c daemons/intake_header.c \
+	daemons/intake_inside.h daemons/recipient_check.c
 converter_sources = daemons/converter.h daemons/converter.c
 
 pkglibexec_PROGRAMS += viaduct-pickup

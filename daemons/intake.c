@@ -8,10 +8,8 @@
  * Everything else stays byte for byte. So the straight road costs one write and one fsync.
  *
  * Hostile here: envelope and bytes. The module has checked the syntax of addresses; they are parsed again.
- *
- * Sources: RFC 5321 section 4.4 (Received), RFC 5322 section 3.6, RFC 3848.
  */
-#include "daemons/intake.h"
+#include "daemons/intake_inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,43 +17,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "common/header_scan.h"
-
 enum { ARENA_CAP = 64 << 20 };
-
-/* A connector whose mail this process takes. */
-struct door {
-    const char *connector; /* "host" or a connector's name */
-    struct translator *translator;
-    const struct conf_limits *limits;
-    const struct conf_mapping *mapping; /* NULL for the host */
-    char mark[120];
-};
-
-struct doors {
-    struct door *at;
-    size_t n;
-    struct viaduct_intake *free;
-    struct arena *arena; /* of recipient_check */
-};
-
-struct viaduct_intake {
-    struct viaduct_gateway *gateway;
-    const struct door *door;
-    struct arena *arena;
-    struct envelope envelope;
-    struct maker *maker;
-    struct header_scan scan;
-    struct buf header; /* while it is not whole */
-    char id[ID_LEN + 1];
-    char replaces[600];
-    int error;
-    struct why why;
-    bool item; /* fetched for the converter: no message */
-    void (*done)(void *arg, int result, const struct viaduct_reason *reason);
-    void *arg;
-    struct viaduct_intake *next;
-};
 
 /* ---- doors ---- */
 
@@ -128,148 +90,6 @@ intake_give_back(struct viaduct_intake *intake)
     doors->free = intake;
 }
 
-/* Copies a module's text, which lives only during the call. */
-static struct span
-keep(struct viaduct_intake *intake, struct viaduct_text text)
-{
-    if (text.len == 0)
-        return SPAN("");
-    struct span copy = arena_span(intake->arena, span_from(text));
-    if (copy.at == NULL)
-        intake->error = -ENOMEM;
-    return copy;
-}
-
-static int
-translate_originator(struct viaduct_intake *intake, struct viaduct_text text)
-{
-    struct span kept = keep(intake, text);
-    struct address address = {span_of(intake->gateway->system->address_type), kept};
-    struct translation translation;
-    if (kept.len == 0) {
-        intake->envelope.originator = (struct address){SPAN("SMTP"), SPAN("")};
-        return 0;
-    }
-    int r = translate_in(intake->door->translator, &address, ROLE_ORIGINATOR, intake->arena, &translation,
-                         &intake->why);
-    if (r == 0)
-        intake->envelope.originator = translation.address;
-    return r;
-}
-
-/* The second mapping rule: a recipient that cannot be mapped costs a report for him alone. He is kept encapsulated, and
- * FAILED from the beginning; the message goes on for the others, and by Bounce in the end. */
-static int
-fail_recipient(struct viaduct_intake *intake, const struct address *address, struct recipient *recipient)
-{
-    struct buf wrapped = {0};
-    const struct conf_texts *domains = &intake->gateway->service->root->host.domains;
-    imcea_encode(address, span_of(domains->at[0]), &wrapped);
-    recipient->address = (struct address){SPAN("SMTP"), arena_span(intake->arena, buf_span(&wrapped))};
-    buf_clear(&wrapped);
-    if (recipient->address.value.at == NULL)
-        return -ENOMEM;
-    recipient->state = RECIPIENT_FAILED;
-    recipient->status = arena_span(intake->arena, span_of(intake->why.status));
-    recipient->text = arena_span(intake->arena, span_of(intake->why.text));
-    return 0;
-}
-
-/* The marks of recipients that failed on arrival, in the new file's journal. */
-static void
-note_failed(struct viaduct_intake *intake)
-{
-    const struct envelope *envelope = &intake->envelope;
-    for (size_t i = 0; i < envelope->n_recipients; i++) {
-        const struct recipient *recipient = &envelope->recipients[i];
-        if (recipient->state != RECIPIENT_FAILED)
-            continue;
-        struct recipient_mark mark = {(uint32_t)i, RECIPIENT_FAILED, recipient->status, recipient->text,
-                                      SPAN("")};
-        maker_journal(intake->maker, &(struct journal_entry){.kind = JOURNAL_MARK,
-                                                             .time_ms = envelope->arrival_ms,
-                                                             .by = span_of(intake->gateway->service->instance),
-                                                             .marks = &mark,
-                                                             .n_marks = 1});
-        track_add(&(struct track_record){.event = TRACK_FAIL,
-                                         .id = intake->id,
-                                         .connector = intake->door->connector,
-                                         .sender = envelope->originator.value,
-                                         .rcpt = recipient->address.value,
-                                         .status = recipient->status,
-                                         .reason = recipient->text,
-                                         .attempt = 1});
-    }
-}
-
-static int
-add_recipient(struct viaduct_intake *intake, const struct viaduct_recipient_in *in, struct recipient *recipient)
-{
-    struct address address = {span_of(intake->gateway->system->address_type), keep(intake, in->address)};
-    struct translation translation;
-    recipient->address = address;
-    recipient->notify = in->notify;
-    recipient->orcpt = keep(intake, in->orcpt);
-    recipient->display = keep(intake, in->display);
-    recipient->kind = in->kind;
-    if (strcmp(intake->door->connector, "host") != 0) {
-        int r = translate_in(intake->door->translator, &address, ROLE_RESPONSIBLE, intake->arena, &translation,
-                             &intake->why);
-        if (r == -ENOENT)
-            return fail_recipient(intake, &address, recipient);
-        if (r < 0)
-            return r;
-        recipient->address = translation.address;
-    }
-    return 0;
-}
-
-static int
-fill_envelope(struct viaduct_intake *intake, const struct viaduct_envelope_in *in,
-              const struct viaduct_recipient_in *recipients, size_t n)
-{
-    struct envelope *envelope = &intake->envelope;
-    envelope->id = span_of(intake->id);
-    envelope->arrival_ms = time_ms();
-    envelope->origin = span_of(intake->door->connector);
-    envelope->class = SPAN("IPM.Note");
-    envelope->next_report = 1;
-    envelope->ret = keep(intake, in->ret);
-    envelope->envid = keep(intake, in->envid);
-    envelope->utf8 = in->smtputf8;
-    envelope->client = keep(intake, in->client);
-    envelope->helo = keep(intake, in->helo);
-    envelope->protocol = keep(intake, in->protocol);
-    envelope->foreign_id = keep(intake, in->foreign_id);
-    envelope->recipients = arena_alloc(intake->arena, n * sizeof *envelope->recipients);
-    if (envelope->recipients == NULL) {
-        why_set(&intake->why, "4.5.3", "too many recipients for this server's memory");
-        return -ENOMEM;
-    }
-    int r = translate_originator(intake, in->originator);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = add_recipient(intake, &recipients[i], &envelope->recipients[i]);
-    envelope->n_recipients = n;
-    if (r == 0 && intake->error < 0) {
-        why_set(&intake->why, "4.5.3", "an envelope too large for this server's memory");
-        r = intake->error;
-    }
-    return r;
-}
-
-/* What the envelope will need at most, once the header has told its Message-ID and Subject. */
-static size_t
-envelope_reserve(const struct envelope *envelope)
-{
-    size_t size =
-        2400 + envelope->originator.value.len + envelope->envid.len + envelope->client.len + envelope->helo.len;
-    for (size_t i = 0; i < envelope->n_recipients; i++) {
-        const struct recipient *recipient = &envelope->recipients[i];
-        size += 160 + recipient->address.value.len + recipient->orcpt.len + recipient->display.len;
-    }
-    return size;
-}
-
 static struct viaduct_intake *
 refuse_intake(struct viaduct_intake *intake, struct viaduct_reason *reason)
 {
@@ -291,10 +111,10 @@ serve_intake_new(struct viaduct_gateway *gateway, const struct viaduct_envelope_
         return refuse_intake(intake, reason);
     }
     header_scan_start(&intake->scan, intake->door->mark);
-    if (fill_envelope(intake, in, recipients, n) < 0)
+    if (intake_envelope(intake, in, recipients, n) < 0)
         return refuse_intake(intake, reason);
     intake->maker = maker_new(gateway->service, intake->id, &intake->envelope,
-                              envelope_reserve(&intake->envelope), &intake->why);
+                              intake_envelope_reserve(&intake->envelope), &intake->why);
     return intake->maker != NULL ? intake : refuse_intake(intake, reason);
 }
 
@@ -315,89 +135,9 @@ serve_fetch_new(struct viaduct_gateway *gateway, struct viaduct_reason *reason)
     return intake->maker != NULL ? intake : refuse_intake(intake, reason);
 }
 
-/* ---- header ---- */
+/* ---- body ---- */
 
-static void
-add_received(const struct viaduct_intake *intake, struct buf *out)
-{
-    const struct envelope *envelope = &intake->envelope;
-    char date[40];
-    header_date(envelope->arrival_ms / 1000, date);
-    buf_add_text(out, "Received: ");
-    if (envelope->helo.len > 0 || envelope->client.len > 0) {
-        buf_add_text(out, "from ");
-        buf_add_span(out, envelope->helo.len > 0 ? envelope->helo : SPAN("unknown"));
-        if (envelope->client.len > 0)
-            buf_printf(out, " (%.*s)", (int)envelope->client.len, envelope->client.at);
-        buf_add_text(out, "\n\t");
-    }
-    buf_printf(out, "%s", intake->door->mark);
-    if (envelope->protocol.len > 0)
-        buf_printf(out, " with %.*s", (int)envelope->protocol.len, envelope->protocol.at);
-    buf_printf(out, " id %s", intake->id);
-    if (envelope->n_recipients == 1 && span_equal(envelope->recipients[0].address.type, SPAN("SMTP")))
-        buf_printf(out, "\n\tfor <%.*s>", (int)envelope->recipients[0].address.value.len,
-                   envelope->recipients[0].address.value.at);
-    buf_printf(out, "; %s\n", date);
-}
-
-static void
-add_missing(struct viaduct_intake *intake, struct buf *out)
-{
-    const struct header_scan *scan = &intake->scan;
-    char date[40];
-    if (!scan->has_date) {
-        header_date(intake->envelope.arrival_ms / 1000, date);
-        buf_printf(out, "Date: %s\n", date);
-    }
-    if (!scan->has_msgid) {
-        snprintf(intake->scan.msgid, sizeof intake->scan.msgid, "<%s@%s>", intake->id,
-                 intake->gateway->service->root->node);
-        buf_printf(out, "Message-ID: %s\n", scan->msgid);
-    }
-}
-
-static bool
-translates_header(const struct viaduct_intake *intake)
-{
-    const struct conf_mapping *mapping = intake->door->mapping;
-    if (mapping == NULL || !mapping->headers)
-        return false;
-    return mapping->rules_n > 0 || book_generation(intake->gateway->book) > 0;
-}
-
-/* The header is whole (`header`: its fields and the empty line, or nothing): write it. */
-static int
-write_header(struct viaduct_intake *intake, struct span header)
-{
-    struct buf out = {0}, translated = {0};
-    const struct header_scan *scan = &intake->scan;
-    struct span fields = header;
-    if (fields.len > 0 && !scan->no_header && fields.at[fields.len - 1] == '\n' &&
-        (fields.len == 1 || fields.at[fields.len - 2] == '\n'))
-        fields.len--; /* the empty line comes last, behind what is added */
-    buf_reserve(&out, fields.len + 600);
-    add_received(intake, &out);
-    int r =
-        translates_header(intake) ? translate_header(intake->door->translator, false, fields, &translated) : 0;
-    buf_add_span(&out, r > 0 ? buf_span(&translated) : fields);
-    add_missing(intake, &out);
-    buf_add_byte(&out, '\n');
-    intake->envelope.header_bytes = (int64_t)out.len;
-    intake->envelope.hops = scan->hops;
-    intake->envelope.loops = scan->loops;
-    intake->envelope.body8bit |= scan->eight_bit;
-    intake->envelope.msgid = span_of(scan->msgid);
-    if (intake->gateway->service->root->log.subjects)
-        intake->envelope.subject = span_of(scan->subject);
-    if (r >= 0) /* negative: the book cannot be read now */
-        r = maker_add(intake->maker, out.at, out.len);
-    buf_clear(&out);
-    buf_clear(&translated);
-    return r;
-}
-
-static int
+int
 intake_failed(struct viaduct_intake *intake, int error, const char *status, const char *text)
 {
     why_set(&intake->why, status, "%s", text);
@@ -420,32 +160,6 @@ has_eight_bit(const char *bytes, size_t len)
     return false;
 }
 
-/* Feeds the header; returns how many bytes it took, or -errno. */
-static ssize_t
-take_header(struct viaduct_intake *intake, const char *bytes, size_t len)
-{
-    size_t taken = header_scan_feed(&intake->scan, bytes, len);
-    struct span header = {bytes, taken};
-    if (!intake->scan.ended || intake->header.len > 0) {
-        buf_add(&intake->header, bytes, taken);
-        header = buf_span(&intake->header);
-    }
-    if (header.len > intake->door->limits->header)
-        return intake_failed(intake, -EMSGSIZE, "5.3.4", "the header is larger than this system takes");
-    if (!intake->scan.ended)
-        return (ssize_t)taken;
-    int r = 0;
-    if (intake->scan.no_header && intake->header.len > 0) { /* no header at all: what was kept is body */
-        r = write_header(intake, SPAN(""));
-        if (r == 0)
-            r = maker_add(intake->maker, intake->header.at, intake->header.len);
-    } else {
-        r = write_header(intake, header);
-    }
-    buf_reset(&intake->header);
-    return r < 0 ? r : (ssize_t)taken;
-}
-
 static int
 serve_intake_add(struct viaduct_intake *intake, const void *bytes, size_t len)
 {
@@ -453,7 +167,7 @@ serve_intake_add(struct viaduct_intake *intake, const void *bytes, size_t len)
     if (intake->error < 0)
         return intake->error;
     if (!intake->item && !intake->scan.ended) {
-        ssize_t n = take_header(intake, at, len);
+        ssize_t n = intake_take_header(intake, at, len);
         if (n < 0)
             return intake->error = (int)n;
         at += n;
@@ -491,21 +205,6 @@ on_committed(void *arg, int result)
     done(done_arg, result, &reason);
 }
 
-/* A message without an empty line is a header alone. */
-static int
-end_header(struct viaduct_intake *intake)
-{
-    if (intake->item || intake->scan.ended)
-        return 0;
-    header_scan_finish(&intake->scan);
-    struct span header = buf_span(&intake->header);
-    int r = write_header(intake, intake->scan.no_header ? SPAN("") : header);
-    if (r == 0 && intake->scan.no_header && header.len > 0)
-        r = maker_add(intake->maker, header.at, header.len);
-    buf_reset(&intake->header);
-    return r;
-}
-
 /* What recovery must remove before the copy leaves Temp: "<inode> <path>"; within the spool the path begins at
  * the spool. */
 static void
@@ -533,11 +232,11 @@ serve_intake_commit(struct viaduct_intake *intake, int remove_fd, const char *re
     struct stat st;
     intake->done = done;
     intake->arg = arg;
-    int r = intake->error < 0 ? intake->error : end_header(intake);
+    int r = intake->error < 0 ? intake->error : intake_end_header(intake);
     if (remove_path != NULL && fstatat(remove_fd, remove_path, &st, AT_SYMLINK_NOFOLLOW) == 0)
         note_replaced(intake, converter, (unsigned long long)st.st_ino, remove_path);
     if (r == 0)
-        note_failed(intake);
+        intake_note_failed(intake);
     struct maker *maker = intake->maker;
     intake->maker = NULL;
     if (r < 0) {
