@@ -40,6 +40,7 @@ WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)
 
 noinst_LIBRARIES += libsystems.a
 libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems/registry.h systems/registry.c \
+	systems/module_note.c systems/module_note.h systems/readiness.c systems/readiness.h \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
 	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
 	systems/smtp/client_mail.c systems/smtp/client_outcome.c systems/smtp/client_pool.c \

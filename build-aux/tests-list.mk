@@ -90,6 +90,7 @@ SCENARIO_TESTS = \
 	t/pickup.t \
 	t/poison.t \
 	t/postmaster.t \
+	t/readiness.t \
 	t/readme.t \
 	t/recover.t \
 	t/reports.t \
@@ -416,6 +417,7 @@ TRACKED_FILES = \
 	t/postmaster.t \
 	t/queue-file-t.c \
 	t/racer.c \
+	t/readiness.t \
 	t/readme.t \
 	t/recover-t.c \
 	t/recover.t \

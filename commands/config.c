@@ -7,6 +7,7 @@
 #include "commands/command.h"
 #include "commands/probe.h"
 #include "commands/tree.h"
+#include "systems/readiness.h"
 
 int
 config_show(struct command *command)
@@ -62,11 +63,24 @@ check_spool(const struct command *command)
     return r;
 }
 
+static int
+check_readiness(struct command *command)
+{
+    struct buf errors = {0};
+    int r = readiness_check(command->conf, &errors);
+    if (r < 0)
+        fputs(errors.at != NULL ? errors.at : "", stderr);
+    buf_clear(&errors);
+    return r < 0 ? command_fail(EXIT_CONFIG, "%s is not valid", command->conf_path) : EXIT_DONE;
+}
+
 int
 config_check(struct command *command)
 {
     int r = command_read_conf(command);
-    if (r != 0)
+    if (r == EXIT_DONE)
+        r = check_readiness(command);
+    if (r != EXIT_DONE)
         return r;
     size_t n = command->root->connectors_n;
     printf("%s is valid: %zu connector%s\n", command->conf_path, n, n == 1 ? "" : "s");

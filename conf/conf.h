@@ -71,6 +71,11 @@ struct conf *conf_load(const char *path, struct buf *errors);
  * in it are not opened. */
 struct conf *conf_read(const char *name, struct span text, struct buf *errors);
 
+/* Adds "FILE:LINE: message" with the line of an option, or of its section where the option does not stand in the file: for
+ * whoever finds out more about a configuration than its words tell. */
+void conf_complain(const struct conf *conf, const void *member, const struct conf_place *section,
+                   struct buf *errors, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
 /* Frees a configuration; NULL is allowed. */
 void conf_free(struct conf *conf);
 

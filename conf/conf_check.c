@@ -5,6 +5,8 @@
  */
 #include "conf/conf_schema.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -13,6 +15,19 @@ conf_blame(const struct conf *conf, const void *member, const struct conf_place 
 {
     const struct conf_place *place = conf_origin(conf, member);
     return place != NULL ? place : section;
+}
+
+void
+conf_complain(const struct conf *conf, const void *member, const struct conf_place *section, struct buf *errors,
+              const char *format, ...)
+{
+    struct conf_errors one = {.out = errors};
+    char text[420];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    conf_error(&one, conf_blame(conf, member, section), "%s", text);
 }
 
 static bool
@@ -94,6 +109,32 @@ check_tls(const struct conf *conf, struct conf_errors *errors, const struct conf
     }
 }
 
+/* A listener has clients, whose certificates it does not ask for. */
+static void
+check_listener_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls)
+{
+    const struct conf_place *mode = conf_blame(conf, &tls->mode, &tls->place);
+    check_tls(conf, errors, tls);
+    if (span_equal(span_of(tls->mode), SPAN("verify")) || span_equal(span_of(tls->mode), SPAN("pin")))
+        conf_error(errors, mode, "tls: mode \"%s\" is for peers; a listener takes none, may or encrypt",
+                   tls->mode);
+    if (span_equal(span_of(tls->mode), SPAN("encrypt")) && tls->certificate == NULL)
+        conf_error(errors, mode, "tls: mode \"encrypt\" of a listener needs certificate and key-file");
+}
+
+/* TLS from the first byte that is switched off is no connection. */
+static void
+check_peer_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls,
+               const struct conf_texts *to)
+{
+    check_tls(conf, errors, tls);
+    for (size_t i = 0; i < to->n; i++)
+        if (span_equal(span_of(tls->mode), SPAN("none")) &&
+            span_starts_nocase(span_of(to->at[i]), SPAN("smtps:")))
+            conf_error(errors, conf_blame(conf, &tls->mode, &tls->place),
+                       "tls: mode is \"none\", but %s needs TLS", to->at[i]);
+}
+
 static void
 check_retry(const struct conf *conf, struct conf_errors *errors, const struct conf_retry *retry)
 {
@@ -138,8 +179,8 @@ check_host(const struct conf *conf, struct conf_errors *errors)
     conf_check_sending(conf, errors, &host->schedule, &host->place);
     check_retry(conf, errors, &host->retry);
     check_limits(conf, errors, &host->limits);
-    check_tls(conf, errors, &host->smtp.tls);
-    check_tls(conf, errors, &host->deliver.tls);
+    check_listener_tls(conf, errors, &host->smtp.tls);
+    check_peer_tls(conf, errors, &host->deliver.tls, &host->deliver.to);
     for (size_t i = 0; i < host->directories_n; i++) {
         const struct conf_directory *directory = &host->directories[i];
         if (directory->url.n == 0)
@@ -204,7 +245,7 @@ check_peer(const struct conf *conf, struct conf_errors *errors, const struct con
         conf_error(errors, place,
                    "connector \"%s\" has an address space, and no peer { to = ... } to bring mail to",
                    connector->title);
-    check_tls(conf, errors, &peer->tls);
+    check_peer_tls(conf, errors, &peer->tls, &peer->to);
 }
 
 static void
@@ -263,7 +304,7 @@ check_connector(const struct conf *conf, struct conf_errors *errors, size_t i)
     check_peer(conf, errors, connector);
     check_retry(conf, errors, &connector->retry);
     check_limits(conf, errors, &connector->limits);
-    check_tls(conf, errors, &connector->smtp.tls);
+    check_listener_tls(conf, errors, &connector->smtp.tls);
 }
 
 static void

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "systems/readiness.h"
 
 enum {
     EXIT_CONFIG = 3,
@@ -62,6 +63,10 @@ load(struct master *master, struct buf *errors)
     struct conf *conf = conf_load(master->conf_path, errors);
     if (conf == NULL)
         return -EINVAL;
+    if (readiness_check(conf, errors) < 0) {
+        conf_free(conf);
+        return -EINVAL;
+    }
     int snapshot = make_snapshot(conf);
     if (snapshot < 0) {
         buf_printf(errors, "cannot make the workers' snapshot of the configuration: %s\n", strerror(errno));

@@ -2,12 +2,16 @@
 #include "systems/registry.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "systems/gwise/gwise.h"
 #include "systems/maildir/maildir.h"
+#include "systems/module_note.h"
 #include "systems/smtp/smtp_system.h"
+
+enum { PATH_SIZE = 4096 };
 
 const struct viaduct_system *const registry_builtin[] = {&smtp_system, &maildir_system, &gwise_system, NULL};
 
@@ -41,19 +45,50 @@ registry_find_builtin(const char *name)
     return NULL;
 }
 
+/* Where the module of a system from outside lies. 0, or -EINVAL with `why`. */
+static int
+path_of(const struct conf_root *root, const char *name, char path[PATH_SIZE], struct why *why)
+{
+    const char *folder = root->modules != NULL ? root->modules : VIADUCT_MODULES;
+    if (strchr(name, '/') != NULL || name[0] == '.')
+        return why_set(why, "5.3.5", "\"%s\" is no name of a system", name);
+    if ((size_t)snprintf(path, PATH_SIZE, "%s/%s.so", folder, name) >= PATH_SIZE)
+        return why_set(why, "5.3.5", "the path of the modules folder is too long");
+    return 0;
+}
+
 const struct viaduct_system *
 registry_find(const struct conf_root *root, const char *name, struct why *why)
 {
-    char path[4096];
+    char path[PATH_SIZE];
     const struct viaduct_system *builtin = registry_find_builtin(name);
     if (builtin != NULL)
         return builtin;
-    if (strchr(name, '/') != NULL || name[0] == '.') {
-        why_set(why, "5.3.5", "\"%s\" is no name of a system", name);
-        return NULL;
-    }
-    snprintf(path, sizeof path, "%s/%s.so", root->modules != NULL ? root->modules : VIADUCT_MODULES, name);
-    return load(path, name, why);
+    return path_of(root, name, path, why) < 0 ? NULL : load(path, name, why);
+}
+
+int
+registry_check(const struct conf_root *root, const char *name, struct why *why)
+{
+    char path[PATH_SIZE];
+    if (registry_find_builtin(name) != NULL)
+        return 0;
+    if (path_of(root, name, path, why) < 0)
+        return -EINVAL;
+    int abi = module_note_abi(path);
+    if (abi == VIADUCT_SYSTEM_ABI)
+        return 0;
+    if (abi > 0)
+        return why_set(why, "5.3.5", "%s was built for ABI %d, and this is ABI %d: build it again", path, abi,
+                       VIADUCT_SYSTEM_ABI);
+    if (abi == -EINVAL)
+        return why_set(why, "5.3.5", "%s is no module for this machine, built with viaduct/system.h", path);
+    if (abi == -ENOENT && strcmp(name, "notes") == 0)
+        return why_set(why, "5.3.5",
+                       "\"notes\" comes with a later version; this one has smtp, maildir and gwise");
+    return why_set(why, "5.3.5",
+                   "no module for the system \"%s\" (%s: %s); built in are smtp, maildir and gwise", name, path,
+                   strerror(-abi));
 }
 
 static bool

@@ -16,6 +16,10 @@ const struct viaduct_system *registry_find_builtin(const char *name);
  * its ABI and name). NULL with `why`. */
 const struct viaduct_system *registry_find(const struct conf_root *root, const char *name, struct why *why);
 
+/* Whether there is one for a type, without running any of its code: built in, or a file that was built for this machine with
+ * our header, whose note tells the ABI. 0, or -EINVAL with `why`. Sources: elf(5). */
+int registry_check(const struct conf_root *root, const char *name, struct why *why);
+
 /* The module for a connector, NULL meaning the host (whose deliveries go by SMTP, LMTP or into maildirs).
  * `inbound` chooses the host's module for what it sends. */
 const struct viaduct_system *registry_for(const struct conf_root *root, const struct conf_connector *connector,

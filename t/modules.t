@@ -67,6 +67,7 @@ def build(name, *flags):
 
 build("zzbare")
 build("zzparts", "-DHAS_PARTS")
+build("zzlate")
 host, branch = Sink(), Sink()
 port, from_branch, conf = smtp_pair(host, branch)
 for name in ("zzbare", "zzparts", "zzlate"):
@@ -105,8 +106,10 @@ like(send(port, "anna@contoso.example", "bob@branch.example", message()), "^250"
 branch.one()
 like(viaduct.command("connector", "show", "zzbare")[1], r"up", "a connector of one direction is not red for want of the other")
 
-# ---- a module that is not there ----
+# ---- a module that goes away ----
 
+os.unlink(os.path.join(modules, "zzlate.so"))
+os.kill(int(viaduct.master()[1]["outbound-gateway-zzlate"]["pid"]), 9)
 viaduct.wait_log('no module for the system .*zzlate', name="a module that is missing is named in the log")
 until(lambda: state_of("outbound-gateway-zzlate") == "waiting", "its gateway waits to be started again")
 like(viaduct.command("status")[1], r'zzlate +zzlate +down.*no module for the system "zzlate"', "and in status, in red")

@@ -47,6 +47,14 @@ extern "C" {
 
 #define VIADUCT_SYSTEM_ABI 1
 
+/* An ELF note that tells which ABI a module was compiled for: whoever must not run its code reads that, not the struct. */
+static const struct {
+    uint32_t name_bytes, abi_bytes, type;
+    char name[8];
+    uint32_t abi;
+} viaduct_system_note
+    __attribute__((used, section(".note.viaduct"), aligned(4))) = {8, 4, 1, "viaduct", VIADUCT_SYSTEM_ABI};
+
 struct event_base;
 struct viaduct_services;
 struct viaduct_gateway; /* the process the module runs in; opaque */
