@@ -9,7 +9,8 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/address_pattern.c common/address_smtp.c common/arena.c common/arena.h common/base.c common/base.h \
 	common/buf.c common/buf.h common/commit.c common/commit.h common/counters.c common/crc32c.c \
 	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
-	common/dsn_value.c common/envelope.c common/envelope.h common/header_address.c common/header_scan.c \
+	common/dsn_value.c common/envelope.c common/envelope.h common/envelope_inside.h \
+	common/envelope_journal.c common/envelope_record.c common/header_address.c common/header_scan.c \
 	common/header_scan.h common/hex.h common/id.c common/id.h common/json_out.c common/json_out.h common/listen.c \
 	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c common/looking.c common/looking.h \
 	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/planted.h \
