@@ -71,6 +71,8 @@ SCENARIO_TESTS = \
 	t/corpora.t \
 	t/cost.t \
 	t/crash.t \
+	t/damage.t \
+	t/descriptors.t \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn.t \
@@ -375,6 +377,8 @@ TRACKED_FILES = \
 	t/crash/routes.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
+	t/damage.t \
+	t/descriptors.t \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn-t.c \

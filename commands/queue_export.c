@@ -197,16 +197,8 @@ find_known(struct import *import)
 static int
 check_file(struct import *import, struct act_item *item)
 {
-    struct queue_body body;
-    char bytes[64 * 1024];
-    ssize_t n;
     int r = queue_file_read(item->fd, import->arena, &item->file, &item->why);
-    if (r < 0)
-        return r;
-    queue_body_start(&body, &item->file);
-    while ((n = queue_body_read(&body, bytes, sizeof bytes, &item->why)) > 0)
-        continue;
-    return (int)n;
+    return r < 0 ? r : queue_body_check(&item->file, &item->why);
 }
 
 static bool

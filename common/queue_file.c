@@ -334,6 +334,18 @@ queue_body_read(struct queue_body *body, void *bytes, size_t size, struct why *w
 }
 
 int
+queue_body_check(const struct queue_file *file, struct why *why)
+{
+    struct queue_body body;
+    char bytes[64 * 1024];
+    ssize_t n;
+    queue_body_start(&body, file);
+    while ((n = queue_body_read(&body, bytes, sizeof bytes, why)) > 0)
+        continue;
+    return (int)n;
+}
+
+int
 queue_body_small(const struct queue_file *file, struct span *body, struct why *why)
 {
     if (file->body_offset + file->body_bytes > file->first.len)

@@ -70,6 +70,9 @@ void queue_body_start(struct queue_body *body, const struct queue_file *file);
  * where it was not, or the file is shorter than it says; -errno. */
 ssize_t queue_body_read(struct queue_body *body, void *bytes, size_t size, struct why *why);
 
+/* Reads the body to its end, for who reads it otherwise afterwards. 0 where its CRC is right, else as above. */
+int queue_body_check(const struct queue_file *file, struct why *why);
+
 /* The whole body where it lies in `first` (and then its CRC is checked): 1 with `body` set, 0 where it is
  * larger, -EBADMSG with `why`. */
 int queue_body_small(const struct queue_file *file, struct span *body, struct why *why);

@@ -107,6 +107,8 @@ convert(void *arg, struct conversion *conversion)
     struct work *work = arg;
     work->conversion = conversion;
     work->gateway->fixed_id = work->job->parts.id;
+    if (queue_body_check(&work->job->file, &conversion->why) < 0) /* a system reads it here and there */
+        return VIADUCT_CONVERT_BAD;
     struct viaduct_convert_in in = {.size = sizeof in,
                                     .gateway = work->gateway,
                                     .services = &work->gateway->services,

@@ -95,6 +95,8 @@ convert(void *arg, struct conversion *conversion)
     struct work *work = arg;
     struct viaduct_reason reason = {"", ""};
     work->conversion = conversion;
+    if (queue_body_check(&work->job->file, &conversion->why) < 0) /* a system reads it here and there */
+        return VIADUCT_CONVERT_BAD;
     struct viaduct_convert_in in = {.size = sizeof in,
                                     .gateway = work->gateway,
                                     .services = &work->gateway->services,
