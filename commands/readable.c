@@ -34,7 +34,8 @@ static int
 check_name(int folder_fd, const char *folder, const char *name, bool deep)
 {
     char path[2 * SPOOL_PATH_MAX];
-    if (faccessat(folder_fd, name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 && (errno == EACCES || errno == EPERM))
+    if (faccessat(folder_fd, name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+        (errno == EACCES || errno == EPERM))
         return command_deny(errno, folder, name);
     int fd = deep ? openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);

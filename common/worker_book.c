@@ -15,8 +15,8 @@ service_refresh_book(struct service *service, struct book *book, bool *told)
     int r = book_refresh(book, &why);
     bool torn = r == -EAGAIN || (r >= 0 && why.text[0] != '\0');
     if (torn && !*told) {
-        log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, r >= 0 ? "%s; generation %llu stays in use" : "%s", why.text,
-                (unsigned long long)book_generation(book));
+        log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, r >= 0 ? "%s; generation %llu stays in use" : "%s",
+                why.text, (unsigned long long)book_generation(book));
         state_error(service, why.text);
     }
     *told = torn;

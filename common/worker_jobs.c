@@ -114,7 +114,7 @@ claim_stranger(const struct source *source, const char *name)
 
 /* The worker before us holds its lock for the few microseconds between its rename and its close: that is waited
  * out here. A lock held longer is an operator's, or that of a process of the generation before: the name is
- * found again by the next scan, and until then others are not waited for either. */
+ * found again by the next scan, and until then others are not waited for either. A lack of descriptors passes as well. */
 static int
 claim(struct source *source, const char *name)
 {
@@ -130,7 +130,8 @@ claim(struct source *source, const char *name)
     int64_t soon_ms = monotonic_ms() + BUSY_RESCAN_MS;
     if (fd == -EBUSY && tries > 0)
         source->busy_until_ms = soon_ms;
-    if (fd == -EBUSY && source->rescan_ms > soon_ms) /* never later than it was */
+    bool passes = fd == -EBUSY || fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM;
+    if (passes && source->rescan_ms > soon_ms) /* never later than it was */
         source->rescan_ms = soon_ms;
     if (fd < 0 && fd != -ENOENT && fd != -EBUSY)
         log_say(LOG_GENERAL, LEVEL_MINIMUM, name, "cannot open it in %s: %s", folder_name(source->folder),

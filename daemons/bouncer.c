@@ -30,8 +30,8 @@
 
 enum { RATE_SETS = 1024, RATE_WAYS = 4, RATE_WINDOW_S = 3600, IN_HAND = 32, THREADS = 4 };
 
-/* How many reports a sender got in the hour that began at `start_s`. The table has a limit: where a set is
- * full, its oldest hour is forgotten. */
+/* How many reports a sender got in the hour that began at `start_s` (monotonic: whoever sets the clock gives nobody
+ * more, and keeps nobody waiting). The table has a limit: where a set is full, its oldest hour is forgotten. */
 struct rate {
     uint64_t key;
     int64_t start_s;
@@ -76,7 +76,7 @@ rate_allows(const struct address *sender, long limit, int64_t now_s)
         if (set[i].start_s < found->start_s)
             found = &set[i];
     }
-    if (found->key != key || now_s - found->start_s >= RATE_WINDOW_S || now_s < found->start_s)
+    if (found->key != key || now_s - found->start_s >= RATE_WINDOW_S)
         *found = (struct rate){key, now_s, 0};
     if (found->count >= limit)
         return false;
@@ -340,7 +340,7 @@ take(struct service *service, struct job *job)
     dsn_plan(&dsn, job->arena);
     if (dsn.worst == DSN_NONE)
         return judge_unowed(envelope);
-    if (!rate_allows(&envelope->originator, reports->rate, dsn.now_s)) {
+    if (!rate_allows(&envelope->originator, reports->rate, monotonic_ms() / 1000)) {
         counter_add(COUNTER_REPORTS_NONE, 1);
         return judge(VERDICT_BAD, "5.7.0",
                      "its sender got %ld reports within an hour, the limit of reports.rate", reports->rate);

@@ -94,7 +94,8 @@ tree_is_another(struct master *master)
         bool there = look(master->spool_fd, folder->path, &stx);
         if (!there && !folder->gone)
             log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
-                    "the spool folder %s is gone with what lay in it; `viaduct spool check --repair` makes it again",
+                    "the spool folder %s is gone with what lay in it; `viaduct spool check --repair` makes it "
+                    "again",
                     folder->path);
         missing = missing || !there;
         another = another || (there && (folder->gone || !is_same(folder, &stx)));
