@@ -80,6 +80,7 @@ SCENARIO_TESTS = \
 	t/full-spool.t \
 	t/injection.t \
 	t/install.t \
+	t/limits.t \
 	t/looking.t \
 	t/loops.t \
 	t/modules.t \
@@ -403,6 +404,7 @@ TRACKED_FILES = \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
+	t/limits.t \
 	t/log-t.c \
 	t/looking.t \
 	t/loops.t \

@@ -27,6 +27,8 @@ enum {
     STRANGER_NAME_MAX = 256,
     HEAP_MAX = 20000,
     SCAN_EVERY_MS = 30000,
+    BLIND_EVERY_MS = 1000,
+    BLIND_SHARE = 20,
     CREATED_RESCAN_MS = 2000
 };
 
@@ -301,6 +303,19 @@ scan(struct service *service, struct source *source)
     }
 }
 
+/* One that cannot be watched (no inotify instance is left) is looked at every second, or as often as that takes a
+ * twentieth of the time. */
+static void
+scan_blind(struct service *service, struct source *source)
+{
+    int64_t begun_ms = monotonic_ms();
+    scan(service, source);
+    int64_t now_ms = monotonic_ms(), pause_ms = (now_ms - begun_ms) * BLIND_SHARE;
+    int64_t next_ms = now_ms + (pause_ms > BLIND_EVERY_MS ? pause_ms : BLIND_EVERY_MS);
+    if (next_ms < source->rescan_ms)
+        source->rescan_ms = next_ms;
+}
+
 static void
 folder_is_gone(struct service *service, const struct source *source)
 {
@@ -336,7 +351,10 @@ names_scan_planned(struct service *service, bool all)
             continue;
         if (all || source->rescan || now_ms >= source->rescan_ms) {
             source->ring_count = 0;
-            scan(service, source);
+            if (source->watch < 0)
+                scan_blind(service, source);
+            else
+                scan(service, source);
         }
     }
     names_make_due(service, time_ms() / 1000, RING_MAX);
@@ -485,8 +503,8 @@ watch(struct service *service, const char *path, uint32_t mask)
         return -1;
     int wd = inotify_add_watch(service->inside->notify_fd, full, mask | IN_ONLYDIR);
     if (wd < 0)
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "cannot watch %s: %s; it is looked at every 30 seconds", full,
-                strerror(errno));
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "cannot watch %s: %s; it is looked at every second or so",
+                full, strerror(errno));
     return wd;
 }
 
@@ -542,7 +560,7 @@ names_open(struct service *service)
     in->control_watch = -1;
     in->notify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (in->notify_fd < 0) {
-        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "no inotify (%s): folders are looked at every 30 seconds",
+        log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "no inotify (%s): folders are looked at every second or so",
                 strerror(errno));
     } else {
         in->notify_event = event_new(service->base, in->notify_fd, EV_READ | EV_PERSIST, on_notify, service);

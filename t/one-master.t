@@ -11,7 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cra
 from crashrig import CrashSpool, Sink, end_group, free_port, master  # noqa: E402
 from spooltest import done, is_, ok, program  # noqa: E402
 
-TIMES, REFUSED = 20, 6
+TIMES, REFUSED, PERMISSION = 100, 6, 5
+BIND = ["unshare", "-m", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"']
 sinks = {"host": Sink(), "branch": Sink()}
 spool = CrashSpool(sinks, listen=free_port())
 
@@ -71,6 +72,24 @@ with open(spool.log_path, "wb") as log:
     like = "runs" in said.stdout and "pid %d" % first.pid in said.stdout
     if not ok(said.returncode == 0 and like, "status tells that it runs, and its pid"):
         print("# %r" % said)
+    by_link = os.path.join(spool.top, "by-link")
+    os.symlink(spool.path, by_link)
+    conf = os.path.join(spool.top, "other.conf")
+    for how, path, under in (("by a symbolic link", by_link, []), ("by a bind mount", os.path.join(spool.top, "bound"), BIND)):
+        if under and os.geteuid() != 0:
+            ok(True, "nor by a bind mount # SKIP only root mounts")
+            continue
+        os.makedirs(path, exist_ok=True)
+        with open(spool.conf) as f, open(conf, "w") as other:
+            other.write(f.read().replace('"%s"' % spool.path, '"%s"' % path))
+        argv = under + ["sh", spool.path, path] * bool(under)
+        r = subprocess.run(argv + [program("viaduct-master"), "-c", conf, "--foreground"], stderr=subprocess.PIPE, timeout=30)
+        is_(r.returncode, REFUSED, "nor does one that comes to the same spool " + how)
+        ok(b"another viaduct-master runs on the spool" in r.stderr, "and it says why")
+    if os.geteuid() == 0:
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] + master(spool, "--foreground"),
+                           stderr=subprocess.PIPE, timeout=30)
+        ok(r.returncode in (PERMISSION, REFUSED) and spool.path.encode() in r.stderr, "nor one of another user: %d, %r" % (r.returncode, r.stderr[-200:]))
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     third = start()

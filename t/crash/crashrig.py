@@ -249,7 +249,7 @@ class CrashSpool(Spool):
         self.fresh()
 
     def configure(self, more="", listen=None):
-        retry = "retry { first = 1 max = 1 factor = 100 warn = 0 }"
+        retry = "retry { first = 1s max = 1s factor = 100 warn = 0 }"
         text = 'node = "gw1.contoso.example"\nspool = "%s"\nspace = "1K"\ninodes = 0\n' % self.path
         smtp = 'smtp { listen = { "127.0.0.1:%d" } }' % listen if listen else ""
         text += 'host { domains = { "contoso.example" } %s %s deliver { to = { "smtp://127.0.0.1:%d" } } }\n' % (
