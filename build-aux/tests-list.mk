@@ -80,6 +80,7 @@ SCENARIO_TESTS = \
 	t/full-spool.t \
 	t/injection.t \
 	t/install.t \
+	t/lifecycle.t \
 	t/limits.t \
 	t/looking.t \
 	t/loops.t \
@@ -404,6 +405,7 @@ TRACKED_FILES = \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
+	t/lifecycle.t \
 	t/limits.t \
 	t/log-t.c \
 	t/looking.t \

@@ -175,7 +175,7 @@ static void
 reload(struct master *master)
 {
     struct buf errors = {0};
-    status_notify("RELOADING=1");
+    status_notify_reloading();
     if (try_reload(master, &errors) < 0) {
         snprintf(master->conf_error, sizeof master->conf_error, "%.*s", (int)strcspn(errors.at, "\n"),
                  errors.at);
@@ -187,7 +187,7 @@ reload(struct master *master)
     }
     master->reloads++;
     buf_clear(&errors);
-    status_notify("READY=1");
+    status_notify_ready(master);
     master->dirty = true;
 }
 
@@ -216,7 +216,7 @@ static void
 begin_stop(struct master *master)
 {
     int64_t drain_ms = drain_asked_ms(master), now_ms = monotonic_ms();
-    status_notify("STOPPING=1");
+    status_notify("STOPPING=1\nSTATUS=%s", drain_ms > 0 ? "draining: no mail is taken in" : "stopping");
     master->stopping = true;
     master->dirty = true;
     if (drain_ms > 0 && master->drain_deadline_ms == 0) {
@@ -237,8 +237,8 @@ static void
 go_on_stopping(struct master *master)
 {
     int64_t now_ms = monotonic_ms();
-    if (master->drain_deadline_ms > 0 &&
-        (now_ms >= master->drain_deadline_ms || plan_road_is_empty(master, false))) {
+    if (master->drain_deadline_ms > 0 && (now_ms >= master->drain_deadline_ms ||
+                                          (!child_takes_in(master) && plan_road_is_empty(master, false)))) {
         master->drain_deadline_ms = 0;
         master->stop_deadline_ms = now_ms + STOP_GRACE_MS;
         child_end_all(master, UINT32_MAX, false);
@@ -503,7 +503,7 @@ main(int argc, char **argv)
     child_start_due(&master);
     status_write(&master);
     started(tell);
-    status_notify("READY=1");
+    status_notify_ready(&master);
     run(&master, signals);
     status_write(&master);
     log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "viaduct has stopped");

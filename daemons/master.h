@@ -92,6 +92,7 @@ void child_end_all(struct master *master, unsigned before_generation, bool inbou
 void child_kill_all(struct master *master);
 void child_watch(struct master *master);
 bool child_any(const struct master *master);
+bool child_takes_in(const struct master *master); /* one that brings mail onto the road is not through */
 /* Whether it has told that it is through with its start. One under a wrapper counts as ready: its pid is the wrapper's. */
 bool child_is_ready(struct master *master, struct child *child);
 
@@ -99,7 +100,10 @@ bool child_is_ready(struct master *master, struct child *child);
 /* Opens state/master, anew where the folder is another. 0, or -errno with `why`. */
 int status_open(struct master *master, struct why *why);
 void status_write(struct master *master);
-void status_notify(const char *text);
+/* Tells the service manager, where there is one: lines of sd_notify(3). */
+void status_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void status_notify_reloading(void);
+void status_notify_ready(const struct master *master);
 
 /* master_tree.c */
 /* Notes which folders there are: those that workers to be started will know. */

@@ -318,13 +318,19 @@ child_reap(struct master *master)
     forget_gone(master);
 }
 
+static bool
+takes_in(const struct child *child)
+{
+    return child->worker == WORKER_INBOUND || child->worker == WORKER_PICKUP;
+}
+
 void
 child_end_all(struct master *master, unsigned before_generation, bool inbound_only)
 {
     for (struct child *child = master->children; child != NULL; child = child->next) {
         if (child->generation >= before_generation)
             continue;
-        if (inbound_only && child->worker != WORKER_INBOUND && child->worker != WORKER_PICKUP)
+        if (inbound_only && !takes_in(child))
             continue;
         if (child->state == CHILD_RUNNING) {
             kill(child->pid, SIGTERM);
@@ -347,6 +353,15 @@ bool
 child_any(const struct master *master)
 {
     return master->children != NULL;
+}
+
+bool
+child_takes_in(const struct master *master)
+{
+    for (const struct child *child = master->children; child != NULL; child = child->next)
+        if (takes_in(child))
+            return true;
+    return false;
 }
 
 /* Finds the lane whose page has this process, and looks at its heartbeat. */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -79,27 +80,46 @@ status_write(struct master *master)
 }
 
 void
-status_notify(const char *text)
+status_notify(const char *format, ...)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char message[200];
+    char message[600];
     if (path == NULL || path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
         return;
     memcpy(address.sun_path, path, strlen(path));
     if (address.sun_path[0] == '@')
         address.sun_path[0] = '\0';
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int len = snprintf(message, sizeof message, "%s", text);
-    if (strcmp(text, "RELOADING=1") == 0)
-        len = snprintf(message, sizeof message, "%s\nMONOTONIC_USEC=%lld", text,
-                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    if (sendto(fd, message, (size_t)len, MSG_NOSIGNAL, (struct sockaddr *)&address,
+    if (sendto(fd, message, strlen(message), MSG_NOSIGNAL, (struct sockaddr *)&address,
                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) < 0)
         log_say(LOG_GENERAL, LEVEL_MAXIMUM, NULL, "cannot notify the service manager: %s", strerror(errno));
     close(fd);
+}
+
+/* With the time, by which a manager of Type=notify-reload knows that this reload is the one it asked for. */
+void
+status_notify_reloading(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    status_notify("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reloading",
+                  (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void
+status_notify_ready(const struct master *master)
+{
+    if (master->conf_error[0] != '\0')
+        status_notify("READY=1\nSTATUS=generation %u; the configuration is not in force: %s",
+                      master->generation, master->conf_error);
+    else
+        status_notify("READY=1\nSTATUS=generation %u, %zu connectors", master->generation,
+                      master->root->connectors_n);
 }

@@ -81,8 +81,7 @@ abi_of_file(int fd)
     ElfW(Ehdr) head;
     ElfW(Phdr) segments[SEGMENTS_MAX];
     int abi = 0;
-    if (!is_shared_object(fd, &head) ||
-        !read_at(fd, segments, head.e_phnum * sizeof *segments, head.e_phoff))
+    if (!is_shared_object(fd, &head) || !read_at(fd, segments, head.e_phnum * sizeof *segments, head.e_phoff))
         return 0;
     for (size_t i = 0; abi == 0 && i < head.e_phnum; i++)
         abi = abi_of_segment(fd, &segments[i]);

@@ -50,7 +50,7 @@ check_client_tls(struct check *check, const struct conf_tls *tls)
     struct tls_client *client = tls_client_new(tls, &why);
     const void *blamed = tls->ca_file != NULL && strstr(why.text, tls->ca_file) != NULL ? &tls->ca_file
                          : tls->certificate != NULL                                     ? &tls->certificate
-                                                                                        : (const void *)&tls->mode;
+                                                    : (const void *)&tls->mode;
     if (client == NULL)
         conf_complain(check->conf, blamed, &tls->place, check->errors, "tls of a peer: %s", why.text);
     tls_client_free(client);

@@ -529,7 +529,7 @@ class Viaduct:
         os.chmod(path, 0o777)
         argv = self._as_user(list(under) + [program("viaduct-master"), "-c", self.conf, "--foreground"] + list(options))
         self.process = start_process(argv, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                     env=dict(os.environ, NOTIFY_SOCKET=path, **(env or {})), **more)
+                                     env=dict(dict(os.environ, NOTIFY_SOCKET=path), **(env or {})), **more)
         self.reader = threading.Thread(target=self._read_log, args=(self.process.stderr,), daemon=True)
         self.reader.start()
         notices.settimeout(0.2)
