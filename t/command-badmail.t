@@ -147,6 +147,31 @@ for n, event in enumerate(("RECEIVE", "BADMAIL")):
 viaduct("badmail", "delete", bad_again, "--yes")
 is_([books()[k] for k in ("badmail", "deleted", "in_spool")], [0, 1, 1], "who is deleted from Badmail is counted once")
 
+# ---- the books against the spool ----
+
+
+def balance():
+    r = subprocess.run([VIADUCT, "-c", spool.conf, "track", "--balance", "--json"], capture_output=True, text=True)
+    said = json.loads(r.stdout) if r.stdout else {}
+    return r.returncode, [said.get(k) for k in ("in-spool", "found", "difference", "found-badmail", "difference-badmail")]
+
+
+for symbol in ("MTS_IN", "BADMAIL", "SPOOLER_QUEUE"):
+    for name in os.listdir(spool.folder(symbol)):
+        if not name.startswith(failed):
+            os.unlink(os.path.join(spool.folder(symbol), name))
+is_(balance(), (0, [1, 1, 0, 0, 0]), "track --balance finds the one who is still on his way")
+again = [os.path.join(spool.folder(s), n) for s in ("MTS_IN", "SPOOLER_QUEUE") for n in os.listdir(spool.folder(s))][0]
+shutil.copy(again, again + ".1")
+is_(balance(), (1, [1, 2, -1, 0, 0]), "a message too many is a difference")
+os.unlink(again + ".1")
+os.rename(again, os.path.join(spool.top, "aside"))
+is_(balance(), (1, [1, 0, 1, 0, 0]), "one that is lost too")
+shutil.copy(os.path.join(spool.top, "aside"), os.path.join(spool.folder("BADMAIL"), os.path.basename(again)))
+is_(balance(), (1, [1, 0, 1, 1, -1]), "and one in Badmail that the log does not know there")
+os.unlink(os.path.join(spool.folder("BADMAIL"), os.path.basename(again)))
+os.rename(os.path.join(spool.top, "aside"), again)
+
 # ---- the note ----
 
 stays = put(message("anna@host.example", ["b@branch.example"], BODY), stage="cleanup", reason="old")

@@ -468,4 +468,7 @@ class Oracle:
         books = self.spool.balance()
         if not books:
             return ["the books cannot be read"]
-        return [] if books["in_spool"] == 0 else ["the books do not balance: %s" % books]
+        if books["in_spool"] != 0:
+            return ["the books do not balance: %s" % books]
+        r = subprocess.run([program("viaduct"), "-c", self.spool.conf, "track", "--balance"], capture_output=True, text=True, timeout=30)
+        return [] if r.returncode == 0 else ["the books are not what lies in the spool: " + r.stdout + r.stderr]
