@@ -82,6 +82,7 @@ SCENARIO_TESTS = \
 	t/install.t \
 	t/lifecycle.t \
 	t/limits.t \
+	t/log-rotation.t \
 	t/looking.t \
 	t/loops.t \
 	t/modules.t \
@@ -407,6 +408,7 @@ TRACKED_FILES = \
 	t/kit_fake.h \
 	t/lifecycle.t \
 	t/limits.t \
+	t/log-rotation.t \
 	t/log-t.c \
 	t/looking.t \
 	t/loops.t \

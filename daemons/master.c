@@ -176,7 +176,9 @@ reload(struct master *master)
 {
     struct buf errors = {0};
     status_notify_reloading();
-    if (try_reload(master, &errors) < 0) {
+    int r = try_reload(master, &errors);
+    master_log_reopen(master); /* also where it is refused: the file may have been moved away */
+    if (r < 0) {
         snprintf(master->conf_error, sizeof master->conf_error, "%.*s", (int)strcspn(errors.at, "\n"),
                  errors.at);
         log_refused(&errors);
@@ -472,7 +474,8 @@ main(int argc, char **argv)
     struct master master = {.conf_path = VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf",
                             .spool_fd = -1,
                             .lock_fd = -1,
-                            .status_fd = -1};
+                            .status_fd = -1,
+                            .stderr_fd = -1};
     struct buf errors = {0};
     int tell = -1;
     if (parse(&master, argc, argv) < 0)

@@ -55,6 +55,7 @@ struct master {
     const struct conf_root *root;
     int snapshot_fd; /* what workers are given */
     int spool_fd, lock_fd, status_fd;
+    int stderr_fd; /* stderr as it was at the start, where that outlives who started us; else -1 */
     struct ownership *ownership; /* NULL when not root */
     struct child *children;
     struct master_listener listeners[LISTENERS_MAX];
@@ -112,7 +113,9 @@ void tree_remember(struct master *master);
 bool tree_is_another(struct master *master);
 
 /* master_log.c: opens the log's target as stderr. 0, or -errno after it said why. */
-int master_log_open(const struct master *master);
+int master_log_open(struct master *master);
+/* The same at a reload; where it fails all stays as it is. */
+void master_log_reopen(const struct master *master);
 
 /* master_hold.c */
 void hold_release_due(struct master *master);

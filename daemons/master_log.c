@@ -4,6 +4,9 @@
  * a daemon has no business; the pipe of a script or of ssh, which would wait as long as we live. Then the log goes to syslog,
  * which is said, and where there is none either the start fails, since a daemon whose troubles nobody is told of is worse than
  * none. A file, and the journal's own stream, are meant to outlive the caller.
+ *
+ * A reload opens the target again: another one is taken, and a file that was moved away (log rotation) is begun anew. A worker has
+ * what was stderr when it was started: those of the generation before end their days in the old file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,25 +62,57 @@ let_go(void)
     close(null);
 }
 
-int
-master_log_open(const struct master *master)
+/* A descriptor of its own, or -errno. */
+static int
+open_target(const struct master *master)
+{
+    int fd = log_open_target(master->root->log.target);
+    if (fd != STDERR_FILENO)
+        return fd;
+    if (master->stderr_fd < 0)
+        return open_syslog();
+    fd = fcntl(master->stderr_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return fd < 0 ? -errno : fd;
+}
+
+static void
+use_target(const struct master *master, int fd)
 {
     const struct conf_log *log = &master->root->log;
-    int fd = log_open_target(log->target);
-    if (fd < 0)
-        fprintf(stderr, "viaduct-master: cannot open the log target \"%s\": %s\n", log->target, strerror(-fd));
-    if (fd == STDERR_FILENO && !master->foreground && !stderr_outlives_caller())
-        fd = open_syslog();
-    if (fd < 0)
-        return fd;
-    if (!master->foreground)
-        let_go();
-    if (fd != STDERR_FILENO) {
-        dup2(fd, STDERR_FILENO);
-        close(fd);
-    }
     int level = log_level_by_word(log->level);
+    log_flush();
+    dup2(fd, STDERR_FILENO);
+    close(fd);
     log_start("master", STDERR_FILENO, strcmp(log->format, "json") == 0,
               level < 0 ? LEVEL_MEDIUM : (enum log_level)level);
+}
+
+int
+master_log_open(struct master *master)
+{
+    master->stderr_fd = master->foreground || stderr_outlives_caller()
+                            ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                            : -1;
+    int fd = open_target(master);
+    if (fd < 0) {
+        fprintf(stderr, "viaduct-master: cannot open the log target \"%s\": %s\n", master->root->log.target,
+                strerror(-fd));
+        return fd;
+    }
+    if (!master->foreground)
+        let_go();
+    use_target(master, fd);
     return 0;
+}
+
+void
+master_log_reopen(const struct master *master)
+{
+    int fd = open_target(master);
+    if (fd >= 0)
+        use_target(master, fd);
+    else
+        log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
+                "cannot open the log target \"%s\": %s; the log stays where it was", master->root->log.target,
+                strerror(-fd));
 }
