@@ -67,6 +67,7 @@ SCENARIO_TESTS = \
 	t/command-control.t \
 	t/command-queue.t \
 	t/command-route.t \
+	t/command-tree.t \
 	t/confine.t \
 	t/corpora.t \
 	t/cost.t \
@@ -352,6 +353,7 @@ TRACKED_FILES = \
 	t/command-control.t \
 	t/command-queue.t \
 	t/command-route.t \
+	t/command-tree.t \
 	t/commit-t.c \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \

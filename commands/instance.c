@@ -46,19 +46,18 @@ static int
 open_orders(int spool_fd, const char *instance, bool make)
 {
     char control[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + INSTANCE_MAX + 2];
-    struct stat st;
     folder_path(FOLDER_CONTROL, NULL, control);
     snprintf(path, sizeof path, "%s/%s", control, instance);
     int fd = openat(spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT || !make)
         return fd >= 0 ? fd : -errno;
-    if (mkdirat(spool_fd, path, 0755) < 0 && errno != EEXIST)
+    bool made = mkdirat(spool_fd, path, 0755) == 0;
+    if (!made && errno != EEXIST)
         return -errno;
     fd = openat(spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    /* The worker, whoever it is, must be able to look: the mode does not depend on the operator's umask. */
-    if (fstat(fd, &st) == 0 && (st.st_mode & 07777) != 0755)
+    if (made) /* the worker, whoever it is, must be able to look, whatever the operator's umask */
         fchmod(fd, 0755);
     return fd;
 }

@@ -171,6 +171,9 @@ master_reload(struct command *command)
     int r = EXIT_DONE;
     if (command->spool_fd < 0)
         return not_running(command);
+    r = command_check_readable(command, FOLDER_STATE);
+    if (r != 0)
+        return r;
     state_value(command, "reloads", &before);
     r = send_signal(command, SIGNAL_RELOAD, &pid);
     for (int i = 0; r == 0 && i < 600; i++) {

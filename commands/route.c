@@ -30,8 +30,15 @@ lookup_open(struct lookup *lookup, struct command *command)
     struct why why = {"", ""};
     lookup->command = command;
     lookup->arena = arena_new(ROUTE_ARENA);
-    if (command->spool_fd >= 0)
-        command_check_readable(command, FOLDER_BOOK);
+    if (command->spool_fd < 0) {
+        fprintf(stderr,
+                "(the spool %s is not there yet, and no address book; `viaduct spool create` makes it)\n",
+                command->spool_path);
+        lookup->book_fd = -ENOENT;
+        lookup->book = book_new(-1);
+        return;
+    }
+    command_check_readable(command, FOLDER_BOOK);
     lookup->book_fd = command->spool_fd >= 0 ? folder_open(command->spool_fd, FOLDER_BOOK, NULL) : -ENOENT;
     lookup->book = book_new(lookup->book_fd);
     int r = lookup->book_fd >= 0 ? book_refresh(lookup->book, &why) : -ENOENT;

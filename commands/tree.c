@@ -1,7 +1,7 @@
 /* tree.c - the spool against its declaration: check, repair, create, and the picture of the road
  *
- * Repair makes folders that are missing. Nothing else is touched: a file that should not be there is named, for
- * a person to look at.
+ * Repair makes folders that are missing, and gives folders their owner, group and mode. Nothing else is touched: a file
+ * that should not be there is named, for a person to look at.
  */
 #include "commands/tree.h"
 #include "common/ownership.h"
@@ -46,6 +46,8 @@ check_folder(int spool_fd, const char *path, dev_t device, struct tree_result *r
     } else if (st.st_dev != device) {
         printf("%s: lies in another file system: moves into it cannot be atomic\n", path);
         result->n_foreign++;
+    } else if (faccessat(spool_fd, path, R_OK | X_OK, AT_EACCESS) < 0 && errno == EACCES) {
+        return command_deny(errno, "spool", path); /* what is in there cannot be told */
     }
     return 0;
 }
@@ -66,6 +68,99 @@ check_folders(int spool_fd, const struct conf_root *root, struct tree_result *re
                 r = check_folder(spool_fd, path, st.st_dev, result);
     free(names);
     return r;
+}
+
+/* ---- owners and modes ---- */
+
+static void
+tell_rights(const char *path, const char *what, void *arg)
+{
+    struct tree_result *result = arg;
+    printf("%s: %s\n", path, what);
+    result->n_rights++;
+}
+
+/* A spool that an ordinary user runs is that user's, and of others only what they drop. With `repair` it becomes so. */
+static void
+check_user_folder(int spool_fd, enum folder folder, const char *path, uid_t owner, struct tree_result *result)
+{
+    char what[120];
+    struct stat st;
+    mode_t others = folder == FOLDER_DROP ? 0 : 07;
+    if (fstatat(spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    mode_t mode = st.st_mode & 07777, wanted = (mode | 0700) & ~others;
+    if (st.st_uid == owner && mode == wanted)
+        return;
+    snprintf(what, sizeof what, "owner %u, mode %04o; the spool's owner is %u, the mode would be %04o",
+             (unsigned)st.st_uid, (unsigned)mode, (unsigned)owner, (unsigned)wanted);
+    tell_rights(path, what, result);
+}
+
+static void
+repair_user_folder(int spool_fd, enum folder folder, const char *path, const struct stat *top)
+{
+    struct stat st;
+    int fd = openat(spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        bool failed = st.st_uid != top->st_uid && fchown(fd, top->st_uid, top->st_gid) < 0;
+        if (!failed) /* what could not be mended is named by the check that follows */
+            fchmod(fd, ((st.st_mode & 07777) | 0700) & ~(mode_t)(folder == FOLDER_DROP ? 0 : 07));
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Each folder of a user's spool: `result` counts what is wrong; without one it is put right. */
+static void
+user_folders(int spool_fd, const struct conf_root *root, const struct stat *top, struct tree_result *result)
+{
+    char path[SPOOL_PATH_MAX];
+    size_t n;
+    const char **names = connector_names(root, &n);
+    for (unsigned f = 0; f < FOLDER_COUNT; f++)
+        for (size_t i = 0; i < (folder_table[f].per == PER_ONE ? 1 : n); i++) {
+            if (folder_path((enum folder)f, names[i], path) < 0)
+                continue;
+            if (result != NULL)
+                check_user_folder(spool_fd, (enum folder)f, path, top->st_uid, result);
+            else
+                repair_user_folder(spool_fd, (enum folder)f, path, top);
+        }
+    free(names);
+}
+
+/* Whether root's master has dealt out numbers: before its first start there is nothing to compare with. */
+static bool
+has_owners(int spool_fd)
+{
+    int state = folder_open(spool_fd, FOLDER_STATE, NULL);
+    bool has = state >= 0 && ownership_known(state);
+    if (state >= 0)
+        close(state);
+    return has;
+}
+
+static int
+check_owners(int spool_fd, const struct conf_root *root, struct tree_result *result)
+{
+    struct stat top;
+    struct why why = {0};
+    if (fstat(spool_fd, &top) < 0)
+        return command_fail_errno(errno, "the spool");
+    if (top.st_uid != 0) {
+        user_folders(spool_fd, root, &top, result);
+        return 0;
+    }
+    if (root == NULL || !has_owners(spool_fd))
+        return 0;
+    struct ownership *ownership = ownership_open(spool_fd, root, &why);
+    if (ownership == NULL)
+        return command_fail(EXIT_NOTHING, "%s", why.text);
+    int r = ownership_check(ownership, tell_rights, result, &why);
+    ownership_free(ownership);
+    return r == 0 ? 0
+                  : command_fail(r == -EACCES || r == -EPERM ? EXIT_PERMISSION : EXIT_NOTHING, "%s", why.text);
 }
 
 /* ---- files ---- */
@@ -89,7 +184,7 @@ static void
 check_rights(const struct message *message, struct tree_result *result)
 {
     const struct stat *file = &message->stat;
-    if (taker_can_open(message, result->common))
+    if (!result->has_common || taker_can_open(message, result->common))
         return;
     printf("%s/%s: the worker that takes from there cannot open it: owner %u, group %u, mode %04o; queue files "
            "have "
@@ -144,8 +239,8 @@ check_files(int spool_fd, const struct conf_root *root, struct tree_result *resu
     int r = spool_map_open(&map, &command);
     if (r != 0)
         return r;
-    if (spool_common_group(spool_fd, &result->common) < 0)
-        result->common = (gid_t)-1; /* without state/, which is named as missing, nobody's */
+    result->has_common =
+        spool_common_group(spool_fd, &result->common) == 0; /* else state/ was named as missing */
     filter_init(&all, message_fields, message_field_count);
     spool_walk(&map, FOLDER_COUNT, &all, COST_FILE, check_message, result);
     for (size_t i = 0; i < map.n_places; i++)
@@ -162,19 +257,22 @@ tree_check(const struct conf_root *root, const char *spool_path, bool deep, stru
     if (fd < 0)
         return command_fail_errno(errno, "the spool %s", spool_path);
     int r = check_folders(fd, root, result);
+    if (r == 0)
+        r = check_owners(fd, root, result);
     if (r == 0 && deep)
         r = check_files(fd, root, result);
     close(fd);
     if (r != 0)
         return r;
-    bool sound = result->n_missing + result->n_foreign + result->n_damaged + result->n_closed == 0;
+    bool sound =
+        result->n_missing + result->n_foreign + result->n_damaged + result->n_closed + result->n_rights == 0;
     return sound ? EXIT_DONE : EXIT_NOTHING;
 }
 
 /* ---- the commands ---- */
 
-/* A spool that root's master runs belongs to its workers: what was made gets their owners, as at the master's start. One that
- * an ordinary user runs is that user's. */
+/* A spool that root's master runs belongs to its workers: everything gets the owners, groups and modes that it gets at the
+ * master's start. One that an ordinary user runs is that user's. */
 static int
 give_owners(const struct conf_root *root, const char *spool_path, struct why *why)
 {
@@ -183,6 +281,8 @@ give_owners(const struct conf_root *root, const char *spool_path, struct why *wh
     bool roots = fd >= 0 && geteuid() == 0 && root != NULL && fstat(fd, &st) == 0 && st.st_uid == 0;
     struct ownership *ownership = roots ? ownership_open(fd, root, why) : NULL;
     int r = !roots ? 0 : ownership == NULL ? -EINVAL : ownership_apply(ownership, why);
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid != 0)
+        user_folders(fd, root, &st, NULL);
     ownership_free(ownership);
     if (fd >= 0)
         close(fd);
@@ -196,7 +296,9 @@ spool_check(struct command *command)
     struct why why;
     size_t n, missing = 0;
     if (command_has(command, OPTION_REPAIR)) {
-        tree_check(command->root, command->spool_path, false, &result);
+        int found = tree_check(command->root, command->spool_path, false, &result);
+        if (found != EXIT_DONE && found != EXIT_NOTHING)
+            return found;
         missing = result.n_missing;
         const char **names = connector_names(command->root, &n);
         int r = missing > 0 ? spool_create(command->spool_path, names, n, &why) : 0;
@@ -204,18 +306,22 @@ spool_check(struct command *command)
         if (r < 0)
             return r == -EACCES || r == -EPERM ? command_fail_errno(-r, "the spool %s", command->spool_path)
                                                : command_fail(EXIT_NOTHING, "%s", why.text);
-        if (missing > 0 && give_owners(command->root, command->spool_path, &why) < 0)
-            return command_fail(EXIT_NOTHING, "%s", why.text);
+        if (missing + result.n_rights > 0) {
+            r = give_owners(command->root, command->spool_path, &why);
+            if (r < 0)
+                return command_fail(r == -EACCES || r == -EPERM ? EXIT_PERMISSION : EXIT_NOTHING, "%s",
+                                    why.text);
+        }
         if (missing > 0)
             printf("made %zu folders\n", missing);
     }
     int r = tree_check(command->root, command->spool_path, true, &result);
     if (r == EXIT_DONE || r == EXIT_NOTHING)
-        printf("%zu messages, %zu damaged, %zu that their worker cannot open; %zu folders missing, %zu things "
-               "that "
-               "should not be there%s\n",
-               result.n_messages, result.n_damaged, result.n_closed, result.n_missing, result.n_foreign,
-               command_offline(command));
+        printf("%zu messages, %zu damaged, %zu that their worker cannot open; %zu folders missing, %zu with "
+               "another owner "
+               "or mode, %zu things that should not be there%s\n",
+               result.n_messages, result.n_damaged, result.n_closed, result.n_missing, result.n_rights,
+               result.n_foreign, command_offline(command));
     return r;
 }
 

@@ -7,8 +7,9 @@
 #include "commands/command.h"
 
 struct tree_result {
-    size_t n_missing, n_foreign, n_damaged, n_closed, n_messages;
-    gid_t common; /* the group of queue files */
+    size_t n_missing, n_foreign, n_damaged, n_closed, n_rights, n_messages;
+    bool has_common;
+    gid_t common; /* the group of queue files; not known without state/ */
 };
 
 /* Checks folders (and, with `deep`, every queue file). Says what is wrong on stdout, a line each. Returns

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/command.h"
@@ -324,6 +325,24 @@ load_conf(struct command *command)
     return needed || access(command->conf_path, R_OK) < 0 ? r : 0;
 }
 
+/* A folder that has not one of a spool's is not a spool that is empty. Whoever compares it with the declaration says what is
+ * missing himself. */
+static int
+check_is_spool(const struct command *command)
+{
+    char path[SPOOL_PATH_MAX];
+    struct stat st;
+    if (command->verb->run == spool_check)
+        return 0;
+    for (unsigned f = 0; f < FOLDER_COUNT; f++)
+        if (folder_path((enum folder)f, "host", path) == 0 &&
+            (fstatat(command->spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
+            return 0;
+    return command_fail(EXIT_NOTHING,
+                        "%s is no spool: it has none of a spool's folders; `viaduct spool create` makes them",
+                        command->spool_path);
+}
+
 static int
 open_spool(struct command *command)
 {
@@ -333,7 +352,9 @@ open_spool(struct command *command)
         return 0;
     command->spool_fd = open(command->spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (command->spool_fd >= 0) {
-        int r = command->verb->needs == NEEDS_SPOOL ? command_check_readable(command, FOLDER_STATE) : 0;
+        int r = command->verb->needs != NEEDS_SPOOL ? 0 : check_is_spool(command);
+        if (r == 0 && command->verb->needs == NEEDS_SPOOL)
+            r = command_check_readable(command, FOLDER_STATE);
         command->offline = r == 0 && !master_runs(command->spool_fd, NULL);
         return r;
     }

@@ -86,6 +86,14 @@ true_mode(const struct stat *st, const struct found *found)
     return found->has_list ? (st->st_mode & ~(mode_t)070) | (mode_t)(found->group_perms << 3) : st->st_mode;
 }
 
+mode_t
+looking_mode(int fd, const struct stat *st)
+{
+    struct found found;
+    look_at_list(fd, (gid_t)-1, &found);
+    return true_mode(st, &found) & 07777;
+}
+
 static void see_to_files(int folder_fd, gid_t gid, bool deep);
 
 /* A file, or a folder within with its files: a generation of the book, a sub-folder of Hold. */

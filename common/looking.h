@@ -11,6 +11,7 @@
 #define VIADUCT_LOOKING_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* What of a folder's contents is seen to, when its list is new: nothing, or its files and those of its sub-folders. */
@@ -19,5 +20,8 @@ enum looking { LOOKING_FOLDER, LOOKING_FILES };
 /* Lets members of `group` (a name; it need not exist) look into the open folder, whose mode is `mode`. Idempotent; costs two
  * system calls where the list is there already. Nothing that fails is an error: then only root looks. */
 void looking_allow(int folder_fd, mode_t mode, const char *group, enum looking what);
+
+/* The mode of what is open as it would be without a list, 07777: with one, the group's bits of a mode are the list's mask. */
+mode_t looking_mode(int fd, const struct stat *st);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 #include "common/worker_state.h"
 
 static const char owners_file[] = "owners";
+
+enum { NUMBER_UNKNOWN = INT_MAX }; /* of a name that has none yet, while nothing is changed */
 
 struct owner {
     char name[SPOOL_PATH_MAX];
@@ -30,6 +33,8 @@ struct ownership {
     struct owner *owners;
     size_t n_owners;
     bool changed, used_up;
+    ownership_fault *fault; /* not NULL: nothing is changed, faults are told */
+    void *fault_arg;
 };
 
 /* ---- numbers ---- */
@@ -69,6 +74,8 @@ number_of(struct ownership *ownership, const char *name)
         if (ownership->owners[i].number >= next)
             next = ownership->owners[i].number + 1;
     }
+    if (ownership->fault != NULL)
+        return NUMBER_UNKNOWN;
     if (next > ownership->last) {
         ownership->used_up = true;
         return 0;
@@ -82,6 +89,12 @@ static int
 state_folder(struct ownership *ownership)
 {
     return folder_open(ownership->spool_fd, FOLDER_STATE, NULL);
+}
+
+bool
+ownership_known(int state_fd)
+{
+    return faccessat(state_fd, owners_file, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 static int
@@ -198,9 +211,35 @@ struct rights {
 };
 
 static int
+compare_rights(struct ownership *ownership, const char *path, const struct rights *rights, struct why *why)
+{
+    char what[160];
+    struct stat st;
+    int fd = openat(ownership->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+    if (r == 0 && rights->uid != NUMBER_UNKNOWN && rights->gid != NUMBER_UNKNOWN) {
+        mode_t mode = looking_mode(fd, &st);
+        snprintf(what, sizeof what, "owner %u, group %u, mode %04o; declared are owner %u, group %u, mode %04o",
+                 (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)mode, rights->uid, rights->gid,
+                 (unsigned)rights->mode);
+        if (st.st_uid != rights->uid || st.st_gid != rights->gid || mode != rights->mode)
+            ownership->fault(path, what, ownership->fault_arg);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (r == 0 || r == -ENOENT || r == -ENOTDIR ||
+        r == -ELOOP) /* no folder: whoever compares the tree says so */
+        return 0;
+    why_set(why, "4.3.0", "cannot look at the spool folder %s: %s", path, strerror(-r));
+    return r;
+}
+
+static int
 set_rights(struct ownership *ownership, const char *path, const struct rights *rights, enum looking what,
            struct why *why)
 {
+    if (ownership->fault != NULL)
+        return compare_rights(ownership, path, rights, why);
     int fd = openat(ownership->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int r = fd < 0 || fchown(fd, rights->uid, rights->gid) < 0 || fchmod(fd, rights->mode) < 0 ? -errno : 0;
     if (r < 0)
@@ -285,14 +324,14 @@ make_own(struct ownership *ownership, enum worker_id worker, const char *connect
     for (int lane = 0; r == 0 && lane < STATE_LANES; lane++) {
         folder_path(FOLDER_TEMP, NULL, base);
         snprintf(path, sizeof path, "%s/%s.%d", base, instance, lane);
-        if (mkdirat(ownership->spool_fd, path, 0700) < 0 && errno != EEXIST)
+        if (ownership->fault == NULL && mkdirat(ownership->spool_fd, path, 0700) < 0 && errno != EEXIST)
             r = -errno;
         if (r == 0)
             r = set_rights(ownership, path, &mine, LOOKING_FILES, why);
     }
     folder_path(FOLDER_CONTROL, NULL, base);
     snprintf(path, sizeof path, "%s/%s", base, instance);
-    if (r == 0 && mkdirat(ownership->spool_fd, path, 0750) < 0 && errno != EEXIST)
+    if (r == 0 && ownership->fault == NULL && mkdirat(ownership->spool_fd, path, 0750) < 0 && errno != EEXIST)
         r = -errno;
     return r < 0 ? r : set_rights(ownership, path, &roots, LOOKING_FILES, why);
 }
@@ -328,6 +367,16 @@ ownership_apply(struct ownership *ownership, struct why *why)
     if (r == 0 && ownership->changed)
         r = write_owners(ownership, why);
     free(connectors);
+    return r;
+}
+
+int
+ownership_check(struct ownership *ownership, ownership_fault *fault, void *arg, struct why *why)
+{
+    ownership->fault = fault;
+    ownership->fault_arg = arg;
+    int r = ownership_apply(ownership, why);
+    ownership->fault = NULL;
     return r;
 }
 

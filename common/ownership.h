@@ -26,6 +26,9 @@ struct ownership;
 struct ownership *ownership_open(int spool_fd, const struct conf_root *root, struct why *why);
 void ownership_free(struct ownership *ownership);
 
+/* Whether the open state folder has the file: no master has dealt out numbers where it has not. */
+bool ownership_known(int state_fd);
+
 /* Writes the numbers in use into state/owners, over what stands there: for a state folder that was lost. 0, or -errno with
  * `why`. */
 int ownership_keep(struct ownership *ownership, struct why *why);
@@ -34,6 +37,14 @@ int ownership_keep(struct ownership *ownership, struct why *why);
  * workers
  * ("cleanup", "outbound-gateway-branch"). Only for root. 0, or -errno with `why` naming the path. */
 int ownership_apply(struct ownership *ownership, struct why *why);
+
+/* What ownership_check() calls for a folder whose owner, group or mode is not the declared one; `what` says both. */
+typedef void ownership_fault(const char *path, const char *what, void *arg);
+
+/* Compares the tree with what ownership_apply() would make of it, and changes nothing. Folders that are not there, and those
+ * of workers that have no number yet (no master has started them), are passed over. 0, or -errno with `why` where a folder
+ * may not be looked at. */
+int ownership_check(struct ownership *ownership, ownership_fault *fault, void *arg, struct why *why);
 
 struct identity {
     uid_t uid;
