@@ -78,6 +78,7 @@ SCENARIO_TESTS = \
 	t/drop-races.t \
 	t/dsn.t \
 	t/duplicates.t \
+	t/ending.t \
 	t/full-spool.t \
 	t/injection.t \
 	t/install.t \
@@ -389,6 +390,8 @@ TRACKED_FILES = \
 	t/dsn-t.c \
 	t/dsn.t \
 	t/duplicates.t \
+	t/ending.py \
+	t/ending.t \
 	t/envelope-t.c \
 	t/filter-t.c \
 	t/fixtures/gwise/busy-answer.api \

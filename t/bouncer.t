@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spooltest import Spool, done, is_, journal_entry, message, new_id, ok, program  # noqa: E402
+from spooltest import Spool, done, is_, journal_entry, message, new_id, ok, program, start_process  # noqa: E402
 
 BODY = (b"Received: from a by b; x\nFrom: anna@contoso.example\nTo: bob@branch.example\nSubject: Offer\n"
         b"Message-ID: <m1@contoso.example>\n\nThe body.\n")
@@ -203,7 +203,7 @@ spool = Spool(conf="reports { rate = 0 }\n")
 for i in range(400):
     put(spool, message("anna@contoso.example", ["b%d@branch.example" % i], BODY, journal=failed))
 for i in range(15):
-    p = subprocess.Popen([program("viaduct-bouncer"), "-c", spool.conf], stderr=subprocess.DEVNULL)
+    p = start_process([program("viaduct-bouncer"), "-c", spool.conf], stderr=subprocess.DEVNULL)
     time.sleep(0.02 + 0.01 * i)
     p.send_signal(signal.SIGKILL)
     p.wait()

@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spooltest import Spool, done, is_, ok, program  # noqa: E402
+from spooltest import Spool, done, is_, ok, program, start_process  # noqa: E402
 
 RACES = int(os.environ.get("VIADUCT_RACES", "3000"))
 SECRET = b"X-Sender: <secret@contoso.example>\nX-Receiver: <b@branch.example>\nSubject: race 0 SECRET\n\nSECRET\n"
@@ -52,7 +52,7 @@ class Ledger(threading.Thread):
 
 def worker(spool):
     with open(os.path.join(spool.top, "log"), "ab") as f:
-        return subprocess.Popen([program("viaduct-pickup"), "-c", spool.conf], stderr=f)
+        return start_process([program("viaduct-pickup"), "-c", spool.conf], stderr=f)
 
 
 def races(how, count, conf="", kills=False):
@@ -64,7 +64,7 @@ def races(how, count, conf="", kills=False):
         old = time.time() - 3600
         os.utime(path, (old, old))
     ledger, process = Ledger(spool), worker(spool)
-    racer = subprocess.Popen([program("t/racer"), spool.folder("DROP"), secret, str(count), "1", str(os.getpid())],
+    racer = start_process([program("t/racer"), spool.folder("DROP"), secret, str(count), "1", str(os.getpid())],
                              stdout=subprocess.PIPE)
     said, n_kills = [], 0
     reader = threading.Thread(target=lambda: said.extend(racer.stdout.read().decode().splitlines()))

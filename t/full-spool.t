@@ -25,7 +25,7 @@ if os.environ.get("VIADUCT_FULL_SPOOL") != "alone": # mounts that end with this 
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
 from crashrig import Client, CrashSpool, Item, Oracle, Sink, end_group, free_port, master  # noqa: E402
-from spooltest import done, is_, ok  # noqa: E402
+from spooltest import done, is_, ok, start_process  # noqa: E402
 
 ANNA, BOB = "anna@contoso.example", "bob@branch.example"
 WAIT_S = 60
@@ -123,7 +123,7 @@ class Case:
 
     def start(self):
         log = open(self.spool.log_path, "ab")
-        self.process = subprocess.Popen(master(self.spool, "--foreground"), stdout=log, stderr=log, start_new_session=True)
+        self.process = start_process(master(self.spool, "--foreground"), stdout=log, stderr=log, start_new_session=True)
 
     def flows(self, what):
         had = len(self.sender.acked)

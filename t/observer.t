@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from ending import start_process
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.environ.get("VIADUCT_BUILD", TOP)
@@ -62,7 +64,7 @@ class Instance:
 
     def start(self):
         self.log = open(os.path.join(self.top, "log"), "w+")
-        self.process = subprocess.Popen([os.path.join(BUILD, "viaduct-observer"), "-c", self.conf], stderr=self.log)
+        self.process = start_process([os.path.join(BUILD, "viaduct-observer"), "-c", self.conf], stderr=self.log)
         return self.wait(lambda: self.get("/health") is not None)
 
     def wait(self, condition, seconds=30):

@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
 from crashrig import CrashSpool, Sink, end_group, free_port, master  # noqa: E402
-from spooltest import done, is_, ok, program  # noqa: E402
+from spooltest import done, is_, ok, program, start_process  # noqa: E402
 
 TIMES, REFUSED, PERMISSION = 100, 6, 5
 BIND = ["unshare", "-m", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"']
@@ -18,7 +18,7 @@ spool = CrashSpool(sinks, listen=free_port())
 
 
 def start():
-    return subprocess.Popen(master(spool, "--foreground"), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+    return start_process(master(spool, "--foreground"), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                             start_new_session=True)
 
 

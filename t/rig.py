@@ -20,6 +20,8 @@ import tempfile
 import threading
 import time
 
+from ending import end_process, end_started, start_process, started
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.environ.get("VIADUCT_BUILD", TOP)
@@ -119,27 +121,6 @@ def free_port():
     raise OSError("no port is free")
 
 
-started = []
-
-
-def start_process(argv, **more):
-    process = subprocess.Popen(argv, **more)
-    started.append(process)
-    return process
-
-
-def end_process(process, seconds=10):
-    """Asks, then makes it; returns its status."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(seconds)
-    return process.returncode
-
-
 def answers(port, seconds=None):
     """Waits until somebody listens."""
     def listening():
@@ -162,8 +143,9 @@ def private_folder():
 
 @atexit.register
 def clean_up():
-    for process in started:
-        end_process(process)
+    end_started()
+    for viaduct in viaducts:
+        viaduct.end_background()
     for path in folders:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -576,6 +558,22 @@ class Viaduct:
         self.reader.join(5)
         self.process = None
         return status
+
+    def end_background(self):
+        """Ends a master that `viaduct start` has put into the background, if the test has not."""
+        try:
+            with open(os.path.join(self.spool, "state", "master")) as f:
+                pid = int(re.match(r"pid=(\d+)", f.read()).group(1))
+            with open("/proc/%d/cmdline" % pid, "rb") as f:
+                if self.conf.encode() not in f.read().split(b"\0"):
+                    return
+            os.kill(pid, signal.SIGTERM)
+            end = time.monotonic() + 10
+            while os.path.exists("/proc/%d" % pid) and time.monotonic() < end:
+                time.sleep(0.02)
+            os.kill(pid, signal.SIGKILL)
+        except (OSError, AttributeError):
+            pass  # none runs, or no longer
 
     def reload(self, conf):
         """Writes another configuration and reloads; waits for what the master says of it: the line."""

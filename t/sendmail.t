@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spooltest import Spool, done, is_, ok, program  # noqa: E402
+from spooltest import Spool, done, is_, ok, program, start_process  # noqa: E402
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_UNAVAILABLE, EX_NOPERM, EX_CONFIG, EX_CANTCREAT = 0, 64, 65, 69, 77, 78, 73
 spool = Spool()
@@ -118,7 +118,7 @@ is_(send("b@x.example")[0], EX_OK, "secrets that the configuration names need no
 with open(spool.conf, "w") as f:
     f.write(text)
 
-p = subprocess.Popen([SENDMAIL, "-C", spool.conf, "b@x.example"], stdin=subprocess.PIPE)
+p = start_process([SENDMAIL, "-C", spool.conf, "b@x.example"], stdin=subprocess.PIPE)
 p.stdin.write(HELLO + b"x" * 100000)
 p.stdin.flush()
 end = time.time() + 20
@@ -128,7 +128,7 @@ ok([n for n in os.listdir(DROP) if n.startswith(".")] == os.listdir(DROP) != [],
 p.send_signal(signal.SIGTERM)
 p.wait()
 is_(os.listdir(DROP), [], "when it is ended nothing stays")
-ps = [subprocess.Popen([SENDMAIL, "-C", spool.conf, "b@x.example"], stdin=subprocess.PIPE) for _ in range(20)]
+ps = [start_process([SENDMAIL, "-C", spool.conf, "b@x.example"], stdin=subprocess.PIPE) for _ in range(20)]
 for p in ps:
     p.communicate(HELLO)
 is_(len(os.listdir(DROP)), 20, "twenty at once leave twenty files")

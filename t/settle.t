@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import Sink  # noqa: E402
-from spooltest import Spool, done, is_, journal_entry, message, new_id, ok, program  # noqa: E402
+from spooltest import Spool, done, is_, journal_entry, message, new_id, ok, program, start_process  # noqa: E402
 
 BODY = b"From: anna@contoso.example\nTo: bob@branch.example\nSubject: Offer\nMessage-ID: <m@contoso.example>\n\nThe body.\n"
 NEVER, SUCCESS, FAILURE, DELAY = ([("rcpt-notify", n)] for n in (1, 2, 4, 8))
@@ -185,7 +185,7 @@ def later_twice(verb, address, mail):
 
 
 sink.answer = later_twice
-worker = subprocess.Popen([program("viaduct-outbound-gateway"), "-c", quick.conf, "--connector", "branch"], stderr=subprocess.DEVNULL)
+worker = start_process([program("viaduct-outbound-gateway"), "-c", quick.conf, "--connector", "branch"], stderr=subprocess.DEVNULL)
 sink.wait(1, seconds=30, what="the third attempt")
 worker.send_signal(signal.SIGTERM)
 is_(worker.wait(30), 0, "(it ends as asked)")

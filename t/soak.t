@@ -19,7 +19,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "crash"))
 from crashrig import Client, CrashSpool, Item, Sink, end_group, free_port, master  # noqa: E402
-from spooltest import done, is_, ok  # noqa: E402
+from spooltest import done, is_, ok, start_process  # noqa: E402
 
 MESSAGES = int(os.environ.get("VIADUCT_SOAK", "5000"))
 BURST, MASTER_EVERY = 40, 9
@@ -99,7 +99,7 @@ class Society:
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(master(spool, "--foreground"), stdout=self.log, stderr=self.log,
+        self.process = start_process(master(spool, "--foreground"), stdout=self.log, stderr=self.log,
                                         stdin=subprocess.DEVNULL, start_new_session=True)
         self.starts += 1
 

@@ -3,6 +3,7 @@
 The tree is made from flow.def, and queue files are read and written here by a second implementation of
 viaduct-queue-file(5): so what the programs do is held against the form that is documented, not against themselves.
 """
+import atexit
 import os
 import re
 import shutil
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from ending import end_started, start_process  # noqa: F401 - the latter is for tests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
@@ -54,6 +57,14 @@ def folders():
 
 
 FOLDERS = folders()
+made = []
+
+
+@atexit.register
+def clean_up():
+    end_started()
+    for path in made:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class Spool:
@@ -61,6 +72,7 @@ class Spool:
 
     def __init__(self, conf="", connectors=("branch",), host=""):
         self.top = tempfile.mkdtemp(prefix="viaduct-t-")
+        made.append(self.top)
         self.path = os.path.join(self.top, "spool")
         self.conf = os.path.join(self.top, "viaduct.conf")
         text = 'node = "gw1.contoso.example"\nspool = "%s"\nspace = "1K"\ninodes = 0\n' % self.path
