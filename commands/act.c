@@ -362,7 +362,7 @@ act_run(struct act *act, struct command *command)
     if (!command_limit(command, &limit))
         return EXIT_USAGE;
     if (filter_is_empty(&filter))
-        return command_usage(command, "an empty filter is refused; say `all` for every message");
+        return command_fail(EXIT_REFUSED, "an empty filter is refused; say `all` for every message");
     r = spool_map_open(&act->map, command);
     if (r != 0)
         return r;

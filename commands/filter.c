@@ -116,7 +116,11 @@ filter_add(struct filter *filter, const char *operand, struct why *why)
 {
     if (filter->n_terms == FILTER_TERMS_MAX)
         return why_set(why, "", "more than %d filter terms", FILTER_TERMS_MAX);
-    size_t len = strcspn(operand, "=<>~");
+    size_t len = strcspn(operand, "=<>~"), msgid = field_find(filter->fields, filter->n_fields, SPAN("msgid"));
+    if (operand[0] == '<' && operand[strlen(operand) - 1] == '>' && msgid < filter->n_fields) {
+        filter->terms[filter->n_terms++] = (struct filter_term){.field = msgid, .op = '=', .text = operand};
+        return 0;
+    }
     if (operand[len] == '\0')
         return add_bare(filter, operand, why);
     struct filter_term term = {.op = operand[len], .text = operand + len + 1};
@@ -127,6 +131,40 @@ filter_add(struct filter *filter, const char *operand, struct why *why)
     if (term_check(filter, &term, why) < 0)
         return -EINVAL;
     filter->terms[filter->n_terms++] = term;
+    return 0;
+}
+
+static int
+impossible(const struct filter_term *term, const char *field, const char *const *values, size_t n,
+           struct why *why)
+{
+    struct conf_nearest near = {0};
+    struct buf list = {0};
+    for (size_t i = 0; i < n; i++) {
+        conf_nearest_offer(&near, span_of(term->text), values[i]);
+        buf_printf(&list, "%s%s", i > 0 ? ", " : "", values[i]);
+    }
+    if (near.name != NULL)
+        why_set(why, "", "%s is never \"%s\"; did you mean \"%s\"?", field, term->text, near.name);
+    else
+        why_set(why, "", "%s is never \"%s\"; there are %s", field, term->text,
+                list.at != NULL ? list.at : "none");
+    buf_clear(&list);
+    return -EINVAL;
+}
+
+int
+filter_check_values(const struct filter *filter, const char *field, const char *const *values, size_t n,
+                    struct why *why)
+{
+    for (size_t i = 0; i < filter->n_terms; i++) {
+        const struct filter_term *term = &filter->terms[i];
+        bool possible = term->op != '=' || strcmp(filter->fields[term->field].name, field) != 0;
+        for (size_t k = 0; k < n && !possible; k++)
+            possible = wildcard_match(span_of(term->text), span_of(values[k]), false);
+        if (!possible)
+            return impossible(term, field, values, n, why);
+    }
     return 0;
 }
 

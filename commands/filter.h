@@ -1,8 +1,8 @@
 /* filter.h - the one filter grammar of every listing and every action
  *
  *     term    field = value | field > value | field < value | field ~ value
- *     filter  terms, ANDed; terms with the same field and operator are ORed; a bare queue id means id=...;
- *             the word `all` matches everything
+ *     filter  terms, ANDed; terms with the same field and operator are ORed; a bare queue id means id=...,
+ *             <...> a Message-ID; the word `all` matches everything
  *
  * `=` compares without ASCII case, and '*' in the value stands for any run of characters; `~` finds a part of
  * the text;
@@ -85,6 +85,11 @@ void filter_init(struct filter *filter, const struct field *fields, size_t n_fie
 /* Adds one operand (kept by reference). Returns 0, or -EINVAL with `why`: unknown field with a "did you mean",
  * operator that does not fit, bad number. */
 int filter_add(struct filter *filter, const char *operand, struct why *why);
+
+/* Whether every term `field=value` can be true, where a field has only these values (letters' case apart). 0, or -EINVAL with
+ * `why` and a "did you mean" or the whole list. */
+int filter_check_values(const struct filter *filter, const char *field, const char *const *values, size_t n,
+                        struct why *why);
 
 /* Nothing was said: actions refuse it. */
 static inline bool

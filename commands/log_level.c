@@ -87,6 +87,8 @@ log_level(struct command *command)
         return command_usage(command, "--for wants a time like 10m, not \"%s\"", command->values[OPTION_FOR]);
     snprintf(text, sizeof text, "%s %" PRId64 "\n", command->operands[1], until);
     order.text = text;
+    if (!command_has_connector(command))
+        return EXIT_USAGE;
     int r = spool_map_open(&map, command);
     if (r != 0)
         return r;
@@ -94,7 +96,9 @@ log_level(struct command *command)
     spool_map_close(&map);
     if (order.n_failed > 0)
         return command_fail_errno(order.last_error, "%zu orders could not be written", order.n_failed);
-    printf("%zu workers log %s of %s%s%s%s\n", order.n_done, command->operands[1], command->operands[0],
-           until > 0 ? " for " : "", until > 0 ? command->values[OPTION_FOR] : "", command_offline(command));
+    printf("%zu workers %s %s of %s%s%s%s\n", order.n_done,
+           command_has(command, OPTION_DRY_RUN) ? "would log" : "log", command->operands[1],
+           command->operands[0], until > 0 ? " for " : "", until > 0 ? command->values[OPTION_FOR] : "",
+           command_offline(command));
     return order.n_done > 0 ? EXIT_DONE : EXIT_NOTHING;
 }

@@ -199,10 +199,38 @@ print_head(const struct shape *shape, int width)
     printf(" %4" PRId64 "+%s\n", minutes / 2, colour_on(COLOUR_NONE));
 }
 
+enum { NAME_WIDTH_MAX = 60 };
+
+/* The columns that a name takes, which is UTF-8, and the bytes of the first `max` of them. */
+static int
+name_width(const char *name, int max, int *bytes)
+{
+    int columns = 0;
+    for (*bytes = 0; name[*bytes] != '\0'; ++*bytes) {
+        bool begins = ((unsigned char)name[*bytes] & 0xC0) != 0x80;
+        if (begins && columns == max)
+            break;
+        columns += begins;
+    }
+    return columns;
+}
+
+/* A name that is wider than the column ends in dots: the numbers stay below their heads. */
+static void
+print_name(const char *name, int width)
+{
+    int bytes, columns = name_width(name, width, &bytes);
+    bool cut = name[bytes] != '\0';
+    if (cut)
+        columns = name_width(name, width - 3, &bytes) + 3;
+    printf("%*s%.*s%s", width - columns, "", bytes, name, cut ? "..." : "");
+}
+
 static void
 print_row(const struct shape *shape, int width, const struct shape_row *row)
 {
-    printf("%*s %6" PRIu64, width, row->name, row->total);
+    print_name(row->name, width);
+    printf(" %6" PRIu64, row->total);
     for (int i = 0; i <= shape->n_buckets; i++)
         printf(" %5" PRIu64, row->bucket[i]);
     putchar('\n');
@@ -242,8 +270,8 @@ print_shape(struct shape *shape, bool json, size_t limit)
     if (shape->n_rows > 1)
         qsort(shape->rows, shape->n_rows, sizeof *shape->rows, row_compare);
     for (size_t i = 0; i < shape->n_rows && i < limit; i++) {
-        int len = (int)strnlen(shape->rows[i].name, 60);
-        width = len > width ? len : width;
+        int bytes, columns = name_width(shape->rows[i].name, NAME_WIDTH_MAX, &bytes);
+        width = columns > width ? columns : width;
     }
     if (!json)
         print_head(shape, width);
@@ -297,8 +325,7 @@ queue_shape(struct command *command)
     return command_usage(command, "--by wants domain, sender, connector, reason or folder, not \"%s\"", by);
 }
 
-/* qshape's options: -s by sender's domain, -b buckets, -t minutes of the first; operands name folders or
- * Postfix's queues. */
+/* qshape's options: -s by sender's domain, -b buckets, -t minutes of the first. */
 static int
 qshape_option(struct shape *shape, const char **by, int argc, char **argv, int *at)
 {
@@ -313,7 +340,8 @@ qshape_option(struct shape *shape, const char **by, int argc, char **argv, int *
         return 0;
     if ((letter != 'b' && letter != 't') || *at + 1 >= argc ||
         !span_to_u64(span_of(argv[*at + 1]), letter == 'b' ? BUCKETS_MAX : 10000, &n) || n == 0)
-        return command_fail(EXIT_USAGE, "usage: viaduct-qshape [-s] [-b BUCKETS] [-t MINUTES] [FOLDER...]");
+        return command_fail(EXIT_USAGE,
+                            "usage: viaduct-qshape [-s] [-b BUCKETS] [-t MINUTES] [FOLDER|FILTER...]");
     ++*at;
     if (letter == 'b')
         shape->n_buckets = (int)n;
@@ -322,8 +350,9 @@ qshape_option(struct shape *shape, const char **by, int argc, char **argv, int *
     return 0;
 }
 
-static const char *
-qshape_folder(const char *name)
+/* An operand is the name of a folder, Postfix's or ours, or a filter, allocated. */
+static char *
+qshape_operand(const char *name)
 {
     static const struct {
         const char *theirs;
@@ -334,8 +363,9 @@ qshape_folder(const char *name)
                  {"hold", FOLDER_HOLD}};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(name, names[i].theirs) == 0)
-            return folder_name(names[i].ours);
-    return name;
+            return xasprintf("folder=%s", folder_name(names[i].ours));
+    bool filter = strpbrk(name, "=<>~") != NULL || strcmp(name, "all") == 0;
+    return filter ? xstrdup(name) : xasprintf("folder=%s", name);
 }
 
 int
@@ -350,7 +380,7 @@ qshape_main(struct command *command, int argc, char **argv)
         else if (argv[i][0] == '-')
             r = qshape_option(&shape, &by, argc, argv, &i);
         else
-            command->operands[command->n_operands++] = xasprintf("folder=%s", qshape_folder(argv[i]));
+            command->operands[command->n_operands++] = qshape_operand(argv[i]);
     }
     if (r == 0)
         r = command_prepare(command, "shape");

@@ -176,14 +176,21 @@ read_locks(struct spool_map *map)
         qsort(map->locked, map->n_locked, sizeof *map->locked, inode_compare);
 }
 
-int
-spool_map_open(struct spool_map *map, const struct command *command)
+void
+spool_map_connectors(struct spool_map *map, const struct command *command)
 {
     *map = (struct spool_map){.spool_fd = command->spool_fd};
     add_connector(map, "host");
     for (size_t i = 0; command->root != NULL && i < command->root->connectors_n; i++)
         add_connector(map, command->root->connectors[i].title);
-    add_mailboxes(map);
+    if (map->spool_fd >= 0)
+        add_mailboxes(map);
+}
+
+int
+spool_map_open(struct spool_map *map, const struct command *command)
+{
+    spool_map_connectors(map, command);
     int r = 0;
     for (unsigned f = 0; r == 0 && f < FOLDER_COUNT; f++)
         if (f != FOLDER_HOLD && (folder_table[f].kind == KIND_QUEUE || folder_table[f].kind == KIND_READY))
@@ -206,6 +213,33 @@ spool_map_close(struct spool_map *map)
     free(map->connectors);
     free(map->locked);
     *map = (struct spool_map){.spool_fd = -1};
+}
+
+int
+filter_check_connectors(const struct command *command, const struct filter *filter)
+{
+    struct spool_map map;
+    struct why why;
+    spool_map_connectors(&map, command);
+    const char **names = xcalloc(map.n_connectors, sizeof *names);
+    for (size_t i = 0; i < map.n_connectors; i++)
+        names[i] = map.connectors[i];
+    int r = filter_check_values(filter, "connector", names, map.n_connectors, &why);
+    free(names);
+    spool_map_close(&map);
+    return r == 0 ? 0 : command_usage(command, "%s", why.text);
+}
+
+bool
+command_has_connector(const struct command *command)
+{
+    static const struct field field = {.name = "connector", .kind = FIELD_TEXT};
+    const char *name = command->values[OPTION_CONNECTOR];
+    struct filter filter;
+    filter_init(&filter, &field, 1);
+    if (name != NULL)
+        filter.terms[filter.n_terms++] = (struct filter_term){.op = '=', .text = name};
+    return filter_check_connectors(command, &filter) == 0;
 }
 
 int

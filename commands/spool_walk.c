@@ -246,6 +246,38 @@ spool_walk(const struct spool_map *map, enum folder only, const struct filter *f
     return spool_walk_team(map, only, filter, cost, each, &arg, 1);
 }
 
+/* Each value once. */
+static size_t
+add_word(const char *words[], size_t n, const char *word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(words[i], word) == 0)
+            return n;
+    words[n] = word;
+    return n + (word[0] != '\0');
+}
+
+/* What the map and the configuration have none of is a slip of the pen, not a question. */
+static int
+check_values(const struct command *command, const struct filter *filter)
+{
+    static const char *const directions[] = {"in", "out"};
+    const char *folders[FOLDER_COUNT], *states[FOLDER_COUNT + 1];
+    size_t n_folders = 0, n_states = add_word(states, 0, "transfer");
+    struct why why;
+    for (unsigned f = 0; f < FOLDER_COUNT; f++) {
+        bool messages =
+            f == FOLDER_HOLD || folder_table[f].kind == KIND_QUEUE || folder_table[f].kind == KIND_READY;
+        n_folders = messages ? add_word(folders, n_folders, folder_name((enum folder)f)) : n_folders;
+        n_states = messages ? add_word(states, n_states, folder_state((enum folder)f)) : n_states;
+    }
+    if (filter_check_values(filter, "dir", directions, COUNT_OF(directions), &why) < 0 ||
+        filter_check_values(filter, "folder", folders, n_folders, &why) < 0 ||
+        filter_check_values(filter, "state", states, n_states, &why) < 0)
+        return command_usage(command, "%s", why.text);
+    return filter_check_connectors(command, filter);
+}
+
 int
 message_filter(const struct command *command, size_t first, struct filter *filter)
 {
@@ -254,5 +286,5 @@ message_filter(const struct command *command, size_t first, struct filter *filte
     for (size_t i = first; i < command->n_operands; i++)
         if (filter_add(filter, command->operands[i], &why) < 0)
             return command_usage(command, "%s", why.text);
-    return 0;
+    return check_values(command, filter);
 }

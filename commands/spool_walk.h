@@ -39,6 +39,8 @@ struct spool_map {
 /* Finds and opens all folders. Those that are not there are left out; a folder that may not be read is an
  * error. Returns 0 or an exit code after saying why. */
 int spool_map_open(struct spool_map *map, const struct command *command);
+/* The same without folders and locks: only the connectors' names. */
+void spool_map_connectors(struct spool_map *map, const struct command *command);
 void spool_map_close(struct spool_map *map);
 
 /* The group that queue files have, every worker's own: that of state/ (see common/ownership.h). 0 or -errno. */
@@ -109,6 +111,12 @@ folder_has_envelopes(enum folder folder)
 {
     return folder_table[folder].kind == KIND_QUEUE;
 }
+
+/* Checks that `connector=` names some that there are, in a filter that knows the field. 0 or EXIT_USAGE after saying why. */
+int filter_check_connectors(const struct command *command, const struct filter *filter);
+
+/* The connector of --connector: true where there is one (or none was asked for), else says that there is not. */
+bool command_has_connector(const struct command *command);
 
 /* Parses operands as a filter on messages. 0 or EXIT_USAGE after saying why. */
 int message_filter(const struct command *command, size_t first, struct filter *filter);

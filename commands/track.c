@@ -220,6 +220,8 @@ track_show(struct command *command)
     for (size_t i = 0; i < command->n_operands; i++)
         if (filter_add(&filter, command->operands[i], &why) < 0)
             return command_usage(command, "%s", why.text);
+    if (filter_check_values(&filter, "event", track_event_names, TRACK_COUNT, &why) < 0)
+        return command_usage(command, "%s", why.text);
     bool balance = command_has(command, OPTION_BALANCE);
     if (balance && (!filter_is_empty(&filter) || command_has(command, OPTION_SINCE) ||
                     command_has(command, OPTION_FOLLOW)))

@@ -409,6 +409,8 @@ run_main(struct command *command, int argc, char **argv)
         command->verb = first_verb("queue");
         return run_verb(command);
     }
+    if (command->n_operands == 0 && command_has(command, OPTION_VERSION))
+        return version_show(command);
     if (command->n_operands == 0) {
         r = help_show(command);
         return command_has(command, OPTION_HELP) ? r : EXIT_USAGE;

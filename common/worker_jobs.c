@@ -314,6 +314,12 @@ error_signature(const char *program, enum folder from, const struct why *why, st
     buf_printf(out, "%s/%s/%s/", program, folder_name(from), why->status);
     bool last_digit = false;
     for (const char *p = why->text; *p != '\0' && out->len < 200; p++) {
+        const char *end = *p == '"' ? strchr(p + 1, '"') : NULL;
+        if (end != NULL) { /* a name, or what somebody said */
+            buf_add_text(out, "\"...\"");
+            p = end;
+            continue;
+        }
         bool digit = *p >= '0' && *p <= '9';
         if (!digit)
             buf_add_byte(out, *p == ' ' ? '-' : *p);

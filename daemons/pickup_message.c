@@ -258,7 +258,8 @@ commit(struct intake *in, enum verdict verdict, enum track_event track)
                               .source_fd = service_folder(in->service, FOLDER_DROP, NULL),
                               .source_name = in->name,
                               .source_inode = in->stat.st_ino};
-    why_set(&goal.why, in->why.status, "%s%s%.200s, uid %u", in->why.text,
+    /* quoted: what stands in quotes is left out of signatures, so equal faults of different files are one */
+    why_set(&goal.why, in->why.status, "%s%s\"%.200s\", uid %u", in->why.text,
             in->why.text[0] != '\0' ? "; file " : "file ", in->name, (unsigned)in->stat.st_uid);
     maker_commit(in->maker, &goal, in->done, in->job);
     in->maker = NULL;

@@ -47,7 +47,7 @@ is_(viaduct("queue", "delete", "all", "--yes")[0], 1, "queue delete all does not
 ok("Badmail were left alone" in viaduct("queue", "hold", one)[2], "and says so")
 is_(len(rows("badmail")[1]), 3, "Badmail is still whole")
 
-is_(viaduct("badmail", "requeue")[0], 2, "requeue wants a filter")
+is_(viaduct("badmail", "requeue")[0], 6, "requeue wants a filter")
 code, report = rows("requeue", one)
 is_((code, report[0]["done"]), (0, 1), "requeue takes one")
 is_(spool.names("MTS_IN", "branch"), [one], "to the MTS-IN of where it came from")

@@ -72,6 +72,12 @@ is_(viaduct("log", "level", "routing", "maximum", "--for", "10m")[0], 0, "log le
 words = order("router", "level-routing").split()
 ok(words[0] == "maximum" and int(words[1]) > time.time(), "is an order with an end")
 is_(viaduct("log", "level", "cooking", "maximum")[0], 2, "an unknown category is refused")
+code, _, err = viaduct("log", "level", "routing", "minimum", "--connector", "brunch")
+is_((code, 'did you mean "branch"' in err), (2, True), "an unknown connector is refused, with a hint")
+before = order("inbound-gateway-branch", "level-routing")
+code, out, _ = viaduct("log", "level", "routing", "minimum", "--connector", "branch", "--dry-run")
+is_((code, "would log minimum" in out), (0, True), "--dry-run says would")
+is_(order("inbound-gateway-branch", "level-routing"), before, "and orders nothing")
 is_(viaduct("log", "level", "routing", "loud")[0], 2, "an unknown level is refused")
 
 # ---- the master, told by its lock ----
@@ -155,7 +161,8 @@ for shell in ("bash", "zsh", "fish"):
     ok(code == 0 and "badmail" in out and "requeue" in out, "completion for " + shell)
 r = subprocess.run(["bash", "-n"], input=viaduct("completion", "bash")[1], text=True, capture_output=True)
 is_((r.returncode, r.stderr), (0, ""), "bash can read it")
-is_(viaduct("version")[0], 0, "version")
+is_(viaduct("version")[:2], viaduct("--version")[:2], "version, and --version")
+is_(viaduct("--version")[0], 0, "exit 0")
 
 # ---- counters and tracking of nothing ----
 
@@ -170,6 +177,8 @@ with open(os.path.join(spool.folder("TRACK"), "router.0.20261125"), "w") as f:
 code, found = rows("track", "06H13DPVGK0023NO413O2N78A3")
 is_((code, [r["event"] for r in found]), (0, ["RECEIVE", "TRANSFER"]), "an id finds its parts; repetitions are shown once")
 is_(len(rows("track", "rcpt=bob@branch.example", "event=transfer")[1]), 1, "track takes the same filters")
+is_(viaduct("track", "event=arrive")[0], 2, "an event that there is not is an error")
+is_(viaduct("track", "<id@x.example>")[0], 1, "a Message-ID in brackets is a filter")
 is_(rows("track", "all", "--since", "2026-11-26")[0], 1, "--since leaves out what is older")
 is_(found[0]["time"], "2026-11-25T07:26:28.123Z", "times are told to the millisecond")
 is_([r["event"] for r in rows("track", "all", "--sort", "time")[1]], ["RECEIVE", "TRANSFER"], "and equals keep their order")

@@ -76,8 +76,7 @@ is_(sorted(old + new), before, "listing has renamed nothing")
 # ---- usage ----
 
 for args, what in (((), "no command"), (("queu", "lst"), "an unknown verb"), (("queue", "list", "sice>1"), "an unknown filter"),
-                   (("queue", "list", "--colums", "id"), "an unknown option"), (("queue", "hold"), "an empty filter"),
-                   (("queue", "delete"), "an empty filter to delete"), (("queue", "list", "--to", "x"), "another verb's option"),
+                   (("queue", "list", "--colums", "id"), "an unknown option"), (("queue", "list", "--to", "x"), "another verb's option"),
                    (("queue", "reroute", "all"), "reroute without --to"), (("queue", "list", "--sort", "xx"), "an unknown column"),
                    (("queue", "hold", "all", "--until", "yesterday"), "an end that is no time")):
     is_(viaduct(*args)[0], 2, "exit 2 for " + what)
@@ -270,8 +269,31 @@ os.symlink(VIADUCT, os.path.join(spool.top, "viaduct-mailq"))
 r = subprocess.run([os.path.join(spool.top, "viaduct-qshape"), "-c", spool.conf, "-s", "-b", "3", "deferred", "hold"],
                    capture_output=True, text=True)
 is_(r.stdout.splitlines()[0].split(), ["T", "5", "10", "20", "20+"], "viaduct-qshape takes qshape's options")
+def qshape(*args):
+    r = subprocess.run([os.path.join(spool.top, "viaduct-qshape"), "-c", spool.conf] + list(args), capture_output=True, text=True)
+    return r.returncode, [line.split()[:2] for line in r.stdout.splitlines()[1:2]], r.stderr
+
+
+deferred = [["TOTAL", str(len(rows("queue", "list", "state=deferred")[1]))]]
+is_((qshape("deferred")[1], qshape("Deferred")[1], qshape("state=deferred")[1]), (deferred, deferred, deferred),
+    "whose operands are Postfix's queues, folders, or filters")
+code, _, err = qshape("defered")
+is_((code, "Deferred" in err), (2, True), "and what is neither is an error")
+is_(len({line.rindex(" ") for line in viaduct("shape", "--by", "reason")[1].splitlines()[1:]}), 1, "a long reason leaves the numbers in their columns")
 r = subprocess.run([os.path.join(spool.top, "viaduct-mailq"), "-c", spool.conf], capture_output=True, text=True)
 is_(len(r.stdout.splitlines()), len(names) + 2, "viaduct-mailq is the listing")
+
+# ---- what no message can be ----
+
+for term, hint in (("state=nosuch", "deferred"), ("state=defered", "did you mean \"deferred\""), ("dir=sideways", "in, out"),
+                   ("folder=nosuch", "MTS-OUT"), ("connector=brunch", "did you mean \"branch\"")):
+    for verb in (("queue", "list"), ("queue", "retry", "--yes"), ("shape",), ("badmail", "list")):
+        code, _, err = viaduct(*verb, term)
+        if not ok(code == 2 and hint in err, "%s %s is an error, with a hint" % (" ".join(verb), term)):
+            print("#", code, err)
+ok(viaduct("queue", "list", "state=DEF*", "connector=bran*", "dir=OUT")[0] < 2, "case and wildcards are as in every filter")
+for verb in ("hold", "delete", "bounce", "retry"):
+    is_(viaduct("queue", verb, "--yes")[0], 6, "an empty filter to %s is refused by a guard: exit 6" % verb)
 
 # ---- permission ----
 

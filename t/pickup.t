@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """viaduct-pickup: what local programs drop becomes mail, what strangers leave there harms nobody."""
+import json
 import os
 import random
 import resource
@@ -286,7 +287,7 @@ ok(spool.temp_is_empty(), "nothing is left in Temp")
 
 # A limit on the size of files ends the process in the middle of its copy: by a signal, as a bug would.
 DEATH = b"X-Sender: a@x.example\nX-Receiver: b@branch.example\n\n" + b"deadly line\n" * 12000
-NAMES = [b"short", b"m" * 79, b"m" * 80, b"n" * 255, "\u00e9".encode() * 127]
+NAMES = [b"file-9NHERJNG", b"file 7 of Q", b"m" * 79, b"m" * 80, b"n" * 255, "\u00e9".encode() * 127]
 
 
 def crashes(times):
@@ -301,6 +302,7 @@ def crashes(times):
 
 for f in spool.files("MTS_IN"):
     os.unlink(f.path)
+signatures = set()
 for name in NAMES:
     drop(os.fsdecode(name), DEATH)
     is_(crashes(3), 3, "a file called %.10r... (%d bytes) ends pickup three times" % (name.decode()[:10], len(name)))
@@ -308,8 +310,12 @@ for name in NAMES:
     spool.run("pickup")
     is_(([m.body == DEATH for m in spool.files("BADMAIL")], len(spool.names("MTS_IN")), spool.names("DROP")), ([True], 1, []),
         "then it goes to Badmail, whole, and only it")
+    listed = subprocess.run([program("viaduct"), "-c", spool.conf, "badmail", "list", "--json"], capture_output=True)
+    signatures.add(json.loads(listed.stdout)["signature"])
     for f in spool.files("MTS_IN") + spool.files("BADMAIL"):
         os.unlink(f.path)
+
+is_(len(signatures), 1, "its signature is that of all files with this fault, whatever their names")
 
 # Names that no message is taken from: a crash at one of these, as the page of a dead pickup tells.
 MESSAGE, SUSPECTS_AT, SLOTS_AT = "@256s41sII", struct.calcsize("@16siIqqQqq256s256sq160s5I160s"), 4096
