@@ -27,7 +27,7 @@ make_list() {
     mapfile -t tools < <(tracked 't/*.c' | grep -v -- '-\(t\|so\)\.c$' | sed 's/\.c$//')
     mapfile -t scenarios < <(tracked 't/*.t')
     mapfile -t targets < <(tracked 'fuzz/*-fuzz.c' | sed 's/\.c$//')
-    mapfile -t others < <(tracked t fuzz conf man bench build-aux check demo .ci .clang-format .clang-tidy | grep -v '^build-aux/.*\.mk$')
+    mapfile -t others < <(tracked t fuzz conf man bench build-aux check demo .ci .clang-format .clang-tidy | grep -v '^build-aux/.*\.mk$' | sed 's,^\(check\|demo\)$,$(srcdir)/&,')
     printf '# tests-list.mk - written by list-tests.sh: do not edit\n\n'
     list UNIT_TESTS "${units[@]}"
     list TEST_TOOLS "${tools[@]}"

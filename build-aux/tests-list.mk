@@ -108,6 +108,7 @@ SCENARIO_TESTS = \
 	t/soak.t \
 	t/style.t \
 	t/supervise.t \
+	t/tarball.t \
 	t/torn-book.t \
 	t/trouble.t \
 	t/unit.t
@@ -218,7 +219,7 @@ TRACKED_FILES = \
 	build-aux/run-test.sh \
 	build-aux/setup.sh \
 	build-aux/style-exceptions.txt \
-	check \
+	$(srcdir)/check \
 	conf/conf-doc.c \
 	conf/conf.h \
 	conf/conf_check.c \
@@ -244,7 +245,7 @@ TRACKED_FILES = \
 	conf/templates/failed.txt \
 	conf/templates/relayed.txt \
 	conf/viaduct.service.in \
-	demo \
+	$(srcdir)/demo \
 	fuzz/address-fuzz.c \
 	fuzz/book-fuzz.c \
 	fuzz/conf-fuzz.c \
@@ -464,6 +465,7 @@ TRACKED_FILES = \
 	t/style.t \
 	t/supervise.t \
 	t/tap.h \
+	t/tarball.t \
 	t/torn-book.t \
 	t/track-read-t.c \
 	t/track-t.c \
