@@ -60,11 +60,12 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/maildir/maildir.c systems/maildir/maildir.h systems/maildir/maildir_aside.c \
 	systems/maildir/maildir_aside.h systems/maildir/maildir_box.c \
 	systems/maildir/maildir_box.h systems/maildir/maildir_envelope.c systems/maildir/maildir_envelope.h \
-	systems/maildir/maildir_in.c systems/maildir/maildir_out.c \
+	systems/maildir/maildir_file.c systems/maildir/maildir_in.c systems/maildir/maildir_in.h \
+	systems/maildir/maildir_out.c \
 	systems/gwise/api_read.c systems/gwise/api_read.h systems/gwise/api_value.c systems/gwise/api_write.c \
 	systems/gwise/api_write.h systems/gwise/carrier.c systems/gwise/carrier.h systems/gwise/carrier_claim.c \
 	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
-	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c \
+	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c systems/gwise/carrier_write.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
 	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c \
 	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_out.c \

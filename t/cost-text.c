@@ -210,7 +210,8 @@ convert_item(struct span text)
     rig.input = buf_span(&item.output);
     struct viaduct_convert_in in = {
         .size = sizeof in, .id = "X", .need = "", .read = rig_read, .arg = &rig, .translate = rig_translate};
-    struct viaduct_convert_out out = {sizeof out, rig_write, take_envelope, rig_report, &rig};
+    struct viaduct_convert_out out = {
+        .size = sizeof out, .write = rig_write, .envelope = take_envelope, .report = rig_report, .arg = &rig};
     gwise_from_foreign(&in, &out, &rig.reason);
 }
 

@@ -40,7 +40,6 @@
 #include "systems/gwise/carrier_out.h"
 
 enum {
-    STEP_BYTES = 1 << 20,
     GWPROB_SETTLE_S = 60, /* how long a gateway may take from fetching a header to refusing it */
     MARKER_MS = 300000,
     PROBES = 16,
@@ -97,146 +96,14 @@ is_of_message(int error)
            error == -EEXIST;
 }
 
-static void
-fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what)
+void
+out_fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what)
 {
     struct viaduct_reason reason;
     bool full = error == -ENOSPC || error == -EDQUOT;
     out_take_back(carrier, transfer);
     reason_fill(&reason, full ? "4.3.1" : "4.4.1", "%s in %s: %s", what, carrier->tree.root, strerror(-error));
     out_end_transfer(carrier, transfer, VIADUCT_LATER, !is_of_message(error), &reason);
-}
-
-/* ---- writing ---- */
-
-static ssize_t
-read_body(void *arg, uint64_t offset, void *bytes, size_t size)
-{
-    struct transfer *transfer = arg;
-    return transfer->carrier->services->body_read(transfer->delivery, offset, bytes, size);
-}
-
-static int
-write_all(int fd, const char *at, size_t len)
-{
-    while (len > 0) {
-        ssize_t put = write(fd, at, len);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return put < 0 ? -errno : -ENOSPC;
-        at += put;
-        len -= (size_t)put;
-    }
-    return 0;
-}
-
-/* The header with the base's digits in place of their mark. */
-static int
-write_header(struct transfer *transfer, struct span data)
-{
-    while (data.len > 0) {
-        const char *mark = memchr(data.at, CONTAINER_BASE_MARK, data.len);
-        size_t len = mark != NULL ? (size_t)(mark - data.at) : data.len;
-        int error = write_all(transfer->header_fd, data.at, len);
-        if (error == 0 && mark != NULL)
-            error = write_all(transfer->header_fd, transfer->base, 8);
-        if (error != 0)
-            return error;
-        len += mark != NULL;
-        data.at += len;
-        data.len -= len;
-    }
-    return 0;
-}
-
-static int
-begin_part(struct transfer *transfer, const struct container_item *item)
-{
-    char name[32], extension[8] = "bdy";
-    transfer->kind = item->kind;
-    if (item->kind == PART_HEADER) {
-        transfer->has_header = true;
-        return ftruncate(transfer->header_fd, 0) < 0 || lseek(transfer->header_fd, 0, SEEK_SET) < 0 ? -errno
-                                                                                                    : 0;
-    }
-    if (item->kind == PART_META)
-        return 0;
-    if (item->kind == PART_FILE)
-        snprintf(extension, sizeof extension, "%03u", ++transfer->n_files % 1000);
-    transfer->fd = openat(transfer->carrier->tree.fd[ATT_IN], out_file_name(transfer->base, extension, name),
-                          O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0660);
-    return transfer->fd < 0 ? -errno : 0;
-}
-
-static int
-end_part(struct transfer *transfer)
-{
-    int error = 0;
-    if (transfer->fd >= 0) {
-        error = fsync(transfer->fd) < 0 ? -errno : 0;
-        if (close(transfer->fd) < 0 && error == 0)
-            error = -errno;
-        transfer->fd = -1;
-    }
-    return error;
-}
-
-static void
-finish_writing(struct carrier_out *carrier, struct transfer *transfer)
-{
-    int error = transfer->has_header ? 0 : -EBADMSG;
-    if (error == 0 && fsync(transfer->header_fd) < 0)
-        error = -errno;
-    if (error == 0)
-        error = out_sync_folder(carrier->tree.fd[ATT_IN]);
-    if (error == 0)
-        error = out_publish(carrier, transfer);
-    if (error != 0) {
-        fail_transfer(carrier, transfer, error, "the header cannot be handed over");
-        return;
-    }
-    transfer->state = TRANSFER_WAITING; /* from here on it counts as sent */
-    transfer->since_ms = monotonic_ms();
-    out_close_files(transfer);
-    out_sync_folder(carrier->tree.fd[API_IN]);
-    carrier->services->reachable(carrier->gateway);
-    carrier->services->say(carrier->gateway, VIADUCT_LOG_DETAIL, transfer->delivery->id,
-                           "written to API_IN as %s.api", transfer->base);
-}
-
-static void
-write_step(struct carrier_out *carrier, struct transfer *transfer)
-{
-    struct container_item *item = &carrier->item;
-    struct why why = {"", ""};
-    int error = 0;
-    for (size_t done = 0; done < STEP_BYTES && error == 0; done += item->data.len) {
-        enum container_event event = container_next(&transfer->reader, item, &why);
-        if (event != CONTAINER_DATA)
-            item->data.len = 0;
-        if (event == CONTAINER_END) {
-            finish_writing(carrier, transfer);
-            return;
-        }
-        if (event == CONTAINER_BROKEN) {
-            struct viaduct_reason reason;
-            out_take_back(carrier, transfer);
-            reason_fill(&reason, "4.3.0", "%s", why.text);
-            out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);
-            return;
-        }
-        if (event == CONTAINER_PART)
-            error = begin_part(transfer, item);
-        else if (event == CONTAINER_PART_END)
-            error = end_part(transfer);
-        else if (transfer->kind == PART_HEADER)
-            error = write_header(transfer, item->data);
-        else if (transfer->fd >= 0)
-            error = write_all(transfer->fd, item->data.at, item->data.len);
-    }
-    if (error != 0)
-        fail_transfer(carrier, transfer, error, "the item cannot be written");
 }
 
 /* ---- the loop ---- */
@@ -262,9 +129,9 @@ on_timer(evutil_socket_t fd, short what, void *arg)
     for (struct transfer *transfer = carrier->transfers, *next; transfer != NULL; transfer = next) {
         next = transfer->next;
         if (transfer->state == TRANSFER_WRITING && ready)
-            write_step(carrier, transfer);
+            out_write_step(carrier, transfer);
         else if (transfer->state == TRANSFER_WRITING)
-            fail_transfer(carrier, transfer, -ENOENT, "the gateway's folders are gone");
+            out_fail_transfer(carrier, transfer, -ENOENT, "the gateway's folders are gone");
     }
     if (ready && monotonic_ms() - carrier->watched_ms >= carrier->poll_ms) {
         carrier->watched_ms = monotonic_ms();
@@ -309,11 +176,11 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
         carrier->services->say(carrier->gateway, VIADUCT_LOG_INFO, delivery->id,
                                "was handed over before as %s.api, and is not sent again", transfer->base);
     } else {
-        container_open(&transfer->reader, read_body, transfer);
+        out_write_begin(transfer);
         error = spot == SPOT_OTHERS ? -EEXIST : out_claim(carrier, transfer, spot == SPOT_UNFINISHED);
     }
     if (error != 0 && spot != SPOT_OTHERS)
-        fail_transfer(carrier, transfer, error, "a name cannot be claimed");
+        out_fail_transfer(carrier, transfer, error, "a name cannot be claimed");
     else if (error != 0) {
         reason_fill(&reason, "4.3.0", "every name for this item is in use in the gateway's folders");
         out_end_transfer(carrier, transfer, VIADUCT_LATER, false, &reason);

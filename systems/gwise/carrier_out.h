@@ -81,6 +81,13 @@ void out_take_back(struct carrier_out *carrier, struct transfer *transfer);
 void out_drop_markers(struct carrier_out *carrier, bool all);
 void out_sweep_markers(struct carrier_out *carrier);
 
+/* ---- carrier_write.c ---- */
+
+/* Makes the delivery's body ready to be read, and reads and writes the next of it: in the end the transfer waits, or
+ * has ended. */
+void out_write_begin(struct transfer *transfer);
+void out_write_step(struct carrier_out *carrier, struct transfer *transfer);
+
 /* ---- carrier_watch.c ---- */
 
 /* Looks once what has become of all that was handed over. */
@@ -93,5 +100,8 @@ void out_report_late(struct carrier_out *carrier);
 /* Tells the results, and forgets the transfer. */
 void out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum viaduct_outcome outcome,
                       bool unreachable, const struct viaduct_reason *reason);
+
+/* Takes an attempt back; `error` (-errno) says whether it is the message's or the folders' fault. */
+void out_fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what);
 
 #endif
