@@ -184,8 +184,8 @@ remember(struct act_item *item, const struct act_goal *goal)
 {
     if (item->readable && goal->to != NULL) {
         int r = append_journal(item, goal);
-        if (r == 0 && fdatasync(item->fd) < 0)
-            r = -errno;
+        if (r == 0)
+            r = queue_file_sync(item->fd);
         if (r < 0) {
             why_set(&item->why, "4.3.0", "cannot append to its journal: %s", strerror(-r));
             return r;

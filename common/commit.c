@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/planted.h"
+#include "common/queue_file.h"
 #include "spool-layout/layout.h"
 
 enum { THREAD_STACK = 64 * 1024 };
@@ -91,7 +92,7 @@ step_run(const struct commit_step *step)
     case COMMIT_DATASYNC:
         if (planted_bug("nosync"))
             return 0;
-        return fdatasync(step->fd) < 0 ? -errno : 0;
+        return queue_file_sync(step->fd);
     case COMMIT_MOVE:
         return spool_move(step->fd, step->name, step->to_fd, step->to_name);
     case COMMIT_REMOVE:

@@ -161,14 +161,14 @@ parse_entry_record(struct record_reader *reader, struct journal_entry *entry)
     if (record_is(reader, SPAN("mark")))
         return parse_mark(reader, &entry->marks[entry->n_marks++]);
 #define READ(member, kind, tag)                                                                                \
-    if (record_is(reader, SPAN(tag)))                                                                             \
+    if (record_is(reader, SPAN(tag)))                                                                          \
         return record_read_##kind(reader, &entry->member);
     JOURNAL_MEMBERS(READ)
 #undef READ
     if (mark == NULL)
         return record_error(reader, "unknown record");
 #define READ(member, kind, tag)                                                                                \
-    if (record_is(reader, SPAN(tag)))                                                                             \
+    if (record_is(reader, SPAN(tag)))                                                                          \
         return record_read_##kind(reader, &mark->member);
     MARK_MEMBERS(READ)
 #undef READ

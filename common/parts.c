@@ -227,8 +227,8 @@ commit_itself(struct job *job, const char *stem, struct why *why)
     journal_print(&entry, &text);
     if (r == 0)
         r = queue_file_append(&file, buf_span(&text));
-    if (r == 0 && !planted_bug("nosync") && fdatasync(fd) < 0)
-        r = -errno;
+    if (r == 0 && !planted_bug("nosync"))
+        r = queue_file_sync(fd);
     if (r < 0)
         why_set(why, "4.3.0", "cannot write to %s: %s", stem, strerror(-r));
     if (fd >= 0)
@@ -265,10 +265,8 @@ commit_parts(struct job *job, size_t n_parts, struct why *why)
         return 0;
     int r =
         job_journal(job, &(struct journal_entry){.kind = JOURNAL_COMMITTED, .number = (int64_t)n_parts}, why);
-    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0) {
-        r = -errno;
+    if (r == 0 && !planted_bug("nosync") && (r = queue_file_sync(job->fd)) < 0)
         why_set(why, "4.3.0", "cannot make the split durable: %s", strerror(-r));
-    }
     return r;
 }
 
@@ -414,10 +412,11 @@ append_reported(struct job *job, const struct recipient_mark *marks, size_t n, s
     int r = flush_records(why);
     if (r == 0)
         r = job_journal(job, &entry, why);
-    if (r == 0 && !planted_bug("nosync") && fdatasync(job->fd) < 0)
+    int synced = r == 0 && !planted_bug("nosync") ? queue_file_sync(job->fd) : 0;
+    if (synced < 0)
         log_say(LOG_GENERAL, LEVEL_MINIMUM, job->parts.stem,
                 "cannot make its journal durable: %s; after a power cut a report may be made twice",
-                strerror(errno));
+                strerror(-synced));
     return r;
 }
 

@@ -7,6 +7,7 @@
  *     nosync       journals are not synced before their message moves          powercut
  *     ackearly     mail is acknowledged before it is on the disk               powercut
  *     syncagain    a failed fsync is repeated on the same file                 diskerror
+ *     norewrite    a journal is synced again without being written again       diskerror
  *     removeearly  what a copy replaces is removed before the copy is whole    sweep
  *     goneearly    a message is removed before the far end has taken it        sweep
  *     nocommit     parts are moved that the parent's journal does not tell of  sweep

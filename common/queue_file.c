@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/crc32c.h"
+#include "common/planted.h"
 
 /* ---- header line ---- */
 
@@ -420,6 +421,43 @@ write_at(int fd, const void *bytes, size_t len, uint64_t offset)
         done += (size_t)n;
     }
     return 0;
+}
+
+/* From memory, which after a failed write still has what the disk has not. */
+static int
+rewrite_journal(int fd)
+{
+    char line[QUEUE_HEADER_LEN];
+    struct header header;
+    struct stat st;
+    struct why why;
+    ssize_t n = read_at(fd, line, sizeof line, 0);
+    if (n < 0 || fstat(fd, &st) < 0)
+        return n < 0 ? (int)n : -errno;
+    if (n < QUEUE_HEADER_LEN || header_parse(line, &header, &why) < 0)
+        return -EBADMSG;
+    uint64_t at = QUEUE_HEADER_LEN + header.envelope_bytes + header.body_bytes, size = (uint64_t)st.st_size;
+    if (size < at || size - at > QUEUE_JOURNAL_MAX)
+        return -EBADMSG;
+    char *bytes = xmalloc((size_t)(size - at) + 1);
+    n = read_at(fd, bytes, (size_t)(size - at), at);
+    int r = n < 0 ? (int)n : write_at(fd, bytes, (size_t)n, at);
+    free(bytes);
+    return r;
+}
+
+int
+queue_file_sync(int fd)
+{
+    if (fdatasync(fd) == 0)
+        return 0;
+    int error = -errno;
+    if (planted_bug("norewrite") || rewrite_journal(fd) < 0)
+        return error;
+    if (fdatasync(fd) == 0)
+        return 0;
+    rewrite_journal(fd);
+    return error;
 }
 
 static int

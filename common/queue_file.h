@@ -53,6 +53,12 @@ int queue_file_look(int fd, struct arena *arena, struct queue_file *file, struct
  * unchanged). */
 int queue_file_append(struct queue_file *file, struct span entries);
 
+/* Makes what was appended to a queue file durable (fdatasync); `fd` is open for reading and writing, its lock held. Where the
+ * sync fails the journal is written once more and synced again. Returns 0 or the first error as -errno; then the journal is
+ * written anew all the same, so that a later sync is about these bytes and not about pages that the kernel has given up:
+ * after a failed write it takes them for clean, and the next sync says that all is well while the disk has the old ones. */
+int queue_file_sync(int fd);
+
 /* Calls `each` for every journal entry (spans valid during the call). Returns 0 or -errno with `why`. */
 int queue_file_history(const struct queue_file *file, struct arena *arena,
                        void (*each)(const struct journal_entry *, void *), void *arg, struct why *why);

@@ -522,7 +522,7 @@ act(struct service *service, struct job *job)
     new_name(service, job, move, to, name);
     bool same = from == to && strcmp(name, job->name) == 0;
     if (same)
-        job_moved(service, job, move, job->judgement.sync && fdatasync(job->fd) < 0 ? -errno : 0);
+        job_moved(service, job, move, job->judgement.sync ? queue_file_sync(job->fd) : 0);
     else if (job->judgement.sync)
         move_synced(service, job, move, from, to, name);
     else

@@ -336,8 +336,10 @@ recover_file(struct service *service, int temp, const char *name, struct arena *
     enum fate fate = fate_by_contents(service, name, &file, fd, arena);
     if (fate == FATE_MOVE && (parts.is_request || parts.is_part))
         fate = fate_by_parent(service, &parts, &file, arena);
-    if (fate == FATE_MOVE && fsync(fd) < 0)
-        fate = FATE_LEAVE; /* whether it is on disk is not known: a person must look */
+    if (fate == FATE_MOVE && fsync(fd) < 0) {
+        fate = FATE_LEAVE; /* the next look shall see what is on the disk, not what is in memory */
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    }
     bool done =
         fate == FATE_MOVE && service->worker->recover != NULL && service->worker->recover(service, name, &file);
     if (fate == FATE_MOVE && !done)

@@ -29,7 +29,7 @@ PLAN += [("whole", mode, 1, 12) for mode in ("kill-all", "kill-one", "kill-one-a
 PLAN += [("drop", "error:EIO", 1, 8), ("report", "error:EIO", 1, 10), ("split", "error:ENOSPC", 1, 8), ("smtp-in", "error:ENOSPC+", 1, 4),
          ("defer", "error:EROFS", 1, 6), ("straight", "error:EINTR", 1, 6), ("smtp-in", "short", 1, 8), ("drop", "short", 1, 8)]
 # (file system, route, states, reorderings)
-CUTS = [("ext4", route, 45, 2) for route in ("smtp-in", "drop", "split", "report", "defer", "requeue")] + [("ext4", "whole", 70, 2)]
+CUTS = [("ext4", route, 70, 4) for route in ("smtp-in", "drop", "split", "report", "defer", "requeue")] + [("ext4", "whole", 120, 4)]
 
 # (file system, route, mode, how many)
 ERRORS = [("ext4", route, mode, 6) for route in ("smtp-in", "split", "report") for mode in diskerror.MODES]

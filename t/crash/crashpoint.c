@@ -18,7 +18,8 @@
  *     -r       one line for the driver: "calls=C hit=0|1 hung=0|1 main=0|1 call=NAME by=PROGRAM what=PATHS"; main: it was
  *              the thread that its process began with
  *     -t       a line for each counted call
- *     -y       a line for each fsync and fdatasync that has returned: "RESULT INODE.BIRTH PATH"
+ *     -y       a line for each fsync and fdatasync that has returned, "s RESULT INODE.BIRTH PATH", and for each pwrite that
+ *              begins, "w OFFSET+BYTES INODE.BIRTH PATH"
  *     -s       random scheduling: threads are held at each call of the table, locks and mere opening too, and go on
  *              one at a time as the seed says
  *
@@ -232,25 +233,37 @@ strike(pid_t pid, const struct call *call, struct user_regs_struct *r)
     go_on(pid, 0);
 }
 
-/* A sync is followed to its end: the file by what never changes while it lives, and what came of it. */
+/* The file by what never changes while it lives, and by its path. */
+static void
+note_file(pid_t pid, int fd)
+{
+    struct statx st = {0};
+    char link[64], path[PATH_MAX_BYTES];
+    path_of_fd(pid, fd, path);
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, fd);
+    statx(AT_FDCWD, link, 0, STATX_INO | STATX_BTIME, &st);
+    fprintf(point.syncs, "%llu.%lld%09u %s\n", (unsigned long long)st.stx_ino, (long long)st.stx_btime.tv_sec,
+            st.stx_btime.tv_nsec, path);
+}
+
+/* A sync is followed to its end. */
 static void
 note_sync(pid_t pid)
 {
     struct user_regs_struct r;
-    struct statx st = {0};
-    char link[64], path[PATH_MAX_BYTES];
     if (ptrace(PTRACE_GETREGS, pid, NULL, &r) < 0)
         return;
-    path_of_fd(pid, (int)r.rdi, path);
-    snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, (int)r.rdi);
-    statx(AT_FDCWD, link, 0, STATX_INO | STATX_BTIME, &st);
-    fprintf(point.syncs, "%lld %llu.%lld%09u %s\n", (long long)r.rax, (unsigned long long)st.stx_ino,
-            (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec, path);
+    fprintf(point.syncs, "s %lld ", (long long)r.rax);
+    note_file(pid, (int)r.rdi);
 }
 
 static void
-let_call(pid_t pid, const struct call *call)
+let_call(pid_t pid, const struct call *call, const struct user_regs_struct *r)
 {
+    if (point.syncs != NULL && call->number == SYS_pwrite64) {
+        fprintf(point.syncs, "w %llu+%llu ", r->r10, r->rdx);
+        note_file(pid, (int)r->rdi);
+    }
     bool follows = point.syncs != NULL && (call->number == SYS_fsync || call->number == SYS_fdatasync);
     if (!follows || n_syncing == TASKS_MAX) {
         go_on(pid, 0);
@@ -308,7 +321,7 @@ on_call(pid_t pid)
     if (point.seed != 0)
         return;
     if (!now) {
-        let_call(pid, call);
+        let_call(pid, call, &r);
         return;
     }
     if (!point.hit)
@@ -540,6 +553,7 @@ main(int argc, char **argv)
     }
     if (!good || optind >= argc)
         return usage();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* what a test started ends with it */
     pid_t first = start(argv + optind);
     task_add(first);
     int status = watch(first);

@@ -6,7 +6,8 @@
 A file system lies on a loop device on logdisk. For N = 1, 2, ... the route runs there, and the N-th write (and again, the
 N-th flush) fails with EIO. Then the file system is mounted afresh, so that the memory of what was never written is gone, and
 the road runs again. What was answered with 250 must arrive; what the sink had taken may come once more. And no file is
-synced again after a sync of it failed: the second would say that all is well, and the disk would have something else.
+synced again after a sync of it failed, unless what had not been kept was written again: the second would say that all is
+well, and the disk would have something else.
 
 Needs what powercut.py needs. Speaks TAP.
 """
@@ -38,6 +39,7 @@ class Sick:
         os.makedirs(self.folder)
         self.route = ROUTES[name](os.path.join(self.folder, "spool"))
         self.route.syncs = self.path("syncs")
+        self.route.patience = lambda fault: 3 # longer than until the next try
         os.rmdir(self.route.spool.path) if not os.listdir(self.route.spool.path) else None
         disk.make_filesystem(kind, self.path("empty"))
 
@@ -47,10 +49,10 @@ class Sick:
     def run(self, mode, n):
         """The route's run with a failure. Returns how many writes and flushes there were, and whether it struck."""
         disk.copy(self.path("empty"), self.path("image"))
-        with disk.Mount(self.kind, self.path("image"), self.folder):
+        with disk.Mount(self.kind, self.path("image"), self.folder) as mounted:
             os.makedirs(self.route.spool.path, exist_ok=True)
             self.route.prepare()
-            os.sync()
+            mounted.sync()
         open(self.route.syncs, "w").close()
         with disk.LogDisk(self.path("image"), self.path("log"), self.path("disk")) as logged:
             with disk.Mount(self.kind, logged.disk, self.folder):
@@ -67,18 +69,28 @@ class Sick:
         return counted, ERROR in kinds
 
     def synced_again(self):
-        """Files that were synced after a sync of theirs had failed, in words; and how many syncs failed."""
-        failed, wrong = {}, []
+        """Files that were synced after a sync of theirs had failed, without being written again; and how many syncs failed."""
+        unsynced, lost, n, wrong = {}, {}, 0, [] # file -> bytes from, to
         with open(self.route.syncs) as f:
             for line in f:
-                result, file, path = line.rstrip("\n").split(" ", 2)
+                what, value, file, path = line.rstrip("\n").split(" ", 3)
                 if file.startswith("0."): # a file system that has shut itself down tells nothing of it, and takes nothing
                     continue
-                if file in failed:
-                    wrong.append("synced again after an error: %s, then %s" % (failed[file], path))
-                elif result == "-5":
-                    failed[file] = path
-        return wrong, len(failed)
+                if what == "w":
+                    at, size = map(int, value.split("+"))
+                    begin, end = unsynced.get(file, (at, at + size))
+                    unsynced[file] = min(begin, at), max(end, at + size)
+                    continue
+                begin, end = unsynced.pop(file, (0, 0))
+                if file in lost and not (begin <= lost[file][0] and end >= lost[file][1]):
+                    wrong.append("synced again after an error, and not written again: " + path)
+                if value == "0":
+                    lost.pop(file, None)
+                    continue
+                n += 1
+                before = lost.get(file, (begin, end))
+                lost[file] = min(begin, before[0]), max(end, before[1])
+        return wrong, n
 
     def recover(self):
         """The file system is mounted anew, and the road runs; what is wrong then."""

@@ -21,12 +21,15 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fuse.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -250,6 +253,17 @@ on_request(const struct fuse_in_header *in)
     }
 }
 
+/* Into a mount namespace of its own, without the folder: a file system on this disk is mounted later, in the namespace of
+ * who started us. Were it ours too and we the last to die, the kernel would unmount it in our exit, and wait for ever for
+ * us to take its last blocks. Who started us is not outlived. */
+static void
+stand_aside(const char *folder)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || unshare(CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || umount2(folder, MNT_DETACH) < 0)
+        give_up("namespace");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -269,6 +283,7 @@ main(int argc, char **argv)
     snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other", fuse_fd);
     if (mount("logdisk", argv[3], "fuse.logdisk", MS_NOSUID | MS_NODEV, options) < 0)
         give_up(argv[3]);
+    stand_aside(argv[3]);
     for (;;) {
         ssize_t n = read(fuse_fd, request, sizeof request);
         if (n < 0 && errno == ENODEV) /* unmounted */

@@ -57,12 +57,12 @@ class Recording:
         disk.make_filesystem(self.kind, image)
         route = ROUTES[self.name](os.path.join(folder, "spool"))
         try:
-            with disk.Mount(self.kind, image, folder):
+            with disk.Mount(self.kind, image, folder) as mounted:
                 os.makedirs(route.spool.path, exist_ok=True)
                 os.chmod(folder, 0o755)
                 route.prepare()
                 self.before = set(route.acked)
-                os.sync()
+                mounted.sync()
             disk.copy(image, self.base)
             with disk.LogDisk(image, log, os.path.join(self.top, "disk")) as logged:
                 with disk.Mount(self.kind, logged.disk, folder):

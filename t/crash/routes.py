@@ -83,6 +83,15 @@ class Route:
     def on_road(self):
         return [w for where in self.spool.places().values() for w in where if w[0] != "BADMAIL"]
 
+    def wait_for_end(self, seconds, running=lambda: True):
+        """Waits until nothing is on the road; what still is at the end. A look may miss what moves meanwhile: three must agree."""
+        end, empty, left = time.monotonic() + seconds, 0, []
+        while empty < 3 and time.monotonic() < end and running():
+            left = self.on_road()
+            empty = 0 if left else empty + 1
+            time.sleep(0.02)
+        return left
+
     def close(self):
         for sink in self.sink.values():
             sink.close()
@@ -296,11 +305,9 @@ class Whole(Route):
         sender.start()
         sender.join()
         heals = fault is not None and fault.action.split(":")[0] in ("kill-one", "kill-one-after", "stop")
-        end = time.monotonic() + (HEAL_S if heals else HANG_S)
-        while run.running() and time.monotonic() < end and self.on_road():
-            time.sleep(0.02)
-        if heals and run.running() and self.on_road():
-            self.troubles.append("does not come right by itself: %s" % self.on_road())
+        left = self.wait_for_end(HEAL_S if heals else HANG_S, run.running)
+        if heals and run.running() and left:
+            self.troubles.append("does not come right by itself: %s" % left)
         run.term()
         run.wait(4 * HANG_S)
 

@@ -17,11 +17,13 @@ moment each time; those by the master are not, and what they find may need some 
 """
 import argparse
 import collections
+import ctypes
 import multiprocessing
 import multiprocessing.util
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,7 +37,8 @@ from spooltest import done, ok # noqa: E402
 KILLS = ["kill-all", "kill-all-after", "kill-one", "kill-one-after", "double"]
 ERRORS = ["error:" + e for e in ("EIO", "ENOSPC", "ENOSPC+", "EDQUOT", "EMFILE", "ENOMEM", "EROFS", "EXDEV", "EINTR")] + ["short"]
 MODES = KILLS + ERRORS + ["stop:30", "hang"]
-CRASH = re.compile(r"ended by signal (?!9\b)\d+ \(|Aborted|Segmentation fault|Bus error|Illegal instruction|BUG_UNLESS| bug in ")
+CRASH = re.compile(r"ended by signal (?!9\b|15\b)\d+ \(|Aborted|Segmentation fault|Bus error|Illegal instruction|BUG_UNLESS| bug in ")
+PR_SET_PDEATHSIG, CLONE_NEWNS = 1, 0x20000
 DOUBLE_SPREAD = 12 # a recovery makes few calls: one of the first so many
 
 Point = collections.namedtuple("Point", "hit wrong duplicates calls story", defaults=(False, (), 0, 0, ""))
@@ -58,6 +61,11 @@ def close_routes():
 
 
 def begin_process():
+    """A process of the pool: it ends with its test, and what it mounts is its own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.geteuid() == 0:
+        libc.unshare(CLONE_NEWNS)
     multiprocessing.util.Finalize(None, close_routes, exitpriority=1)
 
 
