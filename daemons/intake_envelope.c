@@ -106,7 +106,7 @@ add_recipient(struct viaduct_intake *intake, const struct viaduct_recipient_in *
 
 int
 intake_envelope(struct viaduct_intake *intake, const struct viaduct_envelope_in *in,
-              const struct viaduct_recipient_in *recipients, size_t n)
+                const struct viaduct_recipient_in *recipients, size_t n)
 {
     struct envelope *envelope = &intake->envelope;
     envelope->id = span_of(intake->id);
