@@ -7,7 +7,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/events.def common/mte.def conf/config.def \
 	common/address.c common/address.h common/address_form.c common/address_form.h common/address_imcea.c \
 	common/address_pattern.c common/address_smtp.c common/arena.c common/arena.h common/base.c common/base.h \
-	common/buf.c common/buf.h common/commit.c common/commit.h common/counters.c common/crc32c.c \
+	common/buf.c common/buf.h common/commit.c common/commit.h common/correlation.c common/correlation.h common/counters.c common/crc32c.c \
 	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
 	common/dsn_value.c common/envelope.c common/envelope.h common/envelope_inside.h \
 	common/envelope_journal.c common/envelope_record.c common/header_address.c common/header_scan.c \
@@ -82,7 +82,7 @@ SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ld
 gateway_sources = daemons/gateway.h daemons/gateway.c
 intake_sources = daemons/intake.h daemons/intake.c daemons/intake_envelope.c daemons/intake_header.c \
 	daemons/intake_inside.h daemons/recipient_check.c
-converter_sources = daemons/converter.h daemons/converter.c
+converter_sources = daemons/converter.h daemons/converter.c daemons/converter_memory.c
 
 pkglibexec_PROGRAMS += viaduct-pickup
 viaduct_pickup_SOURCES = daemons/pickup.c daemons/pickup.h daemons/pickup_envelope.c daemons/pickup_message.c

@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	t/conf-file-t \
 	t/conf-mistakes-t \
 	t/conf-t \
+	t/correlation-t \
 	t/counters-t \
 	t/crc32c-t \
 	t/dsn-t \
@@ -363,6 +364,7 @@ TRACKED_FILES = \
 	t/confine.t \
 	t/confined-so.c \
 	t/corpora.t \
+	t/correlation-t.c \
 	t/cost-message.c \
 	t/cost-session.c \
 	t/cost-text.c \

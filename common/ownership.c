@@ -270,6 +270,9 @@ rights_of(struct ownership *ownership, enum folder folder, const char *connector
         return (struct rights){0, common, 0750};
     case FOLDER_BOOK:
         return (struct rights){worker_uid(ownership, WORKER_DIRSYNC, ""), common, 0750};
+    case FOLDER_CORRELATION: /* both converters write, the outbound one removes what is old */
+        return (struct rights){worker_uid(ownership, WORKER_OUTBOUND_CONVERTER, connector),
+                               folder_gid(ownership, folder, connector), 01770};
     case FOLDER_HOLD:
         return (struct rights){0, 0, 0700};
     default:
@@ -389,14 +392,16 @@ add_group(struct identity *identity, unsigned gid)
     identity->groups[identity->n_groups++] = gid;
 }
 
-/* Who is in a folder's group: those who put into it, pickup for drop (whose files have drop's group), and the
- * observer, who counts names; its sandbox lets it do no more. */
+/* Who is in a folder's group: those who put into it, pickup for drop (whose files have drop's group), converters for
+ * what they remember, and the observer, who counts names; its sandbox lets it do no more. */
 static bool
 is_in_group(enum worker_id worker, enum folder folder)
 {
     return flow_puts(worker, folder) ||
            (worker == WORKER_OBSERVER && folder_table[folder].kind != KIND_OTHER && folder != FOLDER_HOLD) ||
-           (worker == WORKER_PICKUP && folder == FOLDER_DROP);
+           (worker == WORKER_PICKUP && folder == FOLDER_DROP) ||
+           (folder == FOLDER_CORRELATION &&
+            (worker == WORKER_INBOUND_CONVERTER || worker == WORKER_OUTBOUND_CONVERTER));
 }
 
 /* The host's inbound gateway also takes sessions of connectors with `from`, into their MTS-IN. */

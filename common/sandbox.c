@@ -191,6 +191,18 @@ allow_dirsync(struct service *service, struct ruleset *ruleset)
     }
 }
 
+/* What the converters of one connector remember. Only the outbound one forgets. */
+static void
+allow_converter(struct service *service, struct ruleset *ruleset)
+{
+    char path[SPOOL_PATH_MAX];
+    uint64_t rights = READ_RIGHTS | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+    if (service->worker->id == WORKER_OUTBOUND_CONVERTER)
+        rights |= LANDLOCK_ACCESS_FS_REMOVE_FILE;
+    folder_path(FOLDER_CORRELATION, service->connector_name, path);
+    allow_path(ruleset, service->spool_fd, path, rights);
+}
+
 /* Its own Temp (all lanes), control, tracking log; the book for all. */
 static void
 allow_common(struct service *service, struct ruleset *ruleset)
@@ -247,6 +259,8 @@ enter_landlock(struct service *service, struct ruleset *ruleset)
         allow_observer(service, ruleset);
     if (service->worker->id == WORKER_DIRSYNC)
         allow_dirsync(service, ruleset);
+    if (worker_table[service->worker->id].per == PER_CONVERTER)
+        allow_converter(service, ruleset);
     if (syscall(SYS_landlock_restrict_self, ruleset->fd, 0) < 0)
         r = -errno;
     close(ruleset->fd);

@@ -20,6 +20,17 @@
 
 enum { ANSWER_MAX = 64 * 1024 };
 
+const struct conf_convert *
+converter_limits(const struct service *service)
+{
+    static const struct conf_convert host = {.time_s = 60,
+                                             .memory = 256 << 20,
+                                             .codepage = "437",
+                                             .unmappable = "best-fit",
+                                             .keep_s = 7 * 24 * 3600};
+    return service->connector != NULL ? &service->connector->convert : &host;
+}
+
 static void
 set_limit(int resource, uint64_t value)
 {

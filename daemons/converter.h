@@ -17,6 +17,9 @@ struct conversion {
     struct buf report; /* what was lost or changed, lines; those of `broken` too */
 };
 
+/* The connector's section `convert`; the host's is the defaults. */
+const struct conf_convert *converter_limits(const struct service *service);
+
 /* What a converted message of this size may become: encodings grow it, nothing multiplies it. */
 static inline uint64_t
 converter_file_limit(uint64_t bytes)
@@ -30,5 +33,12 @@ void converter_run(const struct conf_convert *limits, uint64_t file_bytes,
                    enum viaduct_converted (*work)(void *arg, struct conversion *conversion), void *arg,
                    struct conversion *conversion);
 void conversion_clear(struct conversion *conversion);
+
+/* Gives the module the services remember() and recall(), on the connector's own records (common/correlation.h). Without
+ * them, where the folder cannot be opened: said, and both fail then. */
+void converter_remembers(struct viaduct_gateway *gateway);
+
+/* Removes what is older than `convert.keep`, once a day; to be called by ticks. */
+void converter_forget(struct viaduct_gateway *gateway);
 
 #endif

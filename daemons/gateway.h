@@ -19,6 +19,7 @@ struct viaduct_gateway {
     bool book_told;
     struct translator *translator; /* of the gateway's own connector */
     struct viaduct_services services;
+    int correlation_fd;   /* converters: of the folder Correlation, or -errno */
     const char *fixed_id; /* of the next intake; NULL: a new one. A message keeps its item's */
     void *inside;         /* the direction's own */
 };

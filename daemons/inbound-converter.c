@@ -29,14 +29,6 @@ struct work {
     int result;
 };
 
-static const struct conf_convert *
-limits_of(const struct service *service)
-{
-    static struct conf_convert host = {
-        .time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
-    return service->connector != NULL ? &service->connector->convert : &host;
-}
-
 /* ---- in the child ---- */
 
 static ssize_t
@@ -166,7 +158,8 @@ take(struct service *service, struct job *job)
         return judgement;
     }
     gateway_refresh_book(service->data); /* the child keeps what the parent knows */
-    converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
+    converter_run(converter_limits(service), converter_file_limit(job->file.body_bytes), convert, &work,
+                  &conversion);
     if (conversion.report.len > 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
                 (int)strcspn(conversion.report.at, "\n"), conversion.report.at);
@@ -202,6 +195,7 @@ prepare(struct service *service)
     const struct viaduct_gateway *gateway = service->data;
     if (gateway->system->convert == NULL || gateway->system->convert->from_foreign == NULL)
         return gateway_unused(service, "converts nothing that comes in");
+    converter_remembers(service->data);
     return intake_open(service->data);
 }
 

@@ -28,14 +28,6 @@ struct work {
     struct conversion *conversion;
 };
 
-static const struct conf_convert *
-limits_of(const struct service *service)
-{
-    static struct conf_convert host = {
-        .time_s = 60, .memory = 256 << 20, .codepage = "437", .unmappable = "best-fit"};
-    return service->connector != NULL ? &service->connector->convert : &host;
-}
-
 /* ---- in the child ---- */
 
 static ssize_t
@@ -310,7 +302,8 @@ take(struct service *service, struct job *job)
     buf_clear(&size);
     if (work.writer == NULL)
         return wait_here(service, job, why.text);
-    converter_run(limits_of(service), converter_file_limit(job->file.body_bytes), convert, &work, &conversion);
+    converter_run(converter_limits(service), converter_file_limit(job->file.body_bytes), convert, &work,
+                  &conversion);
     queue_writer_leave(work.writer);
     struct judgement judgement = judge_conversion(service, job, &conversion);
     conversion_clear(&conversion);
@@ -324,6 +317,7 @@ prepare(struct service *service)
     int r = gateway_open(service, false);
     if (r < 0)
         return r;
+    converter_remembers(service->data);
     const struct viaduct_gateway *gateway = service->data;
     bool converts = gateway->system->convert != NULL && gateway->system->convert->to_foreign != NULL;
     return converts ? 0 : gateway_unused(service, "converts nothing that goes out");
@@ -333,6 +327,7 @@ static void
 tick(struct service *service)
 {
     gateway_refresh_book(service->data);
+    converter_forget(service->data);
 }
 
 static int

@@ -54,6 +54,8 @@ def rights(instance, symbol, connector):
     if connector and own and connector != own:
         door = program == "inbound-gateway" and own == "host" and symbol == "MTS_IN" and connector == "branch"
         return may | (PUTS if door else set()) # the host's door lets in whoever a connector's `from` names
+    if symbol == "CORRELATION" and program.endswith("-converter"): # what converters remember; one of them forgets
+        may = may | {"list", "read", "write", "cut", "create"} | ({"unlink"} if program == "outbound-converter" else set())
     for name, taken, put, how in MOVES:
         if name == worker:
             may = may | (TAKES if taken == symbol else set()) | (PUTS if put == symbol else set())

@@ -216,6 +216,15 @@ struct viaduct_services {
 
     /* The gateways's own name ("gw1.contoso.example") and the time of the snapshot. */
     const char *(*node)(struct viaduct_gateway *);
+
+    /* Converters only, NULL in carriers: what shall be known of a message when it has left the spool, under a key that
+     * the other side hands back (1 to 1,000 octets; the value up to 16 KiB). Durable on return: 0, or -errno with
+     * reason. */
+    int (*remember)(struct viaduct_gateway *, struct viaduct_text key, struct viaduct_text value,
+                    struct viaduct_reason *);
+    /* 1 and the newest value under the key (valid until the next call), where one was kept within `convert.keep`; 0: none;
+     * -errno: not to be read now. */
+    int (*recall)(struct viaduct_gateway *, struct viaduct_text key, struct viaduct_text *value);
 };
 
 /* ---- what a module gives ---- */
