@@ -129,6 +129,7 @@ commit_init(struct commit *commit, void (*done)(struct commit *), void *arg)
     commit->n_steps = 0;
     commit->result = 0;
     commit->failed = 0;
+    commit->refusable = false;
     commit->done = done;
     commit->arg = arg;
 }
@@ -326,6 +327,27 @@ commit_pool_flush(struct commit_pool *pool)
         pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     pool->n_held = 0;
+}
+
+void
+commit_pool_refuse(struct commit_pool *pool, int result)
+{
+    struct list held, refused;
+    list_init(&held);
+    list_init(&refused);
+    list_join(&held, &pool->held);
+    for (struct commit *commit; (commit = list_take(&held)) != NULL;)
+        list_add(commit->refusable ? &refused : &pool->held, commit);
+    for (struct commit *commit; (commit = list_take(&refused)) != NULL;) {
+        for (unsigned i = 0; i < commit->n_steps; i++)
+            if (commit->steps[i].op == COMMIT_CLOSE)
+                close(commit->steps[i].fd);
+        commit->result = result;
+        commit->failed = commit->n_steps;
+        pool->n_held--;
+        pool->pending--;
+        commit->done(commit);
+    }
 }
 
 size_t

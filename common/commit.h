@@ -43,6 +43,7 @@ struct commit {
     unsigned n_steps;
     int result;                          /* 0 or -errno of the first step that failed */
     unsigned failed;                     /* which step that was */
+    bool refusable;                      /* somebody waits who can be refused: see commit_pool_refuse() */
     void (*done)(struct commit *commit); /* called in the loop's thread; the commit is the caller's again */
     void *arg;
 };
@@ -72,6 +73,10 @@ void commit_add_close(struct commit *commit, int fd);
  * same turn of the loop are written before the moves they tell of. */
 void commit_submit(struct commit_pool *pool, struct commit *commit);
 void commit_pool_flush(struct commit_pool *pool);
+
+/* Instead of commit_pool_flush(), where the records cannot be written: ends the queued commits that are `refusable` with
+ * `result` (-errno) and `failed` behind their last step; of their steps only closing is done. The others stay queued. */
+void commit_pool_refuse(struct commit_pool *pool, int result);
 
 /* Commits not yet done. */
 size_t commit_pool_pending(const struct commit_pool *pool);

@@ -129,19 +129,21 @@ static bool
 maker_stuck(struct maker *maker)
 {
     struct service *service = maker->service;
-    const struct commit_step *failed = &maker->commit.steps[maker->commit.failed];
-    bool only_copy = maker->source_removed && failed->op == COMMIT_MOVE;
-    bool withdrawn = failed->op == COMMIT_REMOVE_FILE && maker->commit.result == -ENOENT;
+    bool untold = maker->commit.failed == maker->commit.n_steps;
+    enum commit_op failed = untold ? COMMIT_CLOSE : maker->commit.steps[maker->commit.failed].op;
+    bool only_copy = maker->source_removed && failed == COMMIT_MOVE;
+    bool withdrawn = failed == COMMIT_REMOVE_FILE && maker->commit.result == -ENOENT;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, maker->stem, "cannot %s: %s%s",
-            withdrawn                   ? "take the dropped file"
-            : failed->op == COMMIT_MOVE ? "move it out of Temp"
-            : failed->op == COMMIT_SYNC ? "make it durable (fsync)"
-                                        : "remove what it replaces",
+            untold                  ? "write its tracking record"
+            : withdrawn             ? "take the dropped file"
+            : failed == COMMIT_MOVE ? "move it out of Temp"
+            : failed == COMMIT_SYNC ? "make it durable (fsync)"
+                                    : "remove what it replaces",
             withdrawn ? "somebody took the file away, or put another in its place"
                       : strerror(-maker->commit.result),
             only_copy ? "; the file stays in Temp and is moved later" : "");
     state_error(service, strerror(-maker->commit.result));
-    if (failed->op == COMMIT_MOVE &&
+    if (failed == COMMIT_MOVE &&
         maker->commit.result == -ENOENT) /* the folder is gone: looked for anew after a start */
         service->inside->exit_status = 71;
     if (only_copy)
@@ -279,13 +281,14 @@ maker_commit(struct maker *maker, const struct maker_goal *goal, void (*done)(vo
     add_removal(maker, goal);
     commit_add_move(&maker->commit, service->temp_fd, maker->stem, to, maker->stem);
     commit_add_close(&maker->commit, fd);
+    maker->commit.refusable = goal->from == FOLDER_SYSTEM && !maker->source_removed;
     if (service->pool != NULL) {
         commit_submit(service->pool, &maker->commit);
         return;
     }
     if (log_flush() < 0) { /* as a failed fsync: nothing was moved or removed */
         maker->commit.result = -ENOSPC;
-        maker->commit.failed = 0;
+        maker->commit.failed = maker->commit.n_steps;
         close(fd);
     } else {
         commit_run(&maker->commit);

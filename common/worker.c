@@ -387,8 +387,11 @@ run_loop(struct service *service)
         event_base_loop(service->base, EVLOOP_ONCE | (block ? 0 : EVLOOP_NONBLOCK));
         jobs_take(service);
         jobs_act(service);
-        if (log_flush() == 0 && service->pool != NULL) /* records before the moves they tell of */
+        int logged = log_flush();
+        if (service->pool != NULL && logged == 0) /* records before the moves they tell of */
             commit_pool_flush(service->pool);
+        else if (service->pool != NULL) /* who waits for an answer is not kept until there is room again */
+            commit_pool_refuse(service->pool, -ENOSPC);
     }
 }
 

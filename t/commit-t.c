@@ -167,6 +167,39 @@ test_many(struct event_base *base)
 }
 
 static void
+test_refuse(struct event_base *base)
+{
+    struct commit commits[4];
+    struct commit_pool *pool = commit_pool_new(base, 1);
+    int fd = dup(folder);
+    done_count = done_failed = 0;
+    for (int i = 0; i < 4; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "r%d", i);
+        close(openat(folder, name, O_WRONLY | O_CREAT, 0600));
+        commit_init(&commits[i], on_done, NULL);
+        commit_add_move(&commits[i], folder, name, other, name);
+        commits[i].refusable = i % 2 == 0;
+        if (i == 0)
+            commit_add_close(&commits[i], fd);
+        commit_submit(pool, &commits[i]);
+    }
+    commit_pool_refuse(pool, -ENOSPC);
+    is_int(done_count, 2, "those that can be refused are told of at once");
+    ok(done_failed == 2 && commits[0].result == -ENOSPC && commits[0].failed == commits[0].n_steps,
+       "as failed, by no step of theirs");
+    ok(is_there(folder, "r0") && is_there(folder, "r2"), "nothing of them was done");
+    ok(fcntl(fd, F_GETFD) < 0, "but closing");
+    is_int(commit_pool_pending(pool), 2, "the others wait");
+    commit_pool_free(pool);
+    ok(done_count == 4 && is_there(other, "r1") && is_there(other, "r3"), "and are done later");
+    unlinkat(folder, "r0", 0);
+    unlinkat(folder, "r2", 0);
+    unlinkat(other, "r1", 0);
+    unlinkat(other, "r3", 0);
+}
+
+static void
 test_end_without_loop(struct event_base *base)
 {
     struct commit commits[3];
@@ -194,6 +227,7 @@ main(void)
     test_order();
     test_failure();
     test_many(base);
+    test_refuse(base);
     test_end_without_loop(base);
     event_base_free(base);
     close(other);

@@ -104,7 +104,7 @@ def empty(folder):
 class Case:
     """A viaduct under load whose spool lies in a file system of its own, mounted by mount(1) with `arguments`."""
 
-    def __init__(self, name, arguments, settings):
+    def __init__(self, name, arguments, settings, prepare=None):
         self.name, self.arguments = name, arguments
         self.folder = tempfile.mkdtemp(prefix="viaduct-full-")
         self.mount()
@@ -114,6 +114,8 @@ class Case:
             text = f.read().replace('space = "1K"\ninodes = 0\n', settings)
         with open(self.spool.conf, "w") as f:
             f.write(text)
+        if prepare is not None:
+            prepare(self)
         self.start()
         self.sender = Sender(self.listen, name)
 
@@ -177,6 +179,31 @@ def try_full(name, options, settings, fill):
         case.close()
 
 
+def try_full_track():
+    """Records go before moves: where only the tracking log cannot be written, who waits for an answer gets one."""
+    def mount_track(case):
+        track = case.spool.folder("TRACK")
+        st = os.stat(track)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,uid=%d,gid=%d,mode=%o" % (st.st_uid, st.st_gid, st.st_mode & 0o7777),
+                        "tmpfs", track], check=True)
+
+    case = Case("track", ["-t", "tmpfs", "-o", "size=64m", "tmpfs"], 'space = "1K"\ninodes = 0\n', mount_track)
+    try:
+        case.flows("mail flows while records can be written")
+        fill_bytes(case.spool.folder("TRACK"))
+        case.refuses("when they cannot, though the spool has room")
+        empty(case.spool.folder("TRACK"))
+        case.flows("when they can be again mail is taken, without a restart")
+        case.settle()
+    finally:
+        track = case.spool.folder("TRACK")
+        case.sender.stopped = True
+        if case.process.poll() is None:
+            end_group(case.process)
+        subprocess.run(["umount", track])
+        case.close()
+
+
 def is_read_only(folder):
     try:
         open(os.path.join(folder, "trial"), "w").close()
@@ -223,5 +250,6 @@ def missing(spool, sender):
 
 try_full("bytes", "size=8m", 'space = "1M"\ninodes = 0\n', fill_bytes)
 try_full("inodes", "size=64m,nr_inodes=500", 'space = "1K"\ninodes = 100\n', fill_inodes)
+try_full_track()
 try_read_only()
 done()
