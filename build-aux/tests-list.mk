@@ -28,6 +28,7 @@ UNIT_TESTS = \
 	t/log-t \
 	t/maildir-t \
 	t/metrics-t \
+	t/notice-t \
 	t/queue-file-t \
 	t/recover-t \
 	t/route-t \
@@ -424,6 +425,7 @@ TRACKED_FILES = \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/modules.t \
+	t/notice-t.c \
 	t/observer.t \
 	t/one-master.t \
 	t/operate.t \
