@@ -32,6 +32,7 @@ UNIT_TESTS = \
 	t/queue-file-t \
 	t/recover-t \
 	t/route-t \
+	t/rtf-t \
 	t/settle-t \
 	t/smtp-client-hops-t \
 	t/smtp-client-rounds-t \
@@ -446,6 +447,7 @@ TRACKED_FILES = \
 	t/road-gwise.t \
 	t/route-t.c \
 	t/router.t \
+	t/rtf-t.c \
 	t/sendmail.t \
 	t/settle-t.c \
 	t/settle.t \

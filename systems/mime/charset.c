@@ -8,7 +8,7 @@
 
 #include "systems/mime/codepage_table.h"
 
-enum kind { KIND_UTF8, KIND_WINDOWS, KIND_ICONV };
+enum kind { KIND_UTF8, KIND_WINDOWS, KIND_UTF16, KIND_ICONV };
 
 struct charset {
     enum kind kind;
@@ -115,6 +115,10 @@ charset_new(struct span label)
         charset->kind = KIND_WINDOWS;
         return charset;
     }
+    if (named(label, "utf-16le")) {
+        charset->kind = KIND_UTF16;
+        return charset;
+    }
     if (plain_name(label, name) && !named(label, "wchar_t internal"))
         charset->iconv = iconv_open("UTF-8", name);
     charset->known = charset->iconv != (iconv_t)-1;
@@ -181,6 +185,30 @@ feed_utf8(struct charset *charset, const char *at, size_t len, bool last, struct
     return i;
 }
 
+/* Pairs of octets, the lower one first. A half of a surrogate pair that is alone becomes U+FFFD. */
+static size_t
+feed_utf16(struct charset *charset, const char *at, size_t len, bool last, struct buf *out)
+{
+    size_t i = 0;
+    while (i < len) {
+        const unsigned char *p = (const unsigned char *)at + i;
+        size_t left = len - i, used = 2;
+        uint32_t code = left < 2 ? 0xfffd : p[0] | (uint32_t)p[1] << 8;
+        bool high = left >= 2 && code >= 0xd800 && code < 0xdc00;
+        if ((left < 2 || (high && left < 4)) && !last)
+            break;
+        if (high && left >= 4 && (p[3] & 0xfc) == 0xdc) {
+            code = 0x10000 + ((code & 0x3ff) << 10 | (p[2] | (uint32_t)(p[3] & 3) << 8));
+            used = 4;
+        }
+        if (left < 2 || (code >= 0xd800 && code < 0xe000))
+            charset->faults++;
+        charset_add_utf8(out, code);
+        i += used < left ? used : left;
+    }
+    return i;
+}
+
 static size_t
 feed_iconv(struct charset *charset, const char *at, size_t len, bool last, struct buf *out)
 {
@@ -215,6 +243,8 @@ feed(struct charset *charset, const char *at, size_t len, bool last, struct buf 
 {
     if (charset->kind == KIND_UTF8)
         return feed_utf8(charset, at, len, last, out);
+    if (charset->kind == KIND_UTF16)
+        return feed_utf16(charset, at, len, last, out);
     if (charset->kind == KIND_ICONV)
         return feed_iconv(charset, at, len, last, out);
     for (size_t i = 0; i < len; i++)

@@ -4,7 +4,7 @@
  * Two directions, both streaming and both total: any octets become some valid UTF-8, and any UTF-8 becomes some
  * octets of the code page. Nothing fails; what was lost is counted.
  *
- *   charset   octets in a named character set -> UTF-8. UTF-8, ASCII, Latin-1 and Windows-1252 are ours; an
+ *   charset   octets in a named character set -> UTF-8. UTF-8, UTF-16LE, ASCII, Latin-1 and Windows-1252 are ours; an
  * octet that is no UTF-8 where UTF-8 or ASCII was promised is read as Windows-1252, since that is what wrong
  * labels hide in practice. Others are iconv's; unknown names are read like UTF-8. codepage  UTF-8 <-> the code
  * page of an API gateway's files (Header-Char and Msg-Char T50): 437 by default, 850, 852, 865, 1252 or utf-8;
@@ -23,6 +23,11 @@ struct charset;
 /* A decoder for the character set named `label` (empty: ASCII). Never NULL. charset_free() takes NULL. */
 struct charset *charset_new(struct span label);
 void charset_free(struct charset *charset);
+
+/* The name under which charset_new() knows the code page that Windows gives a number: 1252 is "CP1252", 65001 "UTF-8", 28592
+ * "ISO-8859-2". False, with `name` empty, where the number is none that mail is written in. */
+enum { CHARSET_NAME_MAX = 24 };
+bool charset_of_number(uint32_t number, char name[CHARSET_NAME_MAX]);
 
 /* False where the name is unknown to us and to iconv; the decoder then guesses. */
 bool charset_known(const struct charset *charset);
