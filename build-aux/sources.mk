@@ -67,7 +67,7 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
 	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c systems/gwise/carrier_write.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
-	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c \
+	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/kept.c systems/gwise/kept.h systems/gwise/status_in.c \
 	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_out.c \
 	systems/gwise/convert_out.h systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c \
 	systems/gwise/html_text.h \
@@ -137,10 +137,12 @@ viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
-	commands/act.c commands/act.h commands/act_hold.c commands/badmail.c commands/badmail.h \
+	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
 	commands/connector.h commands/filter.c commands/filter.h commands/help.c commands/instance.c \
-	commands/instance.h commands/listing.c commands/listing.h commands/log_level.c commands/master.c commands/readable.c \
+	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
+	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
+	commands/simulate_show.c commands/simulate_side.c \
 	commands/master.h commands/master_state.c commands/message_fields.c commands/message_show.c \
 	commands/message_show.h commands/probe.c commands/probe.h commands/queue.c commands/queue_change.c \
 	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \

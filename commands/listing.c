@@ -75,6 +75,13 @@ listing_init(struct listing *listing, const struct command *command, const struc
     return 0;
 }
 
+bool
+listing_wanted(const struct command *command)
+{
+    return command_has(command, OPTION_JSON) || command_has(command, OPTION_COLUMNS) ||
+           command_has(command, OPTION_SORT) || command_has(command, OPTION_LIMIT);
+}
+
 enum field_cost
 listing_cost(const struct listing *listing)
 {

@@ -34,6 +34,9 @@ struct listing {
 int listing_init(struct listing *listing, const struct command *command, const struct field *fields,
                  size_t n_fields, const char *standard, field_get *get);
 
+/* Whether rows were asked for, by any of these options, where a verb says it in its own way to people else. */
+bool listing_wanted(const struct command *command);
+
 /* What reading the columns and the sorted field costs. */
 enum field_cost listing_cost(const struct listing *listing);
 

@@ -6,12 +6,10 @@
 #include "commands/probe.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -19,142 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "commands/kit.h"
 #include "common/ownership.h"
-#include "conf/conf_option.h"
 #include "systems/registry.h"
-
-/* What modules know as the process they run in. */
-struct viaduct_gateway {
-    const struct conf_root *root;
-    const struct conf_connector *connector;
-    struct event_base *base;
-    struct option_text {
-        struct option_text *next;
-        struct buf value;
-    } * options;
-};
-
-/* ---- services ---- */
-
-static struct event_base *
-service_loop(struct viaduct_gateway *gateway)
-{
-    return gateway->base;
-}
-
-static const char *
-service_connector(struct viaduct_gateway *gateway)
-{
-    return gateway->connector != NULL ? gateway->connector->title : "host";
-}
-
-static const char *
-service_option(struct viaduct_gateway *gateway, const char *name)
-{
-    struct option_text *text = xcalloc(1, sizeof *text);
-    if (!conf_option_text(gateway->root, gateway->connector, name, &text->value)) {
-        buf_clear(&text->value);
-        free(text);
-        return NULL;
-    }
-    text->next = gateway->options; /* valid as long as the gateway */
-    gateway->options = text;
-    return text->value.at != NULL ? text->value.at : "";
-}
-
-static void
-options_free(struct viaduct_gateway *gateway)
-{
-    while (gateway->options != NULL) {
-        struct option_text *text = gateway->options;
-        gateway->options = text->next;
-        buf_clear(&text->value);
-        free(text);
-    }
-}
-
-static const void *
-service_conf_root(struct viaduct_gateway *gateway)
-{
-    return gateway->root;
-}
-
-static const void *
-service_conf_connector(struct viaduct_gateway *gateway)
-{
-    return gateway->connector;
-}
-
-static void __attribute__((format(printf, 4, 5)))
-service_say(struct viaduct_gateway *gateway, enum viaduct_log_level level, const char *id, const char *format,
-            ...)
-{
-    va_list args;
-    (void)gateway;
-    (void)id;
-    if (level == VIADUCT_LOG_DETAIL)
-        return;
-    va_start(args, format);
-    printf("    ");
-    vprintf(format, args);
-    putchar('\n');
-    va_end(args);
-}
-
-static bool
-service_closed(struct viaduct_gateway *gateway, struct viaduct_reason *reason)
-{
-    (void)gateway;
-    snprintf(reason->status, sizeof reason->status, "4.3.2");
-    snprintf(reason->text, sizeof reason->text, "this is only a test");
-    return true;
-}
-
-static bool
-service_ending(struct viaduct_gateway *gateway)
-{
-    (void)gateway;
-    return false;
-}
-
-static void
-service_reachable(struct viaduct_gateway *gateway)
-{
-    (void)gateway;
-}
-
-static void
-service_count(struct viaduct_gateway *gateway, bool inbound, int delta, bool failed)
-{
-    (void)gateway;
-    (void)inbound;
-    (void)delta;
-    (void)failed;
-}
-
-static const char *
-service_node(struct viaduct_gateway *gateway)
-{
-    static char host[256];
-    if (gateway->root->node != NULL)
-        return gateway->root->node;
-    if (host[0] == '\0' && gethostname(host, sizeof host - 1) < 0)
-        snprintf(host, sizeof host, "localhost");
-    return host;
-}
-
-static const struct viaduct_services services = {.size = sizeof services,
-                                                 .loop = service_loop,
-                                                 .connector = service_connector,
-                                                 .option = service_option,
-                                                 .conf_root = service_conf_root,
-                                                 .conf_connector = service_conf_connector,
-                                                 .say = service_say,
-                                                 .closed = service_closed,
-                                                 .ending = service_ending,
-                                                 .reachable = service_reachable,
-                                                 .count_connection = service_count,
-                                                 .node = service_node};
 
 /* ---- one connector ---- */
 
@@ -199,7 +64,7 @@ run_test(const struct viaduct_outbound_ops *ops, struct viaduct_gateway *gateway
     if (gateway->base == NULL)
         return command_fail(EXIT_NOTHING, "no event loop: %s", strerror(errno));
     int r = EXIT_DONE;
-    if (ops->prepare(&services, gateway, &state, &reason) < 0) {
+    if (ops->prepare(&kit_services, gateway, &state, &reason) < 0) {
         printf("  cannot be prepared: %s\n", reason.text);
         r = EXIT_UNREACHABLE;
     } else {
@@ -229,7 +94,7 @@ probe_here(const struct command *command, const struct conf_connector *connector
         r = run_test(ops, &gateway);
     else if (r == EXIT_DONE)
         printf("  the system \"%s\" has no test of its own\n", system->name);
-    options_free(&gateway);
+    kit_clear(&gateway);
     return r;
 }
 

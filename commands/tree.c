@@ -271,10 +271,8 @@ tree_check(const struct conf_root *root, const char *spool_path, bool deep, stru
 
 /* ---- the commands ---- */
 
-/* A spool that root's master runs belongs to its workers: everything gets the owners, groups and modes that it gets at the
- * master's start. One that an ordinary user runs is that user's. */
-static int
-give_owners(const struct conf_root *root, const char *spool_path, struct why *why)
+int
+tree_give_owners(const struct conf_root *root, const char *spool_path, struct why *why)
 {
     struct stat st;
     int fd = open(spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -307,7 +305,7 @@ spool_check(struct command *command)
             return r == -EACCES || r == -EPERM ? command_fail_errno(-r, "the spool %s", command->spool_path)
                                                : command_fail(EXIT_NOTHING, "%s", why.text);
         if (missing + result.n_rights > 0) {
-            r = give_owners(command->root, command->spool_path, &why);
+            r = tree_give_owners(command->root, command->spool_path, &why);
             if (r < 0)
                 return command_fail(r == -EACCES || r == -EPERM ? EXIT_PERMISSION : EXIT_NOTHING, "%s",
                                     why.text);
@@ -334,6 +332,8 @@ spool_make(struct command *command)
     const char **names = connector_names(command->root, &n);
     int r = spool_create(path, names, n, &why);
     free(names);
+    if (r == 0) /* else what root puts into it before the first start, the book, is closed to the workers */
+        r = tree_give_owners(command->root, path, &why);
     if (r == -EACCES || r == -EPERM)
         return command_fail_errno(-r, "the spool %s", path);
     if (r < 0)

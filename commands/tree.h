@@ -16,4 +16,8 @@ struct tree_result {
  * EXIT_DONE, EXIT_NOTHING where something is wrong, EXIT_PERMISSION. */
 int tree_check(const struct conf_root *root, const char *spool_path, bool deep, struct tree_result *result);
 
+/* A spool that root's master runs belongs to its workers: everything gets the owners, groups and modes that it gets at
+ * the master's start. One that an ordinary user runs is that user's. 0, or -errno with `why`. */
+int tree_give_owners(const struct conf_root *root, const char *spool_path, struct why *why);
+
 #endif

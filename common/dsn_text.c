@@ -173,6 +173,8 @@ static const struct {
     {".1.3", "The address is not written as it must be."},
     {".1.4", "The address means more than one person."},
     {".1.6", "The mailbox has moved and left no new address."},
+    {".1.7",
+     "Your own address, as the sender, is not known to the other system, or not written as it must be."},
     {".1.10", "The domain says that it takes no mail at all."},
     {".2.1", "The mailbox is closed or takes no mail at present."},
     {".2.2", "The mailbox is full. Try again later, or reach the person in another way."},

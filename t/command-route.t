@@ -76,20 +76,50 @@ viaduct("book", "build", good)
 code, found = rows("route", "bob@gw.example")
 is_((code, found[0]["connector"], found[0]["target"]), (0, "groupwise", "GWISE:Dom.PO.bob"), "the book decides first")
 is_(rows("route", "x@branch.example")[1][0]["connector"], "branch", "else the address space")
+place = viaduct("route", "x@branch.example")[1]
+is_((place.count("*@branch.example"), "cost 1; " + spool.conf + ":" in place), (1, True), "the space that decided is told once, with its line")
 code, found = rows("route", "nobody@contoso.example")
 is_((code, found[0]["status"]), (1, "5.1.1"), "an unknown recipient of the host gets the words its sender would")
 code, out, _ = viaduct("address", "alice@contoso.example", "--from", "SMTP", "--to", "GWISE")
 ok(code == 0 and "GWISE:Exchange.HQ.alice" in out and "(book)" in out, "address says what it becomes, and by which rule")
 ok("and back:" in out and "SMTP:alice@contoso.example" in out, "in both directions")
-is_(viaduct("address", "alice@contoso.example")[0], 2, "address wants a type")
-is_(viaduct("address", "alice@contoso.example", "--to", "X400")[0], 2, "which some connector has")
+for args in ((), ("--to", "X400")):
+    code, _, err = viaduct("address", "alice@contoso.example", *args)
+    ok(code == 2 and "GWISE (groupwise)" in err, "address wants types that there are: %s" % err.split(chr(10))[0])
+for text, args in (("GWISE:Dom.PO.bob", ()), ("Dom.PO.bob", ("--from", "GWISE", "--to", "SMTP")), ("GWISE:Dom.PO.bob", ("--from", "groupwise")),
+                   ("IMCEAGWISE-Dom+2EPO+2Ebob@contoso.example", ("--from", "GWISE"))):
+    code, found = rows("address", text, *args)
+    is_((code, [(r["way"], r["direction"], r["becomes"], r["rule"]) for r in found if r["role"] == "as recipient"]),
+        (0, [("there", "in", "SMTP:bob@gw.example", "book"), ("back", "out", "GWISE:Dom.PO.bob", "book")]), "from GroupWise and back: %s" % text)
+code, _, err = viaduct("address", "GWISE:Dom.PO.bob", "--from", "SMTP", "--to", "GWISE")
+ok(code == 1 and "of type GWISE, and --from says SMTP" in err, "an address of another type than --from says is told so")
+code, found = rows("address", "IMCEAGWISE-Dom+2EPO+2Ezoe@contoso.example", "--to", "GWISE", "--columns", "role,becomes,rule", "--limit", "2")
+is_(found, [{"role": "as originator", "becomes": "GWISE:Dom.PO.zoe", "rule": "unwrapped"}, {"role": "as recipient", "becomes": "GWISE:Dom.PO.zoe",
+    "rule": "unwrapped"}], "a one-off becomes what it is of, and the columns are chosen")
 mail = os.path.join(spool.top, "m.eml")
 with open(mail, "w") as f:
-    f.write("From: alice@contoso.example\nSubject: x\n\nhello\n")
+    f.write("From: alice@contoso.example\r\nTo: bob@gw.example\r\nCc: else@out.example\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\n"
+            "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "Content-Transfer-Encoding: 8bit\r\n\r\nhello \u4e2d\r\n--b\r\nContent-Type: text/html\r\n\r\n<b>hello</b>\r\n--b--\r\n")
 code, out, _ = viaduct("simulate", mail, "--sender", "alice@contoso.example", "--rcpt", "bob@gw.example", "--rcpt",
                        "nobody@contoso.example")
 ok(code == 1 and "routed to groupwise" in out and "recipient becomes GWISE:Dom.PO.bob" in out, "simulate shows the road")
-ok("the sender would be told 5.1.1" in out, "and the report there would be")
+ok("the sender would be told 5.1.1" in out, "and who is told what")
+ok("Subject: Undeliverable: caf\u00e9" in out and "Nobody has this address." in out and "nobody@contoso.example\n" in out, "in the very report there would be")
+ok("bob@gw.example -> Dom.PO.bob" in out, "what becomes of the addresses in the header")
+ok("HTML form of the body is left out" in out and "not in the gateway's code page" in out, "what the conversion loses")
+ok("| Wpc-Api= 1.2;" in out and "| hello ?" in out, "and what the module writes")
+code, found = rows("simulate", mail, "--sender", "alice@contoso.example", "--rcpt", "bob@gw.example", "--rcpt", "nobody@contoso.example", "--rcpt", "x@branch.example")
+is_((code, [r["fate"] for r in found]), (1, ["goes", "fails", "goes"]), "a row for each recipient")
+is_((found[0]["sender"], found[0]["becomes"], len(found[0]["lost"]), "WPU= bob" in found[0]["item"]), ("GWISE:Exchange.HQ.alice", "GWISE:Dom.PO.bob", 2, True),
+    "of one that goes: addresses, losses, the item")
+is_((found[1]["code"], found[1]["at"], "Status 5.1.1" in found[1]["report"]), ("5.1.1", "routing", True), "of one that fails: where, and the report")
+is_(list(rows("simulate", mail, "--sender", "<>", "--rcpt", "x@branch.example", "--columns", "rcpt,fate", "--sort", "rcpt", "--limit", "1")[1][0]), ["rcpt", "fate"], "its columns are chosen")
+code, out, _ = viaduct("simulate", mail, "--sender", "bob@gw.example", "--rcpt", "x@elsewhere.example")
+ok(code == 0 and "routed to host (from connector groupwise" in out, "mail of a foreign system goes to the host, which routes it")
+is_(viaduct("simulate", mail, "--sender", "alice@contoso.example", "--rcpt", "alice@contoso.example")[0], 1, "the host's own mail does not come back to it: a loop")
+code, out, _ = viaduct("simulate", mail, "--sender", "stranger@out.example", "--rcpt", "bob@gw.example")
+ok("translating the sender" in out and "5.1.7" in out and "Your own address" in out, "a sender that the other side cannot know is told what it means")
 is_([f for _, _, files in os.walk(spool.path) for f in files if len(f) == 26], [], "and writes no message")
 
 # ---- connector test ----

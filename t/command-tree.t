@@ -55,6 +55,19 @@ if ROOT:
     for args in (("stop",), ("reload",)):
         is_(nobody(roots, *args)[0], 5, "whether a master runs is not his to know: %s" % args[0])
 
+# ---- a book that was built before the first start ----
+
+if ROOT:
+    early = Viaduct(conf)
+    os.chmod(early.top, 0o755)
+    people = os.path.join(early.top, "people.csv")
+    with open(people, "w") as f:
+        f.write("display,primary,proxies,side\nBob,SMTP:bob@branch.example,SMTP:bob@contoso.example,branch\n")
+    is_((early.command("spool", "create")[0], early.command("book", "build", people)[0]), (0, 0), "root makes a spool and a book before the first start")
+    early.start()
+    ok("Permission denied" not in early.command("status")[1], "the workers can read that book")
+    is_(early.stop(), 0, "it stops in order")
+
 # ---- a spool that an ordinary user runs ----
 
 users = Viaduct(conf, user=True).start()
