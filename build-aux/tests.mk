@@ -74,6 +74,15 @@ check-races: check-programs
 
 .PHONY: check-races
 
+# ---- kills at random while mail comes and goes: four times the messages and kills that `make check` has ----
+
+SOAK = 20000
+
+check-soak: check-programs
+	VIADUCT_SOAK='$(SOAK)' VIADUCT_BUILD='$(abs_builddir)' '$(abs_srcdir)/t/soak.t'
+
+.PHONY: check-soak
+
 # ---- crashes, errors, hangs, races and power cuts: all of them, and the planted bugs that they must find (root, for what
 # needs a disk). Some half an hour; CRASH=--quick is a look whether it runs, CRASH="--only power" a part of it ----
 
