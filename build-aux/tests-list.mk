@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	t/gwise-api-t \
 	t/gwise-carrier-t \
 	t/gwise-convert-t \
+	t/gwise-status-t \
 	t/header-address-t \
 	t/header-scan-t \
 	t/id-t \
@@ -408,6 +409,8 @@ TRACKED_FILES = \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
+	t/gwise-status-t.c \
+	t/gwise_convert_rig.h \
 	t/header-address-t.c \
 	t/header-scan-t.c \
 	t/id-t.c \

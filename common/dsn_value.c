@@ -94,7 +94,7 @@ dsn_add_unitext(struct buf *out, struct span text)
             buf_add_byte(out, (char)(0x80 | (c & 0x3f)));
         }
     }
-    return utf8_printable((struct span){out->at + start, out->len - start});
+    return out->at == NULL || utf8_printable((struct span){out->at + start, out->len - start});
 }
 
 void

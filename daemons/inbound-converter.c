@@ -175,6 +175,8 @@ take(struct service *service, struct job *job)
         return judgement; /* the message is in MTS-IN, the item is gone */
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_DIRECTORY)
         return judge(VERDICT_FETCH, "", "an answer of the directory");
+    if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_NOTHING)
+        return judge(VERDICT_DONE, "", "%s", conversion.why.text);
     if (why_is_temporary(&conversion.why)) {
         log_say(LOG_CONVERSION, LEVEL_MINIMUM, job->parts.stem, "%s; it waits in ReadyIn", conversion.why.text);
         service_rescan_in(service, FOLDER_READY_IN, 5000);

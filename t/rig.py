@@ -629,7 +629,8 @@ class Viaduct:
         """Every message file in the spool, wherever it lies."""
         left = []
         for top in ("drop", "Spooler-Queue", "Bounce", "Hold", "mailbox", "Temp"):
-            for at, _, files in os.walk(os.path.join(self.spool, top)):
+            for at, dirs, files in os.walk(os.path.join(self.spool, top)):
+                dirs[:] = [d for d in dirs if d != "Correlation"] # of messages that have left
                 left += [os.path.relpath(os.path.join(at, f), self.spool) for f in files if not f.endswith(".why")]
         return sorted(left)
 

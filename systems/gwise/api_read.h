@@ -79,6 +79,10 @@ struct api_address {
 };
 bool api_address(const struct api_item *element, struct api_address *address);
 
+/* A tag of the token in CDBA that Exchange's connector, or we, wrote: '^', a sign, four letters, the value up to the next
+ * '^'. False where it has none. */
+bool api_token(struct span token, const char tag[4], struct span *value);
+
 /* Splits "Domain.PostOffice.User"; the user may hold dots. False where a part is missing or empty. */
 bool api_split_address(struct span text, struct api_address *address);
 

@@ -149,3 +149,19 @@ api_read_date(struct span text, int64_t *time_s)
     *time_s = zoned ? timegm(&tm) - zone_s : mktime(&tm);
     return true;
 }
+
+bool
+api_token(struct span token, const char tag[4], struct span *value)
+{
+    for (size_t i = 0; i + 6 <= token.len; i++) {
+        size_t sign =
+            ((unsigned char)token.at[i + 1] & 0xc0) == 0xc0 ? 2 : 1; /* a character of two octets in UTF-8 */
+        size_t at = i + 1 + sign;
+        if (token.at[i] != '^' || at + 4 > token.len || memcmp(token.at + at, tag, 4) != 0)
+            continue;
+        const char *from = token.at + at + 4, *end = memchr(from, '^', token.len - at - 4);
+        *value = (struct span){from, end != NULL ? (size_t)(end - from) : token.len - at - 4};
+        return true;
+    }
+    return false;
+}

@@ -24,6 +24,9 @@ enum viaduct_converted gwise_from_foreign(const struct viaduct_convert_in *in,
  * message. */
 #define GWISE_ID_PREFIX "VIADUCT-"
 
+/* The tag of ours in the token (CDBA) of a sender, which comes back in what is sent to him: that id. */
+#define GWISE_TOKEN_ID "vmid"
+
 /* The connector's option as text, or NULL. */
 const char *gwise_option(const struct viaduct_convert_in *in, const char *name);
 

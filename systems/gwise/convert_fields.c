@@ -8,6 +8,7 @@
 
 #include "common/header_scan.h"
 #include "systems/gwise/convert_in.h"
+#include "systems/gwise/kept.h"
 #include "systems/mime/mime_header.h"
 
 enum { LISTED_MAX = 500 };
@@ -104,9 +105,9 @@ put_text(const char *field, struct span text, struct buf *out)
     buf_add_byte(out, '\n');
 }
 
-/* A Message-ID that is the same whenever the item comes: the gateway's id, made fit. */
-static void
-put_message_id(const struct in_item *item, struct buf *out)
+/* The gateway's id, made fit. */
+void
+in_message_id(const struct in_item *item, struct buf *out)
 {
     struct span id = api_text(&item->file.root, "Msg-Id");
     struct span domain;
@@ -115,7 +116,7 @@ put_message_id(const struct in_item *item, struct buf *out)
     domain = from != NULL && api_address(from->children, &address) ? address.domain : SPAN("gateway");
     if (id.len == 0 || id.len > 200)
         return;
-    buf_add_text(out, "Message-ID: <");
+    buf_add_byte(out, '<');
     for (size_t i = 0; i < id.len + 1 + domain.len; i++) {
         char c = i < id.len ? id.at[i] : i == id.len ? '@' : domain.at[i - id.len - 1];
         bool fine =
@@ -123,7 +124,36 @@ put_message_id(const struct in_item *item, struct buf *out)
         bool dot = c == '.' && i > 0 && i + 1 < id.len && out->at[out->len - 1] != '.' && id.at[i + 1] != '.';
         buf_add_byte(out, fine || dot ? c : '-');
     }
-    buf_add_text(out, ".gwise.invalid>\n");
+    buf_add_text(out, ".gwise.invalid>");
+}
+
+static void
+put_message_id(const struct in_item *item, struct buf *out)
+{
+    struct buf id = {0};
+    in_message_id(item, &id);
+    if (id.len > 0)
+        buf_printf(out, "Message-ID: %.*s\n", (int)id.len, id.at);
+    buf_clear(&id);
+}
+
+/* A reply's recipients bring back the token that their mail went out with, and in it the id by which it is known. */
+static void
+put_thread(struct in_item *item, struct buf *out)
+{
+    static const char *const lists[] = {"To", "To-CC", "CC"};
+    struct kept kept;
+    struct span id = {"", 0};
+    for (size_t i = 0; i < COUNT_OF(lists) && id.len == 0; i++) {
+        const struct api_item *list = api_find(&item->file.root, lists[i]);
+        for (const struct api_item *e = list != NULL ? list->children : NULL; e != NULL && id.len == 0;
+             e = e->next)
+            api_token(api_text(e, "CDBA"), GWISE_TOKEN_ID, &id);
+    }
+    if (id.len == 0 || !kept_find(item->in, id, item->arena, &kept) || kept.message_id.len == 0)
+        return;
+    buf_printf(out, "In-Reply-To: %.*s\nReferences: %.*s\n", (int)kept.message_id.len, kept.message_id.at,
+               (int)kept.message_id.len, kept.message_id.at);
 }
 
 static void
@@ -139,20 +169,12 @@ put_grades(const struct in_item *item, struct buf *out)
         buf_add_text(out, "Sensitivity: Company-Confidential\n");
 }
 
-static struct span
-status_action(const struct in_item *item)
-{
-    const struct api_item *report = api_find(&item->file.root, "Status-Report");
-    struct span action = report != NULL ? api_text(report->children, "Action") : (struct span){"", 0};
-    return action.len > 0 ? action : api_text(&item->file.root, "Set-Status");
-}
-
 static void
 put_subject(const struct in_item *item, struct buf *out)
 {
     struct buf text = {0};
     if (item->kind == IN_STATUS) {
-        struct span action = status_action(item);
+        struct span action = in_status_action(item);
         buf_printf(&text, "Status%s%.*s: ", action.len > 0 ? " " : "", (int)action.len, action.at);
     }
     buf_add_span(&text, api_text(&item->file.root, "Subject"));
@@ -160,12 +182,11 @@ put_subject(const struct in_item *item, struct buf *out)
     buf_clear(&text);
 }
 
-void
-in_header(struct in_item *item, struct buf *out)
+/* From, To, Cc: of everything. */
+static void
+put_people(struct in_item *item, struct buf *out)
 {
     const struct api_item *from = api_find(&item->file.root, "From");
-    int64_t sent_s;
-    char date[40];
     if (from != NULL && from->children != NULL && item->from != NULL) {
         buf_add_text(out, "From:");
         put_address(item, from->children, api_text(&item->file.root, "From-Text"), true, out);
@@ -175,15 +196,42 @@ in_header(struct in_item *item, struct buf *out)
     }
     put_list(item, "To", "All-To", "To", out);
     put_list(item, "Cc", "All-To-CC", api_find(&item->file.root, "To-CC") != NULL ? "To-CC" : "CC", out);
-    put_subject(item, out);
+}
+
+static void
+put_date(const struct in_item *item, struct buf *out)
+{
+    int64_t sent_s;
+    char date[40];
     if (api_read_date(api_text(&item->file.root, "Date-Sent"), &sent_s)) {
         header_date(sent_s, date);
         buf_printf(out, "Date: %s\n", date);
     }
+}
+
+void
+in_header(struct in_item *item, struct buf *out)
+{
+    put_people(item, out);
+    put_subject(item, out);
+    put_date(item, out);
     put_message_id(item, out);
+    put_thread(item, out);
     put_grades(item, out);
     if (item->kind == IN_STATUS)
         buf_add_text(out, "Auto-Submitted: auto-replied\n");
+}
+
+void
+in_notice_header(struct in_item *item, const char *postmaster, struct buf *out)
+{
+    if (postmaster == NULL) {
+        put_people(item, out);
+    } else {
+        buf_printf(out, "From: Mail Delivery System <%s>\n", postmaster);
+        put_list(item, "To", "To", "To", out);
+    }
+    put_date(item, out);
 }
 
 /* ---- words ---- */

@@ -11,6 +11,7 @@
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/api_write.h"
 #include "systems/gwise/convert_out.h"
+#include "systems/gwise/kept.h"
 #include "systems/mime/mime_header.h"
 
 enum {
@@ -216,6 +217,26 @@ note_sender(const struct header_address *found, void *arg)
     mime_decode_text(found->display, &sender->display);
 }
 
+/* Which statuses the sender wants to see (NOTIFY, Disposition-Notification-To). */
+static unsigned
+asked(const struct out_item *item)
+{
+    const struct viaduct_delivery *message = item->in->message;
+    unsigned what = field_of(item, "Disposition-Notification-To").len > 0 ? GWISE_ASKED_OPENED : 0;
+    for (size_t i = 0; message != NULL && i < message->n_recipients; i++)
+        if (message->recipients[i].responsible && (message->recipients[i].notify & VIADUCT_NOTIFY_SUCCESS) != 0)
+            what |= GWISE_ASKED_DELIVERED;
+    return what;
+}
+
+/* No genuine value but None is known: these are the names of the gateway's levels of status. */
+static const char *
+status_request(const struct out_item *item)
+{
+    static const char *const words[] = {"None", "Delivered", "Opened", "Full"};
+    return words[asked(item)];
+}
+
 static void
 add_token(struct out_item *item, const struct api_address *address, const char *date, struct buf *token)
 {
@@ -223,6 +244,8 @@ add_token(struct out_item *item, const struct api_address *address, const char *
     struct buf subject = {0};
     static const char mark[] = "^\xc2\xa1";
     mime_decode_text(field_of(item, "Subject"), &subject);
+    for (size_t i = 0; i < subject.len; i++) /* a '^' would begin a tag */
+        subject.at[i] = subject.at[i] == '^' ? '\'' : subject.at[i];
     buf_printf(token, "%saddr", mark);
     buf_add_span(token, address->domain);
     buf_add_byte(token, '.');
@@ -231,7 +254,8 @@ add_token(struct out_item *item, const struct api_address *address, const char *
     buf_add_span(token, address->user);
     buf_printf(token, "%ssbjt", mark);
     buf_add_span(token, cut(buf_span(&subject), TOKEN_SUBJECT_MAX));
-    buf_printf(token, "%sosnt%s%sstrqNone", mark, date, mark);
+    buf_printf(token, "%sosnt%s%sstrq%s", mark, date, mark, status_request(item));
+    buf_printf(token, "%s" GWISE_TOKEN_ID GWISE_ID_PREFIX "%s", mark, item->in->id != NULL ? item->in->id : "");
     buf_clear(&subject);
 }
 
@@ -386,10 +410,28 @@ out_header(struct out_item *item, struct buf *header, struct viaduct_reason *rea
     api_put_raw(header, "Date-Sent", date);
     api_put_raw(header, "Security", security(item));
     api_put_raw(header, "Msg-Priority", priority(item));
-    api_put_raw(header, "Status-Request", "None");
+    api_put_raw(header, "Status-Request", status_request(item));
     buf_add_text(header, "-END-\r\n");
     buf_clear(&to.text);
     buf_clear(&copies.text);
     buf_clear(&text);
     return true;
+}
+
+int
+out_keep(const struct out_item *item, struct viaduct_reason *reason)
+{
+    struct buf id = {0}, subject = {0};
+    if (item->in->id == NULL)
+        return 0;
+    buf_printf(&id, GWISE_ID_PREFIX "%s", item->in->id);
+    mime_decode_text(field_of(item, "Subject"), &subject);
+    struct kept kept = {.message_id = field_of(item, "Message-ID"),
+                        .subject = cut(buf_span(&subject), 400),
+                        .envid = text_span(item->in->message->envid),
+                        .asked = asked(item)};
+    int r = kept_out(item->in, buf_span(&id), &kept, reason);
+    buf_clear(&id);
+    buf_clear(&subject);
+    return r;
 }

@@ -107,20 +107,11 @@ address_text(struct in_item *item, const struct api_address *address)
     return copy;
 }
 
-/* The tag `addr` of a token that Exchange's connector, or we, wrote: ^, a sign, four letters, text. */
 static bool
 token_address(struct span token, struct api_address *address)
 {
-    for (size_t i = 0; i + 7 < token.len; i++) {
-        size_t sign = ((unsigned char)token.at[i + 1] & 0xc0) == 0xc0 ? 2 : 1;
-        size_t tag = i + 1 + sign;
-        if (token.at[i] != '^' || tag + 4 > token.len || memcmp(token.at + tag, "addr", 4) != 0)
-            continue;
-        const char *from = token.at + tag + 4, *end = memchr(from, '^', token.len - tag - 4);
-        size_t len = end != NULL ? (size_t)(end - from) : token.len - tag - 4;
-        return api_split_address((struct span){from, len}, address);
-    }
-    return false;
+    struct span text;
+    return api_token(token, "addr", &text) && api_split_address(text, address);
 }
 
 const char *
@@ -252,6 +243,8 @@ understand(struct in_item *item, const struct buf *raw, struct buf *header, stru
                           (int)(word.len < 60 ? word.len : 60), word.at);
     if (!item->file.ended)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the header file has no line -END-");
+    if (item->kind == IN_STATUS && !in_status(item, reason))
+        return VIADUCT_CONVERT_NOTHING;
     if (item->file.dotted)
         gwise_report(item->out, "addresses are dotted: the gateway's Addressing Format should be Component");
     return VIADUCT_CONVERTED;

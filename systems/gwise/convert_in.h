@@ -5,6 +5,7 @@
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/container.h"
 #include "systems/gwise/convert.h"
+#include "systems/mime/notice.h"
 
 enum in_kind {
     IN_MAIL,
@@ -34,7 +35,8 @@ struct in_item {
     size_t n_parts;
     struct api_file file; /* the header, in UTF-8 */
     enum in_kind kind;
-    const char *from; /* Domain.PostOffice.User; NULL where there is none */
+    struct notice notice; /* of IN_STATUS: what is told; NOTICE_NONE: in words */
+    const char *from;     /* Domain.PostOffice.User; NULL where there is none */
     struct viaduct_recipient_in *recipients;
     size_t n_recipients, n_addresses, n_unreadable; /* the last: entries of their lists that are no address */
     struct buf piece;                               /* collects octets for `out` */
@@ -50,6 +52,22 @@ int in_write_message(struct in_item *item);
 /* The fields of the message down to the empty line, but for those of MIME; the lines that tell in words what an
  * item other than a mail is. */
 void in_header(struct in_item *item, struct buf *out);
+/* The same for a notice, without subject and what follows from it: from the person, or from `postmaster` where given. */
+void in_notice_header(struct in_item *item, const char *postmaster, struct buf *out);
 void in_words(struct in_item *item, struct buf *out);
+
+/* A boundary that no other message of ours has, and no text can know. */
+void in_boundary(const struct in_item *item, char boundary[60]);
+
+/* Adds the Message-ID that the item has here, the same whenever it comes; nothing where it has no usable Msg-Id. */
+void in_message_id(const struct in_item *item, struct buf *out);
+
+/* For an item of the kind IN_STATUS: what it becomes. False where nobody is to be told, with the reason; true where it
+ * becomes a message, a notice (`item->notice`) or one in words. Sets `item->from`. */
+bool in_status(struct in_item *item, struct viaduct_reason *reason);
+/* The word that a status says, empty where it has none. */
+struct span in_status_action(const struct in_item *item);
+/* Adds the whole message of a notice to `item->piece`. */
+void in_write_notice(struct in_item *item);
 
 #endif

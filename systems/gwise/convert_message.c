@@ -218,8 +218,16 @@ write_files(struct in_item *item, const char *boundary)
     buf_printf(&item->piece, "\n--%s--\n", boundary);
 }
 
-int
-in_write_message(struct in_item *item)
+void
+in_boundary(const struct in_item *item, char boundary[60])
+{
+    /* "--=_" begins no line of a quoted-printable or base 64 text, and a body that has such a line is not sent as 7bit. */
+    struct span id = api_text(&item->file.root, "Msg-Id");
+    snprintf(boundary, 60, "=_gwise_%08x_%016llx", crc32c(0, id.at, id.len), (unsigned long long)time_ms());
+}
+
+static void
+write_item(struct in_item *item)
 {
     const struct in_part *body = NULL;
     struct buf words = {0};
@@ -231,11 +239,7 @@ in_write_message(struct in_item *item)
     in_header(item, &item->piece);
     buf_add_text(&item->piece, "MIME-Version: 1.0\n");
     if (has_files(item)) {
-        /* "--=_" begins no line of a quoted-printable or base 64 text, and a body that has such a line is not
-         * sent as 7bit. */
-        struct span id = api_text(&item->file.root, "Msg-Id");
-        snprintf(boundary, sizeof boundary, "=_gwise_%08x_%016llx", crc32c(0, id.at, id.len),
-                 (unsigned long long)time_ms());
+        in_boundary(item, boundary);
         buf_printf(&item->piece, "Content-Type: multipart/mixed; boundary=\"%s\"\n\n--%s\n", boundary,
                    boundary);
         write_body(item, body, &words);
@@ -243,7 +247,16 @@ in_write_message(struct in_item *item)
     } else {
         write_body(item, body, &words);
     }
-    flush(item);
     buf_clear(&words);
+}
+
+int
+in_write_message(struct in_item *item)
+{
+    if (item->notice.kind != NOTICE_NONE)
+        in_write_notice(item);
+    else
+        write_item(item);
+    flush(item);
     return item->error;
 }

@@ -52,6 +52,8 @@ convert(struct out_item *item, struct viaduct_reason *reason)
     if (result != 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the item cannot be written: %s",
                           strerror(abs(result)));
+    if (out_keep(item, reason) < 0)
+        return VIADUCT_CONVERT_BAD; /* the reason is one to wait */
     return VIADUCT_CONVERTED;
 }
 

@@ -41,6 +41,9 @@ int out_write_files(struct out_item *item);
  * expressed. */
 bool out_header(struct out_item *item, struct buf *header, struct viaduct_reason *reason);
 
+/* Keeps what must be known of the message when something comes back about it (kept.h). 0, or -errno with the reason. */
+int out_keep(const struct out_item *item, struct viaduct_reason *reason);
+
 /* The subject, cut to what is sent; the whole is left in `item->before` then. */
 void out_subject(struct out_item *item, struct buf *subject);
 

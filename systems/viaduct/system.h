@@ -309,7 +309,8 @@ enum viaduct_converted {
     VIADUCT_CONVERTED,
     VIADUCT_CONVERT_REFUSED,   /* can never be expressed on the other side: a report */
     VIADUCT_CONVERT_DIRECTORY, /* from foreign: no mail, but an answer of the directory: DirIn */
-    VIADUCT_CONVERT_BAD        /* not understood: Badmail */
+    VIADUCT_CONVERT_BAD,       /* not understood: Badmail */
+    VIADUCT_CONVERT_NOTHING /* from foreign: understood, and nobody is to get anything: removed, the reason logged */
 };
 
 struct viaduct_convert_ops {
