@@ -105,6 +105,7 @@ SCENARIO_TESTS = \
 	t/readme.t \
 	t/recover.t \
 	t/reports.t \
+	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/router.t \
 	t/sendmail.t \
@@ -202,11 +203,14 @@ TRACKED_FILES = \
 	.clang-tidy \
 	bench/RESULTS.md \
 	bench/bench.py \
+	bench/ends.py \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
 	bench/poison.py \
+	bench/promises.py \
 	bench/scale.py \
+	bench/soak.py \
 	bench/systems.py \
 	build-aux/check-static.sh \
 	build-aux/check-style.sh \
@@ -406,6 +410,7 @@ TRACKED_FILES = \
 	t/fixtures/gwise/refused.api \
 	t/flow-t.c \
 	t/full-spool.t \
+	t/gateway.py \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
@@ -447,6 +452,7 @@ TRACKED_FILES = \
 	t/recover.t \
 	t/reports.t \
 	t/rig.py \
+	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/route-t.c \
 	t/router.t \

@@ -1,112 +1,16 @@
 #!/usr/bin/python3
 """GroupWise and the host, both ways, with a stand-in for the API gateway; and folder trees, both ways.
 
-The stand-in has its own reader and writer of header files. It locks what it writes, takes its time, and refuses: the header
-then turns up in GWPROB with the lines that it did not like.
+The stand-in is t/gateway.py.
 """
 import email
 import email.policy
-import fcntl
 import os
 import re
-import threading
 import time
 
+from gateway import Gateway
 from rig import (Sink, Viaduct, done, free_port, is_, like, message, ok, private_folder, send, until)
-
-# ---- the stand-in ----
-
-FOLDERS = ("API_IN", "API_OUT", "ATT_IN", "ATT_OUT", "GWPROB", "GWHOLD")
-
-
-class Gateway:
-    """Takes what lies in API_IN; `held` lets it lie, `unknown` are users it refuses."""
-
-    def __init__(self):
-        self.root = private_folder()
-        self.taken, self.refused, self.held, self.unknown, self.changed, self.n = [], [], False, set(), threading.Condition(), 0
-        for name in FOLDERS:
-            os.mkdir(os.path.join(self.root, name))
-            os.chmod(os.path.join(self.root, name), 0o777)
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def path(self, *names):
-        return os.path.join(self.root, *names)
-
-    def _serve(self):
-        while os.path.isdir(self.path("API_IN")):
-            for name in sorted(os.listdir(self.path("API_IN"))):
-                if name.lower().endswith(".api") and not self.held:
-                    self._take(name)
-            time.sleep(0.05)
-
-    def _take(self, name):
-        with open(self.path("API_IN", name), "rb") as f:
-            raw = f.read()
-        text = raw.decode("cp437")
-        users = re.findall(r"(?i)\bWPU\s*=\s*([^;]*);", text)
-        item = {"name": name, "raw": text, "users": users, "files": {}}
-        for part in re.findall(r"(?i)\b(?:Msg-File|Current-File)\s*=\s*([^;]*);", text):
-            with open(self.path("ATT_IN", part.strip()), "rb") as f:
-                item["files"][part.strip()] = f.read()
-            os.unlink(self.path("ATT_IN", part.strip()))
-        bad = [u for u in users if u.strip() in self.unknown]
-        if bad:
-            with open(self.path("GWPROB", name), "wb") as f:
-                f.write(raw + b"Line 007 Unknown destination in address string: %s\r\n" % bad[0].strip().encode())
-        with self.changed:
-            os.unlink(self.path("API_IN", name))
-            (self.refused if bad else self.taken).append(item)
-            self.changed.notify_all()
-
-    def wait(self, word, refused=False):
-        """The item whose header or body has the word."""
-        def found():
-            return [i for i in (self.refused if refused else self.taken)
-                    if word in i["raw"] or any(word.encode("cp437", "replace") in b for b in i["files"].values())]
-        with self.changed:
-            self.changed.wait_for(found, 15)
-        if not found():
-            ok(False, "in time: the gateway gets " + word)
-            return {"raw": "", "files": {}, "users": [], "name": ""}
-        return found()[0]
-
-    def header(self, sender, to, subject, base, files=(), cc=()):
-        def group(address):
-            return "\r\n    WPD= %s; \r\n    WPPO= %s; \r\n    WPU= %s; " % tuple(address.split(".", 2))
-        text = "WPC-API= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= Mail; \r\nFrom= " + group(sender) + "; \r\nFrom-Text= Lena Nowak; \r\n"
-        text += "To= " + ", ".join(group(t) for t in to) + "; \r\n"
-        if cc:
-            text += "To-CC= " + ", ".join(group(t) for t in cc) + "; \r\n"
-        text += "All-To= " + ", ".join(group(t) for t in to) + "; \r\n"
-        text += "Subject= %s; \r\nMsg-Id= %s.0001.000B.000; \r\nDate-Sent= 25/11/2026 09:05:01; \r\n" % (subject, base.upper())
-        text += "Msg-Char= T50; \r\nMsg-File= %s.bdy; \r\n" % base
-        if files:
-            text += "Attach-File= " + ", ".join("\r\n    Current-File= %s; \r\n    Original-File= %s; \r\n    Size= %d; "
-                                                % (f[0], f[1], len(f[2])) for f in files) + "; \r\n"
-        return text + "Msg-Priority= Normal; \r\nStatus-Request= None; \r\n-END-\r\n"
-
-    def send(self, sender, to, subject, body, files=(), cc=(), step=None):
-        """A GroupWise user writes. The header is there first, empty and locked, as the gateway does it."""
-        self.n += 1
-        base = "%08x" % (0x40000000 + self.n)
-        files = [("%s.%03d" % (base, i + 1), name, data) for i, (name, data) in enumerate(files)]
-        path = self.path("API_OUT", base.upper() + ".API")
-        with open(path, "wb") as f:
-            os.fchmod(f.fileno(), 0o666)
-            fcntl.flock(f, fcntl.LOCK_EX)
-            for name, data in [(base + ".bdy", body.replace("\n", "\r\n").encode("cp437"))] + [(n, d) for n, _, d in files]:
-                with open(self.path("ATT_OUT", name), "wb") as part:
-                    part.write(data)
-                    os.fchmod(part.fileno(), 0o666)
-            raw = self.header(sender, to, subject, base, files, cc).encode("cp437")
-            f.write(raw[:40])
-            f.flush()
-            if step:
-                step(path)
-            f.write(raw[40:])
-        return path
-
 
 gateway, host = Gateway(), Sink()
 boxes, pickup = private_folder(), private_folder()

@@ -81,6 +81,8 @@ out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, enum vi
         carrier->markers_end = &old->next;
     }
     free(transfer);
+    if (outcome == VIADUCT_RELAYED && carrier->tells_delivered)
+        outcome = VIADUCT_TAKEN;
     for (size_t i = 0; i < delivery->n_recipients; i++)
         carrier->services->recipient_result(
             delivery, i, delivery->recipients[i].responsible ? outcome : VIADUCT_TAKEN, reason, NULL);
@@ -195,7 +197,8 @@ static int
 out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gateway, void **state,
             struct viaduct_reason *reason)
 {
-    const char *root = services->option(gateway, "peer.root");
+    const char *root = services->option(gateway, "peer.root"),
+               *level = services->option(gateway, "peer.statuses");
     if (root == NULL) {
         reason_fill(reason, "5.3.5", "peer.root is not set: the folder of the API gateway");
         return -1;
@@ -210,6 +213,7 @@ out_prepare(const struct viaduct_services *services, struct viaduct_gateway *gat
     carrier->settle_ms = gateway_option_ms(services, gateway, "peer.settle", GWPROB_SETTLE_S);
     if (carrier->settle_ms > GWPROB_SETTLE_S * 1000)
         carrier->settle_ms = GWPROB_SETTLE_S * 1000;
+    carrier->tells_delivered = level != NULL && strcmp(level, "undelivered") != 0;
     if (gateway_tree_open(&carrier->tree, root, reason) < 0) {
         free(carrier);
         return -1;

@@ -38,6 +38,7 @@ struct carrier_out {
     struct old_marker *markers, **markers_end;
     struct container_item item; /* of the step at hand */
     int64_t poll_ms, confirm_ms, settle_ms;
+    bool tells_delivered; /* the gateway sends statuses of success: reports of success are made of them */
     int64_t watched_ms, swept_ms, late_ms;
 };
 
