@@ -7,4 +7,9 @@
 bench: all t/mkmsg
 	VIADUCT_BUILD='$(abs_builddir)' BENCH_RESULTS='$(RESULTS)' '$(srcdir)/bench/bench.py'
 
-.PHONY: bench
+# The rigs of t/PROMISES.md, against Postfix and viaduct alike: what is lost and what comes twice where processes are killed, what ends
+# a message, how often it is synced. PROMISES='--part soak --messages 20000' for a part: see bench/promises.py.
+bench-promises: all
+	VIADUCT_BUILD='$(abs_builddir)' '$(srcdir)/bench/promises.py' $(PROMISES)
+
+.PHONY: bench bench-promises

@@ -113,6 +113,7 @@ SCENARIO_TESTS = \
 	t/soak.t \
 	t/style.t \
 	t/supervise.t \
+	t/syncs.t \
 	t/tarball.t \
 	t/torn-book.t \
 	t/trouble.t \
@@ -204,6 +205,7 @@ TRACKED_FILES = \
 	bench/RESULTS.md \
 	bench/bench.py \
 	bench/ends.py \
+	bench/explore.py \
 	bench/machine.py \
 	bench/measure.py \
 	bench/peers.py \
@@ -479,6 +481,7 @@ TRACKED_FILES = \
 	t/spooltest.py \
 	t/style.t \
 	t/supervise.t \
+	t/syncs.t \
 	t/tap.h \
 	t/tarball.t \
 	t/torn-book.t \
