@@ -195,6 +195,85 @@ test_thread(void)
     clear_world(&world);
 }
 
+/* ---- reports of the host's, towards GroupWise ---- */
+
+#define MID "<4003A1B2.7C1D.000B.000@HARBOUR.gwise.invalid>"
+#define DSN(action, more)                                                                                      \
+    "From: postmaster@exchange.example\nTo: crew@gw.example\nSubject: report\nDate: Wed, 25 Nov 2026 "         \
+    "09:00:00 +0000\n"                                                                                         \
+    "Content-Type: multipart/report; report-type=delivery-status; boundary=B\n\n--B\nContent-Type: "           \
+    "text/plain\n\nwords\n"                                                                                    \
+    "--B\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\nFinal-Recipient: "                \
+    "rfc822;anna@exchange.example\n"                                                                           \
+    "Action: " action "\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 no; such\n" more                            \
+    "--B\nContent-Type: text/rfc822-headers\n\nMessage-ID: " MID "\n--B--\n"
+
+static void
+came_in(void)
+{
+    struct world world = {0};
+    static const char header[] =
+        "Msg-Type= Mail; \r\n" FROM TO "Msg-Id= 4003A1B2.7C1D.000B.000; \r\nSubject= s; \r\n"
+        "Status-Request= Full; \r\n-END-\r\n";
+    const char *message =
+        status(header, &world, VIADUCT_CONVERTED, "a mail of GroupWise's that asks for statuses");
+    ok(strstr(message, "\nDisposition-Notification-To: <crew@gw.example>\n") != NULL,
+       "asks the host for a receipt");
+    clear_world(&world);
+}
+
+/* Sends a report out; the header file that it becomes. */
+static struct buf
+report(const char *text, const char *name)
+{
+    struct world world = {0};
+    is_int(outwards_to(&world, text, strlen(text), recipients, 1), VIADUCT_CONVERTED, "%s", name);
+    struct buf header = part_of(&world.output, PART_HEADER, 0);
+    clear_world(&world);
+    return header;
+}
+
+static void
+test_reports(void)
+{
+    gateway.options[1][0] = "convert.reports";
+    gateway.options[1][1] = "status";
+    forget_all();
+    came_in();
+    struct buf header = report(DSN("failed", ""), "a failure that the host reports");
+    is_text(header.at,
+            "Wpc-Api= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= Mail; \r\nMsg-Id= " ID "; \r\n"
+            "Orig-Msg-ID= 4003A1B2.7C1D.000B.000; \r\n"
+            "From= \r\n    WPD= Exchange; \r\n    WPPO= HQ; \r\n    WPU= anna; \r\n    CDBA= Exchange.HQ.anna;  "
+            "; \r\n"
+            "To= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= crew; \r\n    CDBA= HARBOUR.Quay.crew;  "
+            "; \r\n"
+            "Status-Report= \r\n    Action= Undeliverable: smtp\\; 550 no\\; such; \r\n    Time= 25/11/2026 "
+            "9:0:0; ; \r\n-END-\r\n",
+            "is a status of the message there");
+    buf_clear(&header);
+    header = report(DSN("relayed", ""), "what GroupWise has no status for");
+    ok(holds(&header, "Msg-Type= MAIL; \r\n") && !holds(&header, "Status-Report"), "goes as a mail");
+    buf_clear(&header);
+    header =
+        report(DSN("failed", "\nFinal-Recipient: rfc822;b@exchange.example\nAction: failed\nStatus: 5.1.1\n"),
+               "a report about two");
+    ok(holds(&header, "Msg-Type= MAIL; \r\n"), "goes as a mail, which says it all");
+    buf_clear(&header);
+    forget_all();
+    header = report(DSN("failed", ""), "about a message that nobody remembers");
+    ok(holds(&header, "Msg-Type= MAIL; \r\n"), "too");
+    buf_clear(&header);
+    gateway.options[1][1] = "mail";
+    forget_all();
+    came_in();
+    is_int(n_kept, 0, "where reports go as mails nothing is kept for them");
+    header = report(DSN("failed", ""), "and all of them");
+    ok(holds(&header, "Msg-Type= MAIL; \r\n"), "are mails");
+    buf_clear(&header);
+    gateway.options[1][0] = NULL;
+}
+
 int
 main(void)
 {
@@ -207,5 +286,6 @@ main(void)
     test_unknown();
     test_future();
     test_thread();
+    test_reports();
     return tap_done();
 }

@@ -182,14 +182,21 @@ put_subject(const struct in_item *item, struct buf *out)
     buf_clear(&text);
 }
 
+static bool
+from_is_known(const struct in_item *item)
+{
+    const struct api_item *from = api_find(&item->file.root, "From");
+    return from != NULL && from->children != NULL && item->from != NULL;
+}
+
 /* From, To, Cc: of everything. */
 static void
 put_people(struct in_item *item, struct buf *out)
 {
-    const struct api_item *from = api_find(&item->file.root, "From");
-    if (from != NULL && from->children != NULL && item->from != NULL) {
+    if (from_is_known(item)) {
         buf_add_text(out, "From:");
-        put_address(item, from->children, api_text(&item->file.root, "From-Text"), true, out);
+        put_address(item, api_find(&item->file.root, "From")->children, api_text(&item->file.root, "From-Text"),
+                    true, out);
         buf_add_byte(out, '\n');
     } else {
         buf_add_text(out, "From: GroupWise <unknown@gwise.invalid>\n");
@@ -218,6 +225,11 @@ in_header(struct in_item *item, struct buf *out)
     put_message_id(item, out);
     put_thread(item, out);
     put_grades(item, out);
+    if (in_wants(item, "open") && from_is_known(item)) {
+        buf_add_text(out, "Disposition-Notification-To:");
+        put_address(item, api_find(&item->file.root, "From")->children, (struct span){"", 0}, true, out);
+        buf_add_byte(out, '\n');
+    }
     if (item->kind == IN_STATUS)
         buf_add_text(out, "Auto-Submitted: auto-replied\n");
 }

@@ -65,8 +65,8 @@ our_domain(const struct out_item *item)
 
 /* ---- addresses ---- */
 
-static void
-put_address(struct api_list *list, const struct api_address *address)
+void
+out_put_address(struct api_list *list, const struct api_address *address)
 {
     struct buf user = {0}, token = {0};
     if (span_equal_nocase(address->office, SPAN("SMTP"))) {
@@ -117,11 +117,19 @@ put_recipients(struct out_item *item, const char *key, int kind, bool all, struc
         if (!begun)
             api_list_begin(&list, header, key);
         begun = true;
-        put_address(&list, &address);
+        out_put_address(&list, &address);
     }
     if (begun)
         api_list_end(&list);
     return true;
+}
+
+bool
+out_put_recipients(struct out_item *item, const char *key, struct buf *header, struct viaduct_reason *reason)
+{
+    return put_recipients(item, key, 1, false, header, reason) &&
+           put_recipients(item, key, 2, false, header, reason) &&
+           put_recipients(item, key, 3, false, header, reason);
 }
 
 /* ---- addresses that only stand in the header ---- */
@@ -135,9 +143,8 @@ struct listing {
     size_t n;
 };
 
-/* The address on the other side; a one-off of ours where the translator has none. */
-static bool
-translate(const struct out_item *item, struct span mailbox, struct buf *text, struct buf *display)
+bool
+out_translate(const struct out_item *item, struct span mailbox, struct buf *text, struct buf *display)
 {
     struct viaduct_text shown = {NULL, 0}, answer = {NULL, 0};
     if (item->in->translate != NULL)
@@ -169,13 +176,13 @@ list_address(const struct header_address *found, void *arg)
         shown = (struct span){shown.at + 1, shown.len - 2};
     struct buf book = {0};
     bool fine = found->mailbox.len > 0 && found->mailbox.len < 1300 &&
-                translate(listing->item, found->mailbox, &text, &book) &&
+                out_translate(listing->item, found->mailbox, &text, &book) &&
                 api_split_address(buf_span(&text), &address);
     if (fine && !listing->begun)
         api_list_begin(&listing->list, listing->header, listing->key);
     if (fine) {
         listing->begun = true;
-        put_address(&listing->list, &address);
+        out_put_address(&listing->list, &address);
     }
     if (listing->text.len > 0)
         buf_add_text(&listing->text, ", ");
@@ -269,7 +276,7 @@ put_from(struct out_item *item, const char *date, struct buf *header, struct via
     header_addresses(field_of(item, "From"), note_sender, &sender);
     if (originator.len > 0)
         buf_add_span(&text, originator);
-    else if (sender.address.len == 0 || !translate(item, buf_span(&sender.address), &text, &unused))
+    else if (sender.address.len == 0 || !out_translate(item, buf_span(&sender.address), &text, &unused))
         buf_printf(&text, "%s.SMTP.postmaster", our_domain(item) != NULL ? our_domain(item) : "Exchange");
     bool fine = api_split_address(buf_span(&text), &address);
     if (fine) {

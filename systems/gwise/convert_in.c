@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "systems/gwise/kept.h"
 #include "systems/mime/mime_header.h"
 
 enum { PARTS_MAX = 5000, RECIPIENTS_MAX = 100000 };
@@ -124,6 +125,31 @@ in_address(struct in_item *item, const struct api_item *element, struct span *do
     return address_text(item, &address);
 }
 
+/* Which statuses its sender wants: the names of the gateway's levels. */
+bool
+in_wants(const struct in_item *item, const char *what)
+{
+    struct span request = api_text(&item->file.root, "Status-Request");
+    return item->kind != IN_STATUS &&
+           (span_starts_nocase(request, span_of(what)) || span_starts_nocase(request, SPAN("full")) ||
+            span_starts_nocase(request, SPAN("all")));
+}
+
+/* What a report of the host's must say to be a status there. */
+static int
+keep(struct in_item *item, struct viaduct_reason *reason)
+{
+    const char *how = gwise_option(item->in, "convert.reports");
+    struct buf message_id = {0};
+    if (how == NULL || strcmp(how, "status") != 0 || item->kind == IN_STATUS)
+        return 0;
+    in_message_id(item, &message_id);
+    int r = kept_in(item->in, buf_span(&message_id), api_text(&item->file.root, "Msg-Id"),
+                    api_text(&item->file.root, "Msg-Type"), reason);
+    buf_clear(&message_id);
+    return r;
+}
+
 /* Adds the recipients of one list; ones of another foreign domain are not ours to deliver to. Who cannot be read is
  * counted and reported: he may be ours. */
 static bool
@@ -151,7 +177,10 @@ take_recipients(struct in_item *item, const char *key, int kind)
                 xrealloc(item->recipients,
                          (item->n_recipients > 0 ? item->n_recipients * 2 : 1) * sizeof *item->recipients);
         item->recipients[item->n_recipients++] = (struct viaduct_recipient_in){
-            .size = sizeof(struct viaduct_recipient_in), .address = {text, strlen(text)}, .kind = kind};
+            .size = sizeof(struct viaduct_recipient_in),
+            .address = {text, strlen(text)},
+            .notify = in_wants(item, "deliver") ? VIADUCT_NOTIFY_SUCCESS | VIADUCT_NOTIFY_FAILURE : 0,
+            .kind = kind};
     }
     return true;
 }
@@ -267,6 +296,8 @@ convert(struct in_item *item, struct buf *raw, struct buf *header, struct buf *e
         result = tell_envelope(item, reason);
     if (result != VIADUCT_CONVERTED)
         return result;
+    if (keep(item, reason) < 0)
+        return VIADUCT_CONVERT_BAD; /* the reason is one to wait */
     int error = in_write_message(item);
     if (error != 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, writing_status(error),

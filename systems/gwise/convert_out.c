@@ -16,43 +16,64 @@
 
 enum { PIECE = 64 << 10 };
 
-static enum viaduct_converted
-convert(struct out_item *item, struct viaduct_reason *reason)
+static void
+write_header(struct out_item *item, const struct buf *header)
 {
-    struct buf header = {0}, encoded = {0};
-    int result = mime_walk(item->in->read, item->in->arg, &item->tree);
-    if (result < 0)
-        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the message cannot be read: %s",
-                          strerror(-result));
-    out_plan(item);
-    /* A first try without sizes: what cannot be expressed is to be known before anything is written. */
-    if (!out_header(item, &header, reason)) {
-        buf_clear(&header);
-        return VIADUCT_CONVERT_REFUSED;
-    }
-    result = container_begin(&item->writer, item->out->write, item->out->arg);
+    struct buf encoded = {0};
+    item->changed += codepage_encode(item->codepage, buf_span(header), item->how, &encoded);
+    container_part(&item->writer, PART_HEADER, SPAN("api"));
+    for (size_t at = 0; at < encoded.len; at += PIECE)
+        container_add(&item->writer, encoded.at + at, encoded.len - at < PIECE ? encoded.len - at : PIECE);
+    container_part_end(&item->writer);
+    buf_clear(&encoded);
+}
+
+static int
+write_status(struct out_item *item, const struct buf *header)
+{
+    container_begin(&item->writer, item->out->write, item->out->arg);
+    write_header(item, header);
+    return container_end(&item->writer);
+}
+
+/* Body and files, then the header, which tells their sizes. */
+static int
+write_mail(struct out_item *item, struct buf *header, struct viaduct_reason *reason)
+{
+    int result = container_begin(&item->writer, item->out->write, item->out->arg);
     if (result == 0)
         result = out_write_body(item);
     if (result == 0)
         result = out_write_files(item);
-    buf_reset(&header);
-    if (result == 0 && out_header(item, &header, reason)) {
-        item->changed += codepage_encode(item->codepage, buf_span(&header), item->how, &encoded);
-        container_part(&item->writer, PART_HEADER, SPAN("api"));
-        for (size_t at = 0; at < encoded.len; at += PIECE)
-            container_add(&item->writer, encoded.at + at, encoded.len - at < PIECE ? encoded.len - at : PIECE);
-        container_part_end(&item->writer);
+    buf_reset(header);
+    if (result == 0 && out_header(item, header, reason)) {
+        write_header(item, header);
         result = container_end(&item->writer);
     }
-    buf_clear(&header);
-    buf_clear(&encoded);
+    return result;
+}
+
+static enum viaduct_converted
+convert(struct out_item *item, struct buf *header, struct viaduct_reason *reason)
+{
+    int result = mime_walk(item->in->read, item->in->arg, &item->tree);
+    if (result < 0)
+        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the message cannot be read: %s",
+                          strerror(-result));
+    bool status = out_status(item, header);
+    if (!status)
+        out_plan(item);
+    /* A first try without sizes: what cannot be expressed is to be known before anything is written. */
+    if (!status && !out_header(item, header, reason))
+        return VIADUCT_CONVERT_REFUSED;
+    result = status ? write_status(item, header) : write_mail(item, header, reason);
     if (item->changed > 0)
         gwise_report(item->out, "%llu characters are not in the gateway's code page and were replaced",
                      (unsigned long long)item->changed);
     if (result != 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the item cannot be written: %s",
                           strerror(abs(result)));
-    if (out_keep(item, reason) < 0)
+    if (!status && out_keep(item, reason) < 0)
         return VIADUCT_CONVERT_BAD; /* the reason is one to wait */
     return VIADUCT_CONVERTED;
 }
@@ -65,7 +86,9 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
     item.codepage = gwise_codepage(in, &item.how, reason);
     if (item.codepage == NULL)
         return VIADUCT_CONVERT_BAD;
-    enum viaduct_converted result = convert(&item, reason);
+    struct buf header = {0};
+    enum viaduct_converted result = convert(&item, &header, reason);
+    buf_clear(&header);
     for (size_t i = 0; i < item.n_files; i++)
         free(item.files[i].name);
     free(item.files);

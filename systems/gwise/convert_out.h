@@ -2,6 +2,8 @@
 #ifndef VIADUCT_GWISE_CONVERT_OUT_H
 #define VIADUCT_GWISE_CONVERT_OUT_H
 
+#include "systems/gwise/api_read.h"
+#include "systems/gwise/api_write.h"
 #include "systems/gwise/container.h"
 #include "systems/gwise/convert.h"
 #include "systems/mime/mime_walk.h"
@@ -43,6 +45,18 @@ bool out_header(struct out_item *item, struct buf *header, struct viaduct_reason
 
 /* Keeps what must be known of the message when something comes back about it (kept.h). 0, or -errno with the reason. */
 int out_keep(const struct out_item *item, struct viaduct_reason *reason);
+
+/* Writes the header of a status instead, where the message is a report that GroupWise has one for; else adds nothing. */
+bool out_status(struct out_item *item, struct buf *header);
+
+/* An element of an address list, with its token. */
+void out_put_address(struct api_list *list, const struct api_address *address);
+/* Adds the address on the other side, and the name in the book; a one-off of ours where the translator has none. False
+ * where there is no form. */
+bool out_translate(const struct out_item *item, struct span mailbox, struct buf *text, struct buf *display);
+/* A list of all recipients that the gateway is to deliver to, of whatever kind. False with the reason. */
+bool out_put_recipients(struct out_item *item, const char *key, struct buf *header,
+                        struct viaduct_reason *reason);
 
 /* The subject, cut to what is sent; the whole is left in `item->before` then. */
 void out_subject(struct out_item *item, struct buf *subject);
