@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	t/gwise-api-t \
 	t/gwise-carrier-t \
 	t/gwise-convert-t \
+	t/gwise-directory-t \
 	t/gwise-status-t \
 	t/header-address-t \
 	t/header-scan-t \
@@ -416,6 +417,7 @@ TRACKED_FILES = \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
+	t/gwise-directory-t.c \
 	t/gwise-status-t.c \
 	t/gwise_convert_rig.h \
 	t/header-address-t.c \
