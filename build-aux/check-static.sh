@@ -12,7 +12,7 @@ source=$1 build=$2
 cd "$source" || exit
 shift 2
 jobs=${JOBS:-2}
-flags="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libevent openssl libconfuse libidn2 libcares libseccomp)"
+flags="-std=c11 -D_GNU_SOURCE -I. $(pkg-config --cflags libevent openssl libconfuse libidn2 libcares libseccomp libical icu-i18n)"
 for name in PACKAGE_VERSION VIADUCT_SYSCONFDIR VIADUCT_LIBEXECDIR VIADUCT_BINDIR VIADUCT_TEMPLATES VIADUCT_MODULES; do
     flags+=" -D$name=\"x\""
 done

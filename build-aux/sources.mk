@@ -40,7 +40,11 @@ WORKER_LIBS = libworker.a libbook.a $(VIADUCT_LIBS) $(SECCOMP_LIBS)
 # ---- systems: one module for each ----
 
 noinst_LIBRARIES += libsystems.a
-libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems/registry.h systems/registry.c \
+libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clock.c systems/calendar/calendar_inside.h \
+	systems/calendar/calendar_lines.c systems/calendar/calendar_read.c systems/calendar/calendar_repeat.c \
+	systems/calendar/calendar_rules.c systems/calendar/calendar_when.c systems/calendar/calendar_write.c \
+	systems/calendar/calendar_write_zone.c systems/calendar/calendar_zone.c systems/calendar/calendar_zone.h \
+	systems/viaduct/system.h systems/viaduct/reason.h systems/registry.h systems/registry.c \
 	systems/module_note.c systems/module_note.h systems/readiness.c systems/readiness.h \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
 	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
@@ -68,7 +72,7 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c systems/gwise/carrier_write.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
 	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/directory.def systems/gwise/directory.h systems/gwise/directory_read.c systems/gwise/directory_write.c systems/gwise/kept.c systems/gwise/kept.h systems/gwise/status_in.c systems/gwise/status_out.c \
-	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_out.c \
+	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_ops.c systems/gwise/convert_out.c \
 	systems/gwise/convert_out.h systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c \
 	systems/gwise/html_text.h \
 	systems/mime/best_fit_table.h systems/mime/charset.c systems/mime/charset.h systems/mime/codepage.c \
@@ -78,6 +82,10 @@ libsystems_a_SOURCES = systems/viaduct/system.h systems/viaduct/reason.h systems
 	systems/mime/charset_number.c systems/mime/rtf_compressed.c systems/mime/rtf_compressed.h \
 	systems/mime/rtf_inside.h systems/mime/rtf_out.c systems/mime/rtf_text.c systems/mime/rtf_text.h systems/mime/rtf_word.c
 SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ldl
+
+# Who converts needs more libraries; who does not says so, and gets neither them nor the code that calls them.
+CONVERT_LIBS = $(SYSTEMS_LIBS) $(CALENDAR_LIBS)
+no_convert = systems/no_convert.c
 
 # ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----
 
@@ -91,12 +99,12 @@ viaduct_pickup_SOURCES = daemons/pickup.c daemons/pickup.h daemons/pickup_envelo
 viaduct_pickup_LDADD = $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-inbound-gateway
-viaduct_inbound_gateway_SOURCES = daemons/inbound-gateway.c $(gateway_sources) $(intake_sources)
+viaduct_inbound_gateway_SOURCES = daemons/inbound-gateway.c $(gateway_sources) $(intake_sources) $(no_convert)
 viaduct_inbound_gateway_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-inbound-converter
 viaduct_inbound_converter_SOURCES = daemons/inbound-converter.c $(converter_sources) $(gateway_sources) $(intake_sources)
-viaduct_inbound_converter_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+viaduct_inbound_converter_LDADD = $(CONVERT_LIBS) $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-cleanup
 viaduct_cleanup_SOURCES = daemons/cleanup.c
@@ -108,12 +116,12 @@ viaduct_router_LDADD = $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-outbound-gateway
 viaduct_outbound_gateway_SOURCES = daemons/outbound-gateway.c daemons/delivery.h daemons/delivery.c daemons/settle.c \
-	$(gateway_sources)
+	$(gateway_sources) $(no_convert)
 viaduct_outbound_gateway_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-outbound-converter
 viaduct_outbound_converter_SOURCES = daemons/outbound-converter.c $(converter_sources) $(gateway_sources)
-viaduct_outbound_converter_LDADD = $(SYSTEMS_LIBS) $(WORKER_LIBS)
+viaduct_outbound_converter_LDADD = $(CONVERT_LIBS) $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-bouncer
 viaduct_bouncer_SOURCES = daemons/bouncer.c
@@ -130,7 +138,7 @@ viaduct_observer_SOURCES = daemons/observer.c daemons/observer_health.c daemons/
 viaduct_observer_LDADD = $(WORKER_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-master
-viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_listener.c daemons/master_log.c daemons/master_plan.c daemons/master_status.c daemons/master_tree.c
+viaduct_master_SOURCES = daemons/master.c daemons/master.h daemons/master_child.c daemons/master_hold.c daemons/master_listener.c daemons/master_log.c daemons/master_plan.c daemons/master_status.c daemons/master_tree.c $(no_convert)
 viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 
 # ---- what operators and programs call ----
@@ -149,7 +157,7 @@ viaduct_SOURCES = \
 	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \
 	commands/track_balance.c commands/track_balance.h commands/tree.c \
 	commands/tree.h commands/viaduct.c commands/commands.def
-viaduct_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
+viaduct_LDADD = libworker.a $(CONVERT_LIBS) $(WORKER_LIBS)
 
 viaduct_sendmail_SOURCES = commands/sendmail.c commands/sendmail.h commands/sendmail_message.c
 viaduct_sendmail_LDADD = $(VIADUCT_LIBS)

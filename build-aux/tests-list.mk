@@ -6,6 +6,7 @@ UNIT_TESTS = \
 	t/book-csv-t \
 	t/book-shard-t \
 	t/book-t \
+	t/calendar-t \
 	t/commit-t \
 	t/conf-file-t \
 	t/conf-mistakes-t \
@@ -359,6 +360,7 @@ TRACKED_FILES = \
 	t/book-shard-t.c \
 	t/book-t.c \
 	t/bouncer.t \
+	t/calendar-t.c \
 	t/cleanup.t \
 	t/clock-so.c \
 	t/clock.t \

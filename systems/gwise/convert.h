@@ -20,6 +20,9 @@ enum viaduct_converted gwise_to_foreign(const struct viaduct_convert_in *in,
 enum viaduct_converted gwise_from_foreign(const struct viaduct_convert_in *in,
                                           const struct viaduct_convert_out *out, struct viaduct_reason *reason);
 
+/* The two. In programs that never convert, others of this name, which abort, stand for them (systems/no_convert.c). */
+extern const struct viaduct_convert_ops gwise_convert_ops;
+
 /* What stands in Msg-Id before our queue id: by it a file in the gateway's folders is known as ours, and its
  * message. */
 #define GWISE_ID_PREFIX "VIADUCT-"

@@ -41,9 +41,6 @@ address_check(struct viaduct_text value, struct viaduct_reason *reason)
 static const struct viaduct_address_ops address_ops = {
     .size = sizeof address_ops, .check = address_check, .equal = address_equal_gwise};
 
-static const struct viaduct_convert_ops convert_ops = {
-    .size = sizeof convert_ops, .to_foreign = gwise_to_foreign, .from_foreign = gwise_from_foreign};
-
 const struct viaduct_system gwise_system = {.size = sizeof gwise_system,
                                             .abi = VIADUCT_SYSTEM_ABI,
                                             .name = "gwise",
@@ -53,4 +50,4 @@ const struct viaduct_system gwise_system = {.size = sizeof gwise_system,
                                             .address = &address_ops,
                                             .inbound = &gwise_inbound_ops,
                                             .outbound = &gwise_outbound_ops,
-                                            .convert = &convert_ops};
+                                            .convert = &gwise_convert_ops};
