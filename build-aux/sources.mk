@@ -147,7 +147,8 @@ bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
-	commands/connector.h commands/filter.c commands/filter.h commands/help.c commands/instance.c \
+	commands/completion.c commands/connector.h commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
+	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
 	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
 	commands/simulate_show.c commands/simulate_side.c \

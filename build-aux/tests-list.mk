@@ -71,9 +71,11 @@ SCENARIO_TESTS = \
 	t/clock.t \
 	t/command-badmail.t \
 	t/command-control.t \
+	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \
 	t/command-tree.t \
+	t/completion.t \
 	t/confine.t \
 	t/corpora.t \
 	t/cost.t \
@@ -366,9 +368,11 @@ TRACKED_FILES = \
 	t/clock.t \
 	t/command-badmail.t \
 	t/command-control.t \
+	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \
 	t/command-tree.t \
+	t/completion.t \
 	t/commit-t.c \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \

@@ -42,10 +42,11 @@ no_side(const struct command *command, const char *word)
         struct span type = lookup_type(command->root, connector);
         buf_printf(&known, ", %.*s (%s)", (int)type.len, type.at, connector->title);
     }
-    int r = word != NULL ? command_usage(command, "no connector has the name or the address type \"%s\"; there are %s",
-                                         word, known.at)
-                         : command_usage(command, "say with --from and --to which address types; there are %s",
-                                         known.at);
+    int r =
+        word != NULL
+            ? command_usage(command, "no connector has the name or the address type \"%s\"; there are %s", word,
+                            known.at)
+            : command_usage(command, "say with --from and --to which address types; there are %s", known.at);
     buf_clear(&known);
     return r;
 }
@@ -96,7 +97,8 @@ find_sides(const struct command *command, struct side *from, struct side *to)
 
 /* Reads an address as one of the type that --from says; a foreign one may stand without its type. */
 static int
-read_address(struct lookup *lookup, const struct side *from, const char *text, struct address *address, struct why *why)
+read_address(struct lookup *lookup, const struct side *from, const char *text, struct address *address,
+             struct why *why)
 {
     int r = address_parse(span_of(text), lookup->arena, address, why);
     if (!from->given)
@@ -122,7 +124,18 @@ read_address(struct lookup *lookup, const struct side *from, const char *text, s
 
 /* ---- rows ---- */
 
-enum address_field { AF_ADDRESS, AF_WAY, AF_CONNECTOR, AF_DIRECTION, AF_ROLE, AF_BECOMES, AF_RULE, AF_STATUS, AF_REASON, AF_COUNT };
+enum address_field {
+    AF_ADDRESS,
+    AF_WAY,
+    AF_CONNECTOR,
+    AF_DIRECTION,
+    AF_ROLE,
+    AF_BECOMES,
+    AF_RULE,
+    AF_STATUS,
+    AF_REASON,
+    AF_COUNT
+};
 
 static const struct field address_fields[AF_COUNT] = {
     [AF_ADDRESS] = {"address", FIELD_TEXT, COST_NAME, 30, "what is translated", false},
@@ -155,7 +168,8 @@ address_get(const void *item, size_t field, size_t i, struct field_value *value)
         return false;
     switch ((enum address_field)field) {
     case AF_ADDRESS:
-        return field_text(value, row->given != NULL ? span_of(row->given) : lookup_text(row->lookup, &row->address));
+        return field_text(value,
+                          row->given != NULL ? span_of(row->given) : lookup_text(row->lookup, &row->address));
     case AF_WAY:
         return field_text(value, span_of(row->way));
     case AF_CONNECTOR:
@@ -180,7 +194,8 @@ print_row(const struct address_row *row)
 {
     printf("%-4s %-14s ", row->outwards ? "out" : "in", roles[row->role]);
     if (row->result < 0) {
-        printf("%s: %s %s\n", row->role == ROLE_LISTED ? "kept as text" : "not mapped", row->why.status, row->why.text);
+        printf("%s: %s %s\n", row->role == ROLE_LISTED ? "kept as text" : "not mapped", row->why.status,
+               row->why.text);
         return;
     }
     lookup_print(&row->becomes.address);
@@ -264,7 +279,8 @@ guess_sides(struct lookup *lookup, const struct address *address, struct side *f
 {
     struct address inner = *address;
     struct why why;
-    if (address_is_smtp(address) && host_unwrap(lookup->command->root, address, lookup->arena, &inner, &why) != 0)
+    if (address_is_smtp(address) &&
+        host_unwrap(lookup->command->root, address, lookup->arena, &inner, &why) != 0)
         return no_side(lookup->command, NULL);
     const char *type = arena_copy(lookup->arena, inner.type);
     return type != NULL ? find_side(lookup->command, type, from) : -ENOMEM;

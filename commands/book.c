@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "commands/listing.h"
+#include "commands/finding.h"
+#include "commands/tree.h"
 #include "common/book.h"
 
 enum { BOOK_ARENA = 16 << 20 };
@@ -79,9 +80,16 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
         return command_fail(EXIT_NOTHING, "%s", why.text);
     struct book *book = book_new(book_fd);
     book_refresh(book, &why);
-    printf("book generation %" PRIu64 ": %" PRIu64 " entries\n", book_generation(book), book_entries(book));
+    printf("book generation %" PRIu64 ": %" PRIu64 " entries, published whole; %s\n", book_generation(book),
+           book_entries(book),
+           command->offline ? "workers take it when they start (offline)"
+                            : "running workers, who look every second, take it with the next message");
     book_free(book);
-    (void)command;
+    if (command->n_operands > 0 && command->root != NULL && command->root->book.source.n > 0)
+        fprintf(
+            stderr,
+            "(the configuration has book.source: the book is built of that again when those files change, and "
+            "when the daemons start)\n");
     return r;
 }
 
@@ -153,28 +161,55 @@ reader_close(struct reader *reader)
         close(reader->fd);
 }
 
-static void
-print_entry_json(const struct book_entry *entry)
+enum book_field { BF_DISPLAY, BF_SIDE, BF_PRIMARY, BF_PROXIES, BF_COUNT };
+
+static const struct field book_fields[BF_COUNT] = {
+    [BF_DISPLAY] = {"display", FIELD_TEXT, COST_NAME, 24, "the name", false},
+    [BF_SIDE] = {"side", FIELD_TEXT, COST_NAME, 12, "host, or the connector", false},
+    [BF_PRIMARY] = {"primary", FIELD_TEXT, COST_NAME, 34, "the primary address", false},
+    [BF_PROXIES] = {"proxies", FIELD_TEXT, COST_NAME, 0, "all addresses", true},
+};
+
+struct book_row {
+    const struct book_entry *entry;
+    struct arena *arena; /* for texts */
+};
+
+static struct span
+address_text(const struct book_row *row, const struct address *address)
 {
-    struct buf out = {0}, text = {0};
-    struct json json;
-    json_start(&json, &out);
-    json_begin_object(&json, NULL);
-    json_add_span(&json, "display", entry->display);
-    json_add_span(&json, "side", entry->side);
-    address_print(&entry->primary, &text);
-    json_add_span(&json, "primary", buf_span(&text));
-    json_begin_array(&json, "proxies");
-    for (size_t i = 0; i < entry->n_proxies; i++) {
-        buf_reset(&text);
-        address_print(&entry->proxies[i].address, &text);
-        json_add_span(&json, NULL, buf_span(&text));
-    }
-    json_end_array(&json);
-    json_end_object(&json);
-    puts(out.at);
-    buf_clear(&out);
+    struct buf text = {0};
+    address_print(address, &text);
+    struct span span = arena_span(row->arena, buf_span(&text));
     buf_clear(&text);
+    return span;
+}
+
+static bool
+book_get(const void *item, size_t field, size_t i, struct field_value *value)
+{
+    const struct book_row *row = item;
+    const struct book_entry *entry = row->entry;
+    *value = (struct field_value){0};
+    if (i >= (field == BF_PROXIES ? entry->n_proxies : 1))
+        return false;
+    switch ((enum book_field)field) {
+    case BF_DISPLAY:
+        value->text = entry->display; /* an empty one is told as such */
+        return true;
+    case BF_SIDE:
+        return field_text(value, entry->side);
+    case BF_PRIMARY:
+        return field_text(value, address_text(row, &entry->primary));
+    default:
+        return field_text(value, address_text(row, &entry->proxies[i].address));
+    }
+}
+
+static int
+book_listing(struct listing *listing, const struct command *command)
+{
+    return listing_init(listing, command, book_fields, BF_COUNT, "display,side,primary,proxies", book_get);
 }
 
 /* A proxy in the notation of directories: an upper-case type marks the primary of its type. */
@@ -213,67 +248,88 @@ print_entry(const struct book_entry *entry)
     buf_clear(&text);
 }
 
+struct dump {
+    struct listing *listing;
+    bool listed;
+    struct arena *arena;
+    size_t n;
+};
+
+/* Shows one in words or as a row. False where no more are wanted. */
+static bool
+show_entry(const struct book_entry *entry, void *arg)
+{
+    struct dump *dump = arg;
+    dump->n++;
+    if (!dump->listed) {
+        print_entry(entry);
+        return true;
+    }
+    arena_reset(dump->arena);
+    return listing_add(dump->listing, &(struct book_row){entry, dump->arena});
+}
+
+static int
+look_up(struct reader *reader, const char *text, struct arena *arena, struct dump *dump)
+{
+    struct address address;
+    struct book_entry entry;
+    struct why why = {0};
+    arena_reset(arena);
+    int r = address_parse(span_of(text), arena, &address, &why);
+    if (r == 0)
+        r = book_find(reader->book, &address, arena, &entry);
+    if (r == 0)
+        show_entry(&entry, dump);
+    if (r == 0)
+        return EXIT_DONE;
+    return command_fail(EXIT_NOTHING, "%s: %s", text,
+                        r == -ENOENT          ? "nobody has this address"
+                        : why.text[0] != '\0' ? why.text
+                                              : "the book cannot be read now");
+}
+
 int
 book_lookup(struct command *command)
 {
     struct reader reader;
+    struct listing listing;
+    struct dump dump = {.listing = &listing, .listed = listing_wanted(command)};
     if (command->n_operands == 0)
         return command_usage(command, "which address?");
-    int r = reader_open(&reader, command);
+    int r = book_listing(&listing, command);
+    if (r != 0)
+        return r;
+    r = reader_open(&reader, command);
     struct arena *arena = arena_new(BOOK_ARENA);
+    dump.arena = arena_new(BOOK_ARENA);
     for (size_t i = 0; reader.book != NULL && book_generation(reader.book) > 0 && i < command->n_operands;
          i++) {
-        struct address address;
-        struct book_entry entry;
-        struct why why = {0};
-        arena_reset(arena);
-        int one = address_parse(span_of(command->operands[i]), arena, &address, &why);
-        if (one == 0)
-            one = book_find(reader.book, &address, arena, &entry);
-        if (one == 0 && command_has(command, OPTION_JSON))
-            print_entry_json(&entry);
-        else if (one == 0)
-            print_entry(&entry);
-        else
-            r = command_fail(EXIT_NOTHING, "%s: %s", command->operands[i],
-                             one == -ENOENT        ? "nobody has this address"
-                             : why.text[0] != '\0' ? why.text
-                                                   : "the book cannot be read now");
+        int one = look_up(&reader, command->operands[i], arena, &dump);
+        r = r != EXIT_DONE ? r : one;
     }
+    listing_end(&listing);
     arena_free(arena);
+    arena_free(dump.arena);
     reader_close(&reader);
     return r;
-}
-
-struct dump {
-    bool json;
-    size_t n, limit;
-};
-
-static bool
-dump_entry(const struct book_entry *entry, void *arg)
-{
-    struct dump *dump = arg;
-    if (dump->n >= dump->limit)
-        return false;
-    dump->n++;
-    if (dump->json)
-        print_entry_json(entry);
-    else
-        print_entry(entry);
-    return true;
 }
 
 int
 book_dump(struct command *command)
 {
     struct reader reader;
-    struct dump dump = {.json = command_has(command, OPTION_JSON)};
-    if (!command_limit(command, &dump.limit))
-        return EXIT_USAGE;
-    int r = reader_open(&reader, command);
-    if (r == 0 && book_each(reader.book, dump_entry, &dump) < 0)
+    struct listing listing;
+    struct dump dump = {.listing = &listing, .listed = listing_wanted(command)};
+    int r = book_listing(&listing, command);
+    if (r != 0)
+        return r;
+    dump.arena = arena_new(BOOK_ARENA);
+    r = reader_open(&reader, command);
+    if (r == 0 && book_each(reader.book, show_entry, &dump) < 0)
         r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
+    listing_end(&listing);
+    arena_free(dump.arena);
     reader_close(&reader);
     return r == 0 && dump.n == 0 ? EXIT_NOTHING : r;
 }
@@ -281,6 +337,7 @@ book_dump(struct command *command)
 /* ---- check ---- */
 
 struct check {
+    struct findings findings;
     const struct conf_root *root;
     struct book *book;
     struct arena *arena;
@@ -293,7 +350,7 @@ wrong(struct check *check, const struct book_entry *entry, const char *what)
     struct buf out = {0}, text = {0};
     address_print(&entry->primary, &text);
     text_add_clean(&out, buf_span(&text));
-    printf("%s: %s\n", out.at != NULL ? out.at : "", what);
+    finding_of(&check->findings, "wrong", out.at != NULL ? out.at : "", "%s", what);
     buf_clear(&out);
     buf_clear(&text);
     check->n_wrong++;
@@ -344,16 +401,21 @@ book_check(struct command *command)
 {
     struct reader reader;
     struct check check = {.root = command->root};
-    int r = reader_open(&reader, command);
+    int r = findings_open(&check.findings, command);
+    if (r != 0)
+        return r;
+    r = reader_open(&reader, command);
     if (r == 0) {
         check.book = reader.book;
         check.arena = arena_new(BOOK_ARENA);
         if (book_each(reader.book, check_entry, &check) < 0)
             r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
-        printf("generation %" PRIu64 ": %zu entries, %zu faults\n", book_generation(reader.book), check.n,
-               check.n_wrong);
+        finding(&check.findings, check.n_wrong > 0 ? "note" : "ok", "book",
+                "generation %" PRIu64 ": %zu entries, %zu faults", book_generation(reader.book), check.n,
+                check.n_wrong);
         arena_free(check.arena);
     }
+    findings_close(&check.findings);
     reader_close(&reader);
     return r == 0 && (check.n_wrong > 0 || reader.torn) ? EXIT_NOTHING : r;
 }

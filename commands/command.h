@@ -55,6 +55,15 @@ extern const struct option_row option_table[OPTION_COUNT];
 extern const struct verb verb_table[];
 extern const size_t verb_count;
 
+/* The bit of an option, and those that every verb takes. */
+#define O(symbol)      (UINT64_C(1) << OPTION_##symbol)
+#define COMMON_OPTIONS (O(CONFIG) | O(SPOOL) | O(HELP))
+
+/* The one noun, or verb of a noun of the table, that begins with `word`: an exact one wins. NULL with `*count` of
+ * candidates. */
+const char *command_find_noun(struct span word, size_t *count);
+const struct verb *command_find_verb(const char *noun, struct span word, size_t *count);
+
 /* One call of the command. */
 struct command {
     const struct verb *verb;

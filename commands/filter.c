@@ -52,6 +52,7 @@ term_number(enum field_kind kind, const char *text, int64_t *number)
             return false;
         *number *= 1000;
         return true;
+    case FIELD_TENTHS:
     case FIELD_NUMBER:
         if (!span_to_u64(span_of(text), INT64_MAX, &u))
             return false;

@@ -18,6 +18,7 @@
 enum field_kind {
     FIELD_TEXT,
     FIELD_NUMBER,
+    FIELD_TENTHS,   /* number: tenths, as of a rate; shown with its fraction, not to be filtered */
     FIELD_DURATION, /* number: seconds */
     FIELD_BYTES,
     FIELD_TIME,   /* number: seconds since 1970 */

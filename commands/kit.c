@@ -138,17 +138,16 @@ service_recall(struct viaduct_gateway *gateway, struct viaduct_text key, struct 
 }
 
 const struct viaduct_services kit_services = {.size = sizeof kit_services,
-                                                 .loop = service_loop,
-                                                 .connector = service_connector,
-                                                 .option = service_option,
-                                                 .conf_root = service_conf_root,
-                                                 .conf_connector = service_conf_connector,
-                                                 .say = service_say,
-                                                 .closed = service_closed,
-                                                 .ending = service_ending,
-                                                 .reachable = service_reachable,
-                                                 .count_connection = service_count,
-                                                 .node = service_node,
-                                                 .remember = service_remember,
-                                                 .recall = service_recall};
-
+                                              .loop = service_loop,
+                                              .connector = service_connector,
+                                              .option = service_option,
+                                              .conf_root = service_conf_root,
+                                              .conf_connector = service_conf_connector,
+                                              .say = service_say,
+                                              .closed = service_closed,
+                                              .ending = service_ending,
+                                              .reachable = service_reachable,
+                                              .count_connection = service_count,
+                                              .node = service_node,
+                                              .remember = service_remember,
+                                              .recall = service_recall};

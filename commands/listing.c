@@ -116,6 +116,9 @@ add_json_value(struct json *json, const char *key, const struct field *field, co
     case FIELD_BYTES:
         json_add_number(json, key, value->number);
         break;
+    case FIELD_TENTHS:
+        json_add_fraction(json, key, (double)value->number / 10);
+        break;
     case FIELD_TIME:
         json_add_time(json, key, value->number * 1000);
         break;
@@ -157,6 +160,8 @@ add_text_value(struct buf *out, const struct field *field, const struct field_va
     }
     if (value->unknown)
         ;
+    else if (field->kind == FIELD_TENTHS)
+        snprintf(text, sizeof text, "%.1f", (double)value->number / 10);
     else if (field->kind == FIELD_DURATION)
         print_age(value->number, text);
     else if (field->kind == FIELD_BYTES)
@@ -201,7 +206,7 @@ columns_wide(struct span text)
 static bool
 is_right(enum field_kind kind)
 {
-    return kind == FIELD_NUMBER || kind == FIELD_DURATION || kind == FIELD_BYTES;
+    return kind == FIELD_NUMBER || kind == FIELD_TENTHS || kind == FIELD_DURATION || kind == FIELD_BYTES;
 }
 
 static void

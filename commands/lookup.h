@@ -23,7 +23,8 @@ void lookup_close(struct lookup *lookup);
 struct span lookup_type(const struct conf_root *root, const struct conf_connector *connector);
 
 /* The translator of a connector (NULL: the host's); NULL with `why` (4.3.5) where its mapping cannot be read. */
-struct translator *lookup_translator(struct lookup *lookup, const struct conf_connector *connector, struct why *why);
+struct translator *lookup_translator(struct lookup *lookup, const struct conf_connector *connector,
+                                     struct why *why);
 
 /* Prints an address for a terminal; makes its text, type and all, in the arena. */
 void lookup_print(const struct address *address);

@@ -23,11 +23,17 @@
 
 /* ---- one connector ---- */
 
+/* Where it is told, and of what. One look at a time: nothing is asked twice. */
+static struct {
+    struct findings *findings; /* NULL: printed */
+    const char *subject;
+} told;
+
 static void
 print_line(void *arg, const char *text)
 {
     (void)arg;
-    printf("  %s\n", text);
+    finding(told.findings, "live", told.subject, "  %s", text);
     fflush(stdout);
 }
 
@@ -37,10 +43,12 @@ probe_folder(const char *what, const char *path, int mode)
     if (path == NULL)
         return EXIT_DONE;
     if (access(path, mode | X_OK) == 0) {
-        printf("  %s %s is there and can be used by user %u\n", what, path, geteuid());
+        finding(told.findings, "live", told.subject, "  %s %s is there and can be used by user %u", what, path,
+                geteuid());
         return EXIT_DONE;
     }
-    printf("  %s %s, as user %u: %s\n", what, path, geteuid(), strerror(errno));
+    finding(told.findings, "live", told.subject, "  %s %s, as user %u: %s", what, path, geteuid(),
+            strerror(errno));
     return EXIT_UNREACHABLE;
 }
 
@@ -65,7 +73,7 @@ run_test(const struct viaduct_outbound_ops *ops, struct viaduct_gateway *gateway
         return command_fail(EXIT_NOTHING, "no event loop: %s", strerror(errno));
     int r = EXIT_DONE;
     if (ops->prepare(&kit_services, gateway, &state, &reason) < 0) {
-        printf("  cannot be prepared: %s\n", reason.text);
+        finding(told.findings, "live", told.subject, "  cannot be prepared: %s", reason.text);
         r = EXIT_UNREACHABLE;
     } else {
         r = ops->test(state, print_line, NULL) < 0 ? EXIT_UNREACHABLE : EXIT_DONE;
@@ -81,10 +89,13 @@ probe_here(const struct command *command, const struct conf_connector *connector
 {
     struct viaduct_gateway gateway = {.root = command->root, .connector = connector};
     struct why why;
-    printf("%s\n", connector != NULL ? connector->title : "host");
+    told.subject = connector != NULL ? connector->title : "host";
+    gateway.quiet = told.findings != NULL && told.findings->listed;
+    if (!gateway.quiet)
+        printf("%s\n", told.subject);
     const struct viaduct_system *system = registry_for(command->root, connector, false, &why);
     if (system == NULL) {
-        printf("  %s\n", why.text);
+        finding(told.findings, "live", told.subject, "  %s", why.text);
         return EXIT_CONFIG;
     }
     int r = probe_folders(connector);
@@ -93,7 +104,8 @@ probe_here(const struct command *command, const struct conf_connector *connector
     if (r == EXIT_DONE && has_test)
         r = run_test(ops, &gateway);
     else if (r == EXIT_DONE)
-        printf("  the system \"%s\" has no test of its own\n", system->name);
+        finding(told.findings, "live", told.subject, "  the system \"%s\" has no test of its own",
+                system->name);
     kit_clear(&gateway);
     return r;
 }
@@ -133,6 +145,8 @@ probe_connector(const struct command *command, const struct conf_connector *conn
         if (setgroups(identity.n_groups, identity.groups) < 0 || setgid(identity.gid) < 0 ||
             setuid(identity.uid) < 0)
             _exit(command_fail_errno(errno, "cannot become the gateway's user %u", identity.uid));
+        if (told.findings != NULL) /* the parent sorts what it knows; this cannot reach it */
+            told.findings->listing.sort = told.findings->listing.n_fields;
         int r = probe_here(command, connector);
         fflush(NULL);
         _exit(r);
@@ -204,21 +218,24 @@ probe_directory(const char *url)
                           : "389");
     int r = getaddrinfo(host, port, &hints, &list);
     if (r != 0) {
-        printf("  directory %s: %s\n", url, gai_strerror(r));
+        finding(told.findings, "live", told.subject, "  directory %s: %s", url, gai_strerror(r));
         return EXIT_UNREACHABLE;
     }
     int error = ENOENT;
     for (const struct addrinfo *at = list; at != NULL && error != 0; at = at->ai_next)
         error = connect_within(at, 10000);
     freeaddrinfo(list);
-    printf("  directory %s: %s\n", url, error == 0 ? "answers" : strerror(error));
+    finding(told.findings, "live", told.subject, "  directory %s: %s", url,
+            error == 0 ? "answers" : strerror(error));
     return error == 0 ? EXIT_DONE : EXIT_UNREACHABLE;
 }
 
 int
-probe_all(const struct command *command)
+probe_all(const struct command *command, struct findings *findings)
 {
+    told.findings = findings;
     int r = probe_connector(command, NULL);
+    told.subject = "directory";
     for (size_t i = 0; i < command->root->host.directories_n; i++) {
         const struct conf_texts *urls = &command->root->host.directories[i].url;
         for (size_t u = 0; u < urls->n; u++) {

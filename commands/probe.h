@@ -2,9 +2,10 @@
 #ifndef VIADUCT_PROBE_H
 #define VIADUCT_PROBE_H
 
-#include "commands/command.h"
+#include "commands/finding.h"
 
-/* Looks at every connector, listener and directory. EXIT_DONE, or EXIT_UNREACHABLE. */
-int probe_all(const struct command *command);
+/* Looks at every connector, listener and directory. What it sees goes to the
+ * findings. EXIT_DONE, or EXIT_UNREACHABLE. */
+int probe_all(const struct command *command, struct findings *findings);
 
 #endif

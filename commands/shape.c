@@ -262,13 +262,90 @@ print_row_json(const struct shape *shape, const struct shape_row *row)
     buf_clear(&out);
 }
 
+/* ---- the same as a listing, where columns or an order are asked for ---- */
+
+struct shape_item {
+    const struct shape *shape;
+    const struct shape_row *row;
+};
+
+enum { SHAPE_NAME, SHAPE_TOTAL, SHAPE_BUCKETS };
+
+/* The columns are called as in the table's head: 5, 10 ... 1280, 1280+. */
+static const struct field *
+shape_fields(const struct shape *shape, size_t *n)
+{
+    static struct field fields[SHAPE_BUCKETS + BUCKETS_MAX + 1];
+    static char names[BUCKETS_MAX + 1][32];
+    int64_t minutes = shape->first_minutes;
+    fields[SHAPE_NAME] = (struct field){"name", FIELD_TEXT, COST_NAME, 24, "what is counted", false};
+    fields[SHAPE_TOTAL] = (struct field){"total", FIELD_NUMBER, COST_NAME, 6, "of all ages", false};
+    for (int i = 0; i <= shape->n_buckets; i++, minutes *= 2) {
+        snprintf(names[i], sizeof names[i], i < shape->n_buckets ? "%" PRId64 : "%" PRId64 "+",
+                 i < shape->n_buckets ? minutes : minutes / 2);
+        fields[SHAPE_BUCKETS + i] =
+            (struct field){names[i], FIELD_NUMBER, COST_NAME, 5, "up to so many minutes", false};
+    }
+    *n = (size_t)(SHAPE_BUCKETS + shape->n_buckets + 1);
+    return fields;
+}
+
+static bool
+shape_get(const void *arg, size_t field, size_t i, struct field_value *value)
+{
+    const struct shape_item *item = arg;
+    *value = (struct field_value){0};
+    if (i > 0)
+        return false;
+    if (field == SHAPE_NAME)
+        return field_text(value, span_of(item->row->name));
+    return field_number(
+        value, true,
+        (int64_t)(field == SHAPE_TOTAL ? item->row->total : item->row->bucket[field - SHAPE_BUCKETS]));
+}
+
+static bool
+shape_is_listed(const struct command *command)
+{
+    return command_has(command, OPTION_COLUMNS) || command_has(command, OPTION_SORT);
+}
+
+static int
+shape_listing(const struct command *command, const struct shape *shape, struct listing *listing)
+{
+    size_t n;
+    const struct field *fields = shape_fields(shape, &n);
+    struct buf all = {0};
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&all, "%s%s", i > 0 ? "," : "", fields[i].name);
+    int r = listing_init(listing, command, fields, n, all.at, shape_get);
+    buf_clear(&all);
+    return r;
+}
+
+static void
+sort_rows(struct shape *shape)
+{
+    if (shape->n_rows > 1)
+        qsort(shape->rows, shape->n_rows, sizeof *shape->rows, row_compare);
+}
+
+static void
+list_shape(struct shape *shape, struct listing *listing)
+{
+    sort_rows(shape);
+    for (size_t i = 0; i < shape->n_rows; i++)
+        if (!listing_add(listing, &(struct shape_item){shape, &shape->rows[i]}))
+            break;
+    listing_end(listing);
+}
+
 static void
 print_shape(struct shape *shape, bool json, size_t limit)
 {
     int width = 24;
     shape->all.name = xstrdup("TOTAL");
-    if (shape->n_rows > 1)
-        qsort(shape->rows, shape->n_rows, sizeof *shape->rows, row_compare);
+    sort_rows(shape);
     for (size_t i = 0; i < shape->n_rows && i < limit; i++) {
         int bytes, columns = name_width(shape->rows[i].name, NAME_WIDTH_MAX, &bytes);
         width = columns > width ? columns : width;
@@ -294,6 +371,7 @@ shape_run(struct command *command, struct shape *shape, const char *by)
 {
     struct filter filter;
     struct spool_map map;
+    struct listing listing;
     size_t limit;
     shape->field = field_find(message_fields, message_field_count, span_of(by));
     shape->folds = strcmp(by, "domain") == 0 || strcmp(by, "sender") == 0;
@@ -303,11 +381,16 @@ shape_run(struct command *command, struct shape *shape, const char *by)
     if (r == 0 && !command_limit(command, &limit))
         r = EXIT_USAGE;
     if (r == 0)
+        r = shape_listing(command, shape, &listing);
+    if (r == 0)
         r = spool_map_open(&map, command);
     if (r != 0)
         return r;
     size_t matched = count_all(shape, &map, &filter);
-    print_shape(shape, command_has(command, OPTION_JSON), limit);
+    if (shape_is_listed(command))
+        list_shape(shape, &listing);
+    else
+        print_shape(shape, command_has(command, OPTION_JSON), limit);
     shape_clear(shape);
     spool_map_close(&map);
     return matched > 0 ? EXIT_DONE : EXIT_NOTHING;

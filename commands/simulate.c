@@ -100,9 +100,9 @@ find_origin(struct simulation *simulation)
     struct lookup *lookup = &simulation->lookup;
     struct route_answer answer;
     struct why why;
-    bool known = simulation->sender.value.len > 0 &&
-                 route_find(lookup->command->root, lookup->book, &simulation->sender, 0, lookup->arena, &answer,
-                            &why) == 0;
+    bool known =
+        simulation->sender.value.len > 0 && route_find(lookup->command->root, lookup->book, &simulation->sender,
+                                                       0, lookup->arena, &answer, &why) == 0;
     simulation->origin = known ? answer.connector : "host"; /* the host sends us mail of the whole world */
 }
 
@@ -146,7 +146,8 @@ route_recipient(struct simulation *simulation, struct sim_recipient *recipient)
     struct route_answer answer = {0};
     if (strcmp(simulation->origin, "host") != 0) {
         recipient->side = find_side(simulation, "host");
-        recipient->route = arena_printf(lookup->arena, "from connector %s: the host routes it", simulation->origin);
+        recipient->route =
+            arena_printf(lookup->arena, "from connector %s: the host routes it", simulation->origin);
         return;
     }
     int r = route_find(root, lookup->book, &recipient->address, 0, lookup->arena, &answer, &recipient->why);
@@ -189,8 +190,8 @@ follow_recipient(struct simulation *simulation, struct sim_recipient *recipient)
         fails(recipient, "translating the sender", side->sender_waits ? -EAGAIN : -ENOENT);
         return;
     }
-    r = translate_out(side->translator, &recipient->address, ROLE_RESPONSIBLE, lookup->arena, &recipient->becomes,
-                      &recipient->why);
+    r = translate_out(side->translator, &recipient->address, ROLE_RESPONSIBLE, lookup->arena,
+                      &recipient->becomes, &recipient->why);
     if (r < 0)
         fails(recipient, "translating the recipient", r);
 }

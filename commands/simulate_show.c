@@ -33,7 +33,8 @@ print_recipient(const struct simulation *simulation, const struct sim_recipient 
     printf("%s\n", recipient->given);
     if (recipient->side != NULL)
         printf("  routed to %s (%s)\n", recipient->side->name, recipient->route);
-    if (recipient->side != NULL && recipient->side->sender_why.status[0] == '\0' && !recipient->side->sender_waits) {
+    if (recipient->side != NULL && recipient->side->sender_why.status[0] == '\0' &&
+        !recipient->side->sender_waits) {
         printf("  sender becomes ");
         lookup_print(&recipient->side->sender);
         printf(" (%s)\n", address_rule_word(recipient->side->sender_rule));
@@ -170,7 +171,10 @@ line_value(struct span text, size_t i, struct field_value *value)
 static const char *
 fate_word(const struct sim_recipient *recipient)
 {
-    return recipient->fails == NULL ? "goes" : recipient->waits ? "waits" : sim_is_reported(recipient) ? "fails" : "badmail";
+    return recipient->fails == NULL     ? "goes"
+           : recipient->waits           ? "waits"
+           : sim_is_reported(recipient) ? "fails"
+                                        : "badmail";
 }
 
 static bool
@@ -194,11 +198,12 @@ sim_get(const void *item, size_t field, size_t i, struct field_value *value)
     case SF_ROUTE:
         return field_text(value, span_of(recipient->route != NULL ? recipient->route : ""));
     case SF_SENDER:
-        return field_text(value, side != NULL && side->sender.type.len > 0 ? lookup_text(lookup, &side->sender) : SPAN(""));
+        return field_text(value, side != NULL && side->sender.type.len > 0 ? lookup_text(lookup, &side->sender)
+                                                                           : SPAN(""));
     case SF_SENDER_RULE:
-        return field_text(value, span_of(side != NULL && side->sender.type.len > 0
-                                             ? address_rule_word(side->sender_rule)
-                                             : ""));
+        return field_text(
+            value,
+            span_of(side != NULL && side->sender.type.len > 0 ? address_rule_word(side->sender_rule) : ""));
     case SF_BECOMES:
         return field_text(value, mapped ? lookup_text(lookup, &recipient->becomes.address) : SPAN(""));
     case SF_RULE:
@@ -210,7 +215,8 @@ sim_get(const void *item, size_t field, size_t i, struct field_value *value)
     case SF_CODE:
         return field_text(value, span_of(recipient->fails != NULL ? recipient->why.status : ""));
     case SF_BYTES:
-        return field_number(value, side != NULL && side->item_bytes > 0, (int64_t)(side != NULL ? side->item_bytes : 0));
+        return field_number(value, side != NULL && side->item_bytes > 0,
+                            (int64_t)(side != NULL ? side->item_bytes : 0));
     case SF_ITEM:
         return field_text(value, side != NULL ? buf_span(&side->item) : SPAN(""));
     case SF_REPORT:
@@ -223,7 +229,8 @@ sim_get(const void *item, size_t field, size_t i, struct field_value *value)
 int
 sim_listing(struct listing *listing, const struct command *command)
 {
-    return listing_init(listing, command, sim_fields, SF_COUNT, "rcpt,connector,becomes,fate,code,reason", sim_get);
+    return listing_init(listing, command, sim_fields, SF_COUNT, "rcpt,connector,becomes,fate,code,reason",
+                        sim_get);
 }
 
 void

@@ -155,8 +155,8 @@ confine(const struct child *child, const struct conf_convert *limits)
 }
 
 _Noreturn static void
-convert_in_child(struct child *child, const struct viaduct_system *system, const struct viaduct_delivery *delivery,
-                 const struct conf_convert *limits)
+convert_in_child(struct child *child, const struct viaduct_system *system,
+                 const struct viaduct_delivery *delivery, const struct conf_convert *limits)
 {
     struct viaduct_gateway gateway = {
         .root = child->lookup->command->root, .connector = child->side->connector, .quiet = true};
@@ -171,11 +171,8 @@ convert_in_child(struct child *child, const struct viaduct_system *system, const
                                     .arg = child,
                                     .bytes = child->message->bytes,
                                     .translate = translate_listed};
-    struct viaduct_convert_out out = {.size = sizeof out,
-                                      .write = write_item,
-                                      .report = tell_lost,
-                                      .broken = tell_lost,
-                                      .arg = child};
+    struct viaduct_convert_out out = {
+        .size = sizeof out, .write = write_item, .report = tell_lost, .broken = tell_lost, .arg = child};
     confine(child, limits);
     enum viaduct_converted answer = system->convert->to_foreign(&in, &out, &reason);
     tell(child, 's', span_of(reason.status));
@@ -259,7 +256,8 @@ judge(struct sim_side *side, const struct answer *answer, int status)
     if (answer->converted >= 0)
         why_set(&side->why, answer->status, "%s", answer->text);
     else if (WIFSIGNALED(status))
-        why_set(&side->why, "5.6.0", "the conversion passed the limits of the section convert, or crashed (signal %d)",
+        why_set(&side->why, "5.6.0",
+                "the conversion passed the limits of the section convert, or crashed (signal %d)",
                 WTERMSIG(status));
     else
         why_set(&side->why, "5.6.0", "the conversion ended without an answer");

@@ -34,8 +34,11 @@ print_prometheus(const struct command *command)
     return r == 0 ? EXIT_DONE : command_fail_errno(-r, "the counters of %s", command->spool_path);
 }
 
-/* A counter's name for JSON: that of Prometheus with its labels' values behind it,
- * "viaduct_reports_total_failed". */
+/* ---- rows ---- */
+
+enum { STAT_WORKER, STAT_CONNECTOR, STAT_COUNTERS, STAT_COUNT = STAT_COUNTERS + COUNTER_COUNT };
+
+/* A counter's name as a column: that of Prometheus with its labels' values behind it, "viaduct_reports_total_failed". */
 static void
 counter_name(const char *name, struct buf *out)
 {
@@ -53,38 +56,63 @@ counter_name(const char *name, struct buf *out)
     }
 }
 
-static void
-print_row(const struct metrics_row *row, bool json)
+/* Made of the table of counters once; a column is as wide as its name. */
+static const struct field *
+stat_fields(void)
 {
-    struct buf out = {0}, name = {0};
-    struct json line;
-    if (!json)
-        printf("%s%s%s%s\n", colour_on(COLOUR_BOLD), row->worker, row->connector[0] != '\0' ? " " : "",
-               row->connector);
-    json_start(&line, &out);
-    json_begin_object(&line, NULL);
-    json_add_text(&line, "worker", row->worker);
-    json_add_text(&line, "connector", row->connector);
+    static struct field fields[STAT_COUNT];
+    static struct buf names[COUNTER_COUNT];
+    if (fields[STAT_WORKER].name != NULL)
+        return fields;
+    fields[STAT_WORKER] = (struct field){"worker", FIELD_TEXT, COST_NAME, 20, "the worker", false};
+    fields[STAT_CONNECTOR] =
+        (struct field){"connector", FIELD_TEXT, COST_NAME, 12, "of which connector", false};
     for (int c = 0; c < COUNTER_COUNT; c++) {
-        counter_name(counter_table[c].name, &name);
-        json_add_number(&line, name.at, row->values[c]);
-        if (!json && row->values[c] != 0)
-            printf("  %12" PRId64 "  %s\n", row->values[c], counter_table[c].meaning);
+        counter_name(counter_table[c].name, &names[c]);
+        fields[STAT_COUNTERS + c] = (struct field){
+            names[c].at, FIELD_NUMBER, COST_NAME, (int)names[c].len, counter_table[c].meaning, false};
     }
-    json_end_object(&line);
-    if (json)
-        puts(out.at);
-    else
-        fputs(colour_on(COLOUR_NONE), stdout);
-    buf_clear(&out);
-    buf_clear(&name);
+    return fields;
+}
+
+static bool
+stat_get(const void *item, size_t field, size_t i, struct field_value *value)
+{
+    const struct metrics_row *row = item;
+    *value = (struct field_value){0};
+    if (i > 0)
+        return false;
+    if (field >= STAT_COUNTERS)
+        return field_number(value, true, row->values[field - STAT_COUNTERS]);
+    value->text = span_of(field == STAT_WORKER ? row->worker : row->connector);
+    return true;
+}
+
+/* For people: what is not 0, in words. */
+static void
+print_row(const struct metrics_row *row)
+{
+    printf("%s%s%s%s%s\n", colour_on(COLOUR_BOLD), row->worker, row->connector[0] != '\0' ? " " : "",
+           row->connector, colour_on(COLOUR_NONE));
+    for (int c = 0; c < COUNTER_COUNT; c++)
+        if (row->values[c] != 0)
+            printf("  %12" PRId64 "  %s\n", row->values[c], counter_table[c].meaning);
 }
 
 int
 stats_show(struct command *command)
 {
     struct metrics_row *rows;
-    int r = command_check_readable(command, FOLDER_COUNTERS);
+    struct listing listing;
+    if (command_has(command, OPTION_PROMETHEUS) && listing_wanted(command))
+        return command_usage(command,
+                             "--prometheus is a format of its own: no --json, --columns, --sort or --limit");
+    int r = listing_init(&listing, command, stat_fields(), STAT_COUNT,
+                         "worker,connector,viaduct_moves_total,viaduct_messages_total_in_accepted,"
+                         "viaduct_messages_total_out_delivered,viaduct_messages_total_out_failed",
+                         stat_get);
+    if (r == 0)
+        r = command_check_readable(command, FOLDER_COUNTERS);
     if (r != 0)
         return r;
     if (command_has(command, OPTION_PROMETHEUS))
@@ -93,9 +121,13 @@ stats_show(struct command *command)
     if (n < 0)
         return command_fail_errno((int)-n, "the counters of %s", command->spool_path);
     for (ssize_t i = 0; i < n; i++)
-        print_row(&rows[i], command_has(command, OPTION_JSON));
+        if (!listing_wanted(command))
+            print_row(&rows[i]);
+        else if (!listing_add(&listing, &rows[i]))
+            break;
+    listing_end(&listing);
     free(rows);
-    if (n == 0 && !command_has(command, OPTION_JSON))
+    if (n == 0 && !listing.json)
         printf("nothing was counted yet%s\n", command_offline(command));
     return n > 0 ? EXIT_DONE : EXIT_NOTHING;
 }
@@ -111,61 +143,149 @@ same_row(const struct metrics_row *rows, ssize_t n, const struct metrics_row *li
     return NULL;
 }
 
-static double
-rate(const struct metrics_row *now, const struct metrics_row *before, enum counter counter, double seconds)
+/* A worker's second, or however long it was. */
+struct rates {
+    const struct metrics_row *now, *before; /* `before` NULL: it is new */
+    double seconds;
+    int64_t time_ms;
+};
+
+enum top_field {
+    TOP_TIME,
+    TOP_WORKER,
+    TOP_CONNECTOR,
+    TOP_MOVES,
+    TOP_IN,
+    TOP_OUT,
+    TOP_DEFER,
+    TOP_KIB,
+    TOP_HAND,
+    TOP_CONNS,
+    TOP_COUNT
+};
+
+static const struct field top_fields[TOP_COUNT] = {
+    [TOP_TIME] = {"time", FIELD_MOMENT, COST_NAME, 24, "when", false},
+    [TOP_WORKER] = {"worker", FIELD_TEXT, COST_NAME, 20, "the worker", false},
+    [TOP_CONNECTOR] = {"connector", FIELD_TEXT, COST_NAME, 12, "of which connector", false},
+    [TOP_MOVES] = {"moves", FIELD_TENTHS, COST_NAME, 9, "moves in a second", false},
+    [TOP_IN] = {"in", FIELD_TENTHS, COST_NAME, 9, "messages taken over in a second", false},
+    [TOP_OUT] = {"out", FIELD_TENTHS, COST_NAME, 9, "messages delivered in a second", false},
+    [TOP_DEFER] = {"defer", FIELD_TENTHS, COST_NAME, 9, "transfers put off in a second", false},
+    [TOP_KIB] = {"kib", FIELD_TENTHS, COST_NAME, 9, "KiB in and out in a second", false},
+    [TOP_HAND] = {"in_hand", FIELD_NUMBER, COST_NAME, 7, "messages in hand", false},
+    [TOP_CONNS] = {"conns", FIELD_NUMBER, COST_NAME, 5, "open connections", false},
+};
+
+static int64_t
+tenths(const struct rates *rates, enum counter counter)
 {
-    int64_t old = before != NULL ? before->values[counter] : 0;
-    return seconds > 0 ? (double)(now->values[counter] - old) / seconds : 0;
+    int64_t old = rates->before != NULL ? rates->before->values[counter] : 0;
+    double more = (double)(rates->now->values[counter] - old);
+    return rates->seconds > 0 && more > 0 ? (int64_t)(more * 10 / rates->seconds + 0.5) : 0;
 }
 
-static void
-print_rates(const struct metrics_row *rows, ssize_t n, const struct metrics_row *before, ssize_t n_before,
-            double seconds)
+static bool
+top_get(const void *item, size_t field, size_t i, struct field_value *value)
 {
-    printf("%s%-20s %-12s %9s %9s %9s %9s %9s %8s %6s%s\n", colour_on(COLOUR_BOLD), "worker", "connector",
-           "moves/s", "in/s", "out/s", "defer/s", "KiB/s", "in hand", "conns", colour_on(COLOUR_NONE));
-    for (ssize_t i = 0; i < n; i++) {
-        const struct metrics_row *old = same_row(before, n_before, &rows[i]);
-        double bytes =
-            rate(&rows[i], old, COUNTER_BYTES_IN, seconds) + rate(&rows[i], old, COUNTER_BYTES_OUT, seconds);
-        printf("%-20s %-12s %9.1f %9.1f %9.1f %9.1f %9.1f %8" PRId64 " %6" PRId64 "\n", rows[i].worker,
-               rows[i].connector, rate(&rows[i], old, COUNTER_MOVES, seconds),
-               rate(&rows[i], old, COUNTER_MESSAGES_IN, seconds),
-               rate(&rows[i], old, COUNTER_MESSAGES_OUT, seconds),
-               rate(&rows[i], old, COUNTER_DEFERRED_OUT, seconds), bytes / 1024,
-               rows[i].values[COUNTER_IN_HAND], rows[i].values[COUNTER_CONNECTIONS]);
+    const struct rates *rates = item;
+    *value = (struct field_value){0};
+    if (i > 0)
+        return false;
+    switch ((enum top_field)field) {
+    case TOP_TIME:
+        return field_number(value, true, rates->time_ms);
+    case TOP_WORKER:
+        return field_text(value, span_of(rates->now->worker));
+    case TOP_CONNECTOR:
+        return field_text(value, span_of(rates->now->connector));
+    case TOP_MOVES:
+        return field_number(value, true, tenths(rates, COUNTER_MOVES));
+    case TOP_IN:
+        return field_number(value, true, tenths(rates, COUNTER_MESSAGES_IN));
+    case TOP_OUT:
+        return field_number(value, true, tenths(rates, COUNTER_MESSAGES_OUT));
+    case TOP_DEFER:
+        return field_number(value, true, tenths(rates, COUNTER_DEFERRED_OUT));
+    case TOP_KIB:
+        return field_number(value, true,
+                            (tenths(rates, COUNTER_BYTES_IN) + tenths(rates, COUNTER_BYTES_OUT)) / 1024);
+    case TOP_HAND:
+        return field_number(value, true, rates->now->values[COUNTER_IN_HAND]);
+    default:
+        return field_number(value, true, rates->now->values[COUNTER_CONNECTIONS]);
     }
+}
+
+struct look {
+    struct metrics_row *rows;
+    ssize_t n;
+    int64_t monotonic, time;
+};
+
+static int
+take_look(const struct command *command, struct look *look)
+{
+    look->n = metrics_read(command->spool_fd, &look->rows);
+    look->monotonic = monotonic_ms();
+    look->time = time_ms();
+    return look->n < 0 ? (int)look->n : 0;
+}
+
+/* One listing for each second: the head stands once more on a terminal, which is cleared. */
+static int
+print_second(const struct command *command, const struct look *now, const struct look *before)
+{
+    struct listing listing;
+    bool terminal = isatty(STDOUT_FILENO);
+    char text[32];
+    int r = listing_init(&listing, command, top_fields, TOP_COUNT,
+                         "worker,connector,moves,in,out,defer,kib,in_hand,conns", top_get);
+    if (r != 0)
+        return r;
+    print_time(now->time / 1000, text);
+    if (!listing.json)
+        printf("%s%s%s\n", terminal ? "\033[H\033[J" : "", text, command_offline(command));
+    for (ssize_t i = 0; i < now->n; i++) {
+        struct rates rates = {.now = &now->rows[i],
+                              .before = same_row(before->rows, before->n, &now->rows[i]),
+                              .seconds = (double)(now->monotonic - before->monotonic) / 1000,
+                              .time_ms = now->time};
+        if (!listing_add(&listing, &rates))
+            break;
+    }
+    listing_end(&listing);
+    return 0;
 }
 
 /* Once a second until the operator ends it; --once: one second's rates. */
 int
 stats_top(struct command *command)
 {
-    struct metrics_row *before = NULL, *rows = NULL;
     struct timespec wait = {.tv_sec = 1};
-    bool terminal = isatty(STDOUT_FILENO);
-    char now[32];
-    int r = command_check_readable(command, FOLDER_COUNTERS);
+    struct listing tried;
+    struct look before, now;
+    int r =
+        listing_init(&tried, command, top_fields, TOP_COUNT, "worker", top_get); /* options are told at once */
+    if (r == 0)
+        r = command_check_readable(command, FOLDER_COUNTERS);
     if (r != 0)
         return r;
-    ssize_t n_before = metrics_read(command->spool_fd, &before), n;
-    int64_t then = monotonic_ms();
-    if (n_before < 0)
-        return command_fail_errno((int)-n_before, "the counters of %s", command->spool_path);
-    do {
+    int failed = take_look(command, &before);
+    while (failed == 0) {
         nanosleep(&wait, NULL);
-        n = metrics_read(command->spool_fd, &rows);
-        if (n < 0)
+        failed = take_look(command, &now);
+        if (failed < 0)
             break;
-        int64_t at = monotonic_ms();
-        print_time(time_ms() / 1000, now);
-        printf("%s%s%s\n", terminal ? "\033[H\033[J" : "", now, command_offline(command));
-        print_rates(rows, n, before, n_before, (double)(at - then) / 1000);
-        free(before);
-        before = rows;
-        n_before = n;
-        then = at;
-    } while (!command_has(command, OPTION_ONCE) && fflush(stdout) == 0);
-    free(before);
-    return n < 0 ? command_fail_errno((int)-n, "the counters of %s", command->spool_path) : EXIT_DONE;
+        print_second(command, &now, &before);
+        free(before.rows);
+        before = now;
+        if (command_has(command, OPTION_ONCE) || fflush(stdout) != 0)
+            break;
+    }
+    if (failed == 0 || before.n >= 0)
+        free(before.rows);
+    if (failed < 0)
+        return command_fail_errno(-failed, "the counters of %s", command->spool_path);
+    return EXIT_DONE;
 }

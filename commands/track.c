@@ -34,7 +34,7 @@ enum track_field {
     TF_COUNT
 };
 
-static const struct field track_fields[TF_COUNT] = {
+const struct field track_fields[TF_COUNT] = {
     [TF_TIME] = {"time", FIELD_MOMENT, COST_NAME, 24, "when", false},
     [TF_EVENT] = {"event", FIELD_TEXT, COST_NAME, 8,
                   "RECEIVE, SUBMIT, TRANSFER, SEND, DELIVER, DSN, FAIL, DEFER, ...", false},
@@ -55,6 +55,7 @@ static const struct field track_fields[TF_COUNT] = {
     [TF_AGE] = {"age", FIELD_DURATION, COST_NAME, 6, "how long ago", false},
     [TF_REASON] = {"reason", FIELD_TEXT, COST_NAME, 0, "why", false},
 };
+const size_t track_field_count = TF_COUNT;
 
 /* Typed addresses are known without their type too when it is SMTP. */
 static struct span

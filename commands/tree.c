@@ -38,13 +38,14 @@ check_folder(int spool_fd, const char *path, dev_t device, struct tree_result *r
     if (fstatat(spool_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
         if (errno == EACCES)
             return command_fail_errno(errno, "%s", path);
-        printf("%s: missing\n", path);
+        finding_of(result->findings, "wrong", path, "missing");
         result->n_missing++;
     } else if (!S_ISDIR(st.st_mode)) {
-        printf("%s: is no folder\n", path);
+        finding_of(result->findings, "wrong", path, "is no folder");
         result->n_foreign++;
     } else if (st.st_dev != device) {
-        printf("%s: lies in another file system: moves into it cannot be atomic\n", path);
+        finding_of(result->findings, "wrong", path,
+                   "lies in another file system: moves into it cannot be atomic");
         result->n_foreign++;
     } else if (faccessat(spool_fd, path, R_OK | X_OK, AT_EACCESS) < 0 && errno == EACCES) {
         return command_deny(errno, "spool", path); /* what is in there cannot be told */
@@ -76,7 +77,7 @@ static void
 tell_rights(const char *path, const char *what, void *arg)
 {
     struct tree_result *result = arg;
-    printf("%s: %s\n", path, what);
+    finding_of(result->findings, "wrong", path, "%s", what);
     result->n_rights++;
 }
 
@@ -186,11 +187,13 @@ check_rights(const struct message *message, struct tree_result *result)
     const struct stat *file = &message->stat;
     if (!result->has_common || taker_can_open(message, result->common))
         return;
-    printf("%s/%s: the worker that takes from there cannot open it: owner %u, group %u, mode %04o; queue files "
-           "have "
-           "group %u, mode 0660\n",
-           message->place->path, message->name, file->st_uid, file->st_gid, file->st_mode & 07777U,
-           result->common);
+    char path[SPOOL_PATH_MAX + QUEUE_NAME_MAX + 2];
+    snprintf(path, sizeof path, "%s/%s", message->place->path, message->name);
+    finding_of(
+        result->findings, "wrong", path,
+        "the worker that takes from there cannot open it: owner %u, group %u, mode %04o; queue files have "
+        "group %u, mode 0660",
+        file->st_uid, file->st_gid, file->st_mode & 07777U, result->common);
     result->n_closed++;
 }
 
@@ -203,7 +206,9 @@ check_message(struct message *message, void *arg)
     result->n_messages++;
     check_rights(message, result);
     if (message->damaged && message->place->folder != FOLDER_BADMAIL) {
-        printf("%s/%s: damaged: %s\n", message->place->path, message->name, message->why.text);
+        char path[SPOOL_PATH_MAX + QUEUE_NAME_MAX + 2];
+        snprintf(path, sizeof path, "%s/%s", message->place->path, message->name);
+        finding_of(result->findings, "wrong", path, "damaged: %s", message->why.text);
         result->n_damaged++;
     }
     return true;
@@ -222,8 +227,8 @@ check_names(const struct place *place, struct tree_result *result)
         if (entry->d_name[0] == '.' || note || queue_name_parse(entry->d_name, &parts))
             continue;
         struct why shown;
-        why_set(&shown, "", "%s", entry->d_name);
-        printf("%s/%s: is no message: nobody takes it\n", place->path, shown.text);
+        why_set(&shown, "", "%s/%s", place->path, entry->d_name);
+        finding_of(result->findings, "wrong", shown.text, "is no message: nobody takes it");
         result->n_foreign++;
     }
     if (dir != NULL)
@@ -252,7 +257,7 @@ check_files(int spool_fd, const struct conf_root *root, struct tree_result *resu
 int
 tree_check(const struct conf_root *root, const char *spool_path, bool deep, struct tree_result *result)
 {
-    *result = (struct tree_result){0};
+    *result = (struct tree_result){.findings = result->findings};
     int fd = open(spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return command_fail_errno(errno, "the spool %s", spool_path);
@@ -287,39 +292,48 @@ tree_give_owners(const struct conf_root *root, const char *spool_path, struct wh
     return r;
 }
 
+/* Makes what is missing and gives everything its owner. 0 or an exit code after saying why. */
+static int
+repair(struct command *command, struct findings *findings)
+{
+    struct tree_result result = {.findings = findings};
+    struct why why;
+    size_t n;
+    int r = tree_check(command->root, command->spool_path, false, &result);
+    if (r != EXIT_DONE && r != EXIT_NOTHING)
+        return r;
+    const char **names = connector_names(command->root, &n);
+    r = result.n_missing > 0 ? spool_create(command->spool_path, names, n, &why) : 0;
+    free(names);
+    if (r == 0 && result.n_missing + result.n_rights > 0)
+        r = tree_give_owners(command->root, command->spool_path, &why);
+    if (r == -EACCES || r == -EPERM)
+        return command_fail_errno(-r, "the spool %s", command->spool_path);
+    if (r < 0)
+        return command_fail(EXIT_NOTHING, "%s", why.text);
+    if (result.n_missing > 0)
+        finding(findings, "note", command->spool_path, "made %zu folders", result.n_missing);
+    return 0;
+}
+
 int
 spool_check(struct command *command)
 {
-    struct tree_result result;
-    struct why why;
-    size_t n, missing = 0;
-    if (command_has(command, OPTION_REPAIR)) {
-        int found = tree_check(command->root, command->spool_path, false, &result);
-        if (found != EXIT_DONE && found != EXIT_NOTHING)
-            return found;
-        missing = result.n_missing;
-        const char **names = connector_names(command->root, &n);
-        int r = missing > 0 ? spool_create(command->spool_path, names, n, &why) : 0;
-        free(names);
-        if (r < 0)
-            return r == -EACCES || r == -EPERM ? command_fail_errno(-r, "the spool %s", command->spool_path)
-                                               : command_fail(EXIT_NOTHING, "%s", why.text);
-        if (missing + result.n_rights > 0) {
-            r = tree_give_owners(command->root, command->spool_path, &why);
-            if (r < 0)
-                return command_fail(r == -EACCES || r == -EPERM ? EXIT_PERMISSION : EXIT_NOTHING, "%s",
-                                    why.text);
-        }
-        if (missing > 0)
-            printf("made %zu folders\n", missing);
-    }
-    int r = tree_check(command->root, command->spool_path, true, &result);
+    struct findings findings;
+    struct tree_result result = {.findings = &findings};
+    int r = findings_open(&findings, command);
+    if (r == 0 && command_has(command, OPTION_REPAIR))
+        r = repair(command, &findings);
+    if (r != 0)
+        return r;
+    r = tree_check(command->root, command->spool_path, true, &result);
     if (r == EXIT_DONE || r == EXIT_NOTHING)
-        printf("%zu messages, %zu damaged, %zu that their worker cannot open; %zu folders missing, %zu with "
-               "another owner "
-               "or mode, %zu things that should not be there%s\n",
-               result.n_messages, result.n_damaged, result.n_closed, result.n_missing, result.n_rights,
-               result.n_foreign, command_offline(command));
+        finding(&findings, r == EXIT_DONE ? "ok" : "note", command->spool_path,
+                "%zu messages, %zu damaged, %zu that their worker cannot open; %zu folders missing, %zu with "
+                "another owner or mode, %zu things that should not be there%s",
+                result.n_messages, result.n_damaged, result.n_closed, result.n_missing, result.n_rights,
+                result.n_foreign, command_offline(command));
+    findings_close(&findings);
     return r;
 }
 

@@ -25,7 +25,6 @@ const struct option_row option_table[OPTION_COUNT] = {
 #include "commands/commands.def"
 };
 
-#define O(symbol) (UINT64_C(1) << OPTION_##symbol)
 const struct verb verb_table[] = {
 #define VERB(noun, verb, function, needs, options, operands, help)                                             \
     {noun, verb, function, NEEDS_##needs, options, operands, help},
@@ -33,14 +32,10 @@ const struct verb verb_table[] = {
 };
 const size_t verb_count = COUNT_OF(verb_table);
 
-/* Options that every verb takes. */
-#define COMMON_OPTIONS (O(CONFIG) | O(SPOOL) | O(HELP))
-
 /* ---- the verb ---- */
 
-/* The one noun that begins with `word`: an exact one wins. Returns NULL with `*count` of candidates. */
-static const char *
-find_noun(struct span word, size_t *count)
+const char *
+command_find_noun(struct span word, size_t *count)
 {
     const char *found = NULL;
     *count = 0;
@@ -59,8 +54,8 @@ find_noun(struct span word, size_t *count)
     return *count == 1 ? found : NULL;
 }
 
-static const struct verb *
-find_verb(const char *noun, struct span word, size_t *count)
+const struct verb *
+command_find_verb(const char *noun, struct span word, size_t *count)
 {
     const struct verb *found = NULL;
     *count = 0;
@@ -123,7 +118,7 @@ static const struct verb *
 choose_verb(struct command *command, int *code)
 {
     size_t count;
-    const char *noun = find_noun(span_of(command->operands[0]), &count);
+    const char *noun = command_find_noun(span_of(command->operands[0]), &count);
     if (noun == NULL) {
         *code = no_such(NULL, command->operands[0], count);
         return NULL;
@@ -133,7 +128,7 @@ choose_verb(struct command *command, int *code)
     const struct verb *first = first_verb(noun);
     if (first->name[0] == '\0' || command->n_operands == 0 || !looks_like_verb(command->operands[0]))
         return first;
-    const struct verb *verb = find_verb(noun, span_of(command->operands[0]), &count);
+    const struct verb *verb = command_find_verb(noun, span_of(command->operands[0]), &count);
     if (verb == NULL) {
         *code = no_such(noun, command->operands[0], count);
         return NULL;

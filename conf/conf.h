@@ -87,6 +87,20 @@ const struct conf_root *conf_root(const struct conf *conf);
  * result gives an equal configuration. */
 void conf_print(const struct conf *conf, bool changed_only, struct buf *out);
 
+/* An option with its value, as `config show` lists them. */
+struct conf_setting {
+    const char *key;                /* dotted, with titles: connector.groupwise.peer.root */
+    const char *value;              /* in the file's syntax */
+    bool standard;                  /* it is the default */
+    const struct conf_place *place; /* where it was set; NULL: nowhere */
+};
+
+/* Calls `each` for every option that has a value, or with `changed_only` those that differ from their defaults, in the
+ * order of conf_print(), until it returns false. Sections that do not stand in the file are left out. What it is given
+ * is valid during the call. */
+void conf_each(const struct conf *conf, bool changed_only,
+               bool (*each)(const struct conf_setting *setting, void *arg), void *arg);
+
 /* `config explain KEY`: kind, default, range, help and the value in force for a dotted key
  * ("connector.retry.first", or the last part alone, or a section). Returns the number of options explained; 0
  * adds a "did you mean" line. `conf` may be NULL: then no values are shown. */

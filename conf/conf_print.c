@@ -70,6 +70,80 @@ conf_print(const struct conf *conf, bool changed_only, struct buf *out)
     print_section(&printer, conf_schema_root(), &root);
 }
 
+/* ---- option by option ---- */
+
+struct teller {
+    const struct conf *conf;
+    struct conf_root root; /* a copy, only read: see conf_print() */
+    bool changed_only, ended;
+    bool (*each)(const struct conf_setting *setting, void *arg);
+    void *arg;
+    struct buf key;
+};
+
+/* Members of the root's copy were set under another address: that of the root itself. */
+static const struct conf_place *
+place_of(const struct conf *conf, const struct conf_root *copy, const char *member)
+{
+    const char *start = (const char *)copy;
+    bool inside = member >= start && member < start + sizeof *copy;
+    return conf_origin(conf, inside ? (const char *)&conf->root + (member - start) : member);
+}
+
+static void
+tell_option(struct teller *teller, const struct conf_item *item, const char *member)
+{
+    struct buf value = {0};
+    bool standard = conf_value_is_default(item, member);
+    conf_value_print(item, member, &value);
+    if (value.len > 0 && !(teller->changed_only && standard))
+        teller->ended =
+            !teller->each(&(struct conf_setting){.key = teller->key.at,
+                                                 .value = value.at,
+                                                 .standard = standard,
+                                                 .place = place_of(teller->conf, &teller->root, member)},
+                          teller->arg);
+    buf_clear(&value);
+}
+
+/* Recursion as deep as the schema. A series without titles is numbered. */
+static void
+tell_section(struct teller *teller, const struct conf_schema *schema, void *section)
+{
+    size_t len = teller->key.len;
+    for (size_t i = 0; i < schema->n && !teller->ended; i++) {
+        const struct conf_item *item = &schema->items[i];
+        void *child;
+        if (item->what == CONF_OPTION) {
+            buf_printf(&teller->key, "%s%s", len > 0 ? "." : "", item->name);
+            tell_option(teller, item, (char *)section + item->offset);
+        }
+        for (size_t n = 0; item->what != CONF_OPTION && (child = conf_section_child(section, item, n)) != NULL;
+             n++) {
+            if (!*conf_section_set(child))
+                continue;
+            teller->key.len = len;
+            buf_printf(&teller->key, "%s%s", len > 0 ? "." : "", item->name);
+            if (conf_item_has_title(item))
+                buf_printf(&teller->key, ".%s", *conf_section_title(child));
+            else if (n > 0)
+                buf_printf(&teller->key, ".%zu", n + 1);
+            tell_section(teller, item->section(), child);
+        }
+        teller->key.len = len;
+    }
+}
+
+void
+conf_each(const struct conf *conf, bool changed_only,
+          bool (*each)(const struct conf_setting *setting, void *arg), void *arg)
+{
+    struct teller teller = {
+        .conf = conf, .root = conf->root, .changed_only = changed_only, .each = each, .arg = arg};
+    tell_section(&teller, conf_schema_root(), &teller.root);
+    buf_clear(&teller.key);
+}
+
 struct explainer {
     const struct conf *conf;
     struct conf_root root;
@@ -79,16 +153,11 @@ struct explainer {
     int n;
 };
 
-/* Shows one value with where it comes from. The address of a member of the root's copy is not the one it was
- * set under, so that is taken from the root itself. */
+/* Shows one value with where it comes from. */
 static void
 show_value(struct explainer *explainer, const struct conf_item *item, const char *member, const char *label)
 {
-    const char *copy = (const char *)&explainer->root;
-    const char *real = member;
-    if (member >= copy && member < copy + sizeof explainer->root)
-        real = (const char *)&explainer->conf->root + (member - copy);
-    const struct conf_place *place = conf_origin(explainer->conf, real);
+    const struct conf_place *place = place_of(explainer->conf, &explainer->root, member);
     struct buf value = {0};
     conf_value_print(item, member, &value);
     buf_printf(explainer->out, "    now %s%s%s", value.len > 0 ? value.at : "not set",

@@ -152,15 +152,10 @@ os.unlink(os.path.join(spool.folder("MTS_OUT", "other"), "core"))
 dot = viaduct("spool", "graph", "--dot")[1]
 ok(dot.startswith("digraph") and '"MTS-IN" -> "Spooler-Queue"' in dot, "the picture is made from the map")
 
-# ---- help and completion ----
+# ---- help (completion is t/completion.t's) ----
 
 is_(viaduct("help")[0], 0, "help")
 ok("--until" in viaduct("queue", "hold", "--help")[1], "a verb's help names its options")
-for shell in ("bash", "zsh", "fish"):
-    code, out, _ = viaduct("completion", shell)
-    ok(code == 0 and "badmail" in out and "requeue" in out, "completion for " + shell)
-r = subprocess.run(["bash", "-n"], input=viaduct("completion", "bash")[1], text=True, capture_output=True)
-is_((r.returncode, r.stderr), (0, ""), "bash can read it")
 is_(viaduct("version")[:2], viaduct("--version")[:2], "version, and --version")
 is_(viaduct("--version")[0], 0, "exit 0")
 
