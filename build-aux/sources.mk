@@ -80,7 +80,10 @@ libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clo
 	systems/mime/mime_header.c systems/mime/mime_header.h systems/mime/mime_parameter.c systems/mime/mime_walk.c \
 	systems/mime/mime_walk.h systems/mime/notice.h systems/mime/notice_read.c systems/mime/notice_write.c \
 	systems/mime/charset_number.c systems/mime/rtf_compressed.c systems/mime/rtf_compressed.h \
-	systems/mime/rtf_inside.h systems/mime/rtf_out.c systems/mime/rtf_text.c systems/mime/rtf_text.h systems/mime/rtf_word.c
+	systems/mime/rtf_inside.h systems/mime/rtf_out.c systems/mime/rtf_text.c systems/mime/rtf_text.h systems/mime/rtf_word.c \
+	systems/mime/tnef.c systems/mime/tnef.h systems/mime/tnef_attribute.c systems/mime/tnef_body.c systems/mime/tnef_field.c \
+	systems/mime/tnef_field.h systems/mime/tnef_gather.h systems/mime/tnef_inside.h systems/mime/tnef_message.c \
+	systems/mime/tnef_message.h systems/mime/tnef_property.c
 SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ldl
 
 # Who converts needs more libraries; who does not says so, and gets neither them nor the code that calls them.

@@ -49,6 +49,7 @@ UNIT_TESTS = \
 	t/smtp-server-t \
 	t/smtp-server-tls-t \
 	t/smtp-url-t \
+	t/tnef-t \
 	t/track-read-t \
 	t/track-t \
 	t/translate-t
@@ -136,9 +137,11 @@ FUZZ_TARGETS = \
 	fuzz/log-pair-fuzz \
 	fuzz/maildir-envelope-fuzz \
 	fuzz/queue-file-fuzz \
+	fuzz/rtf-fuzz \
 	fuzz/smtp-downgrade-fuzz \
 	fuzz/smtp-reply-fuzz \
 	fuzz/smtp-server-fuzz \
+	fuzz/tnef-fuzz \
 	fuzz/translate-header-fuzz
 
 CORPUS_RUNNERS = \
@@ -154,9 +157,11 @@ CORPUS_RUNNERS = \
 	fuzz/log-pair-corpus \
 	fuzz/maildir-envelope-corpus \
 	fuzz/queue-file-corpus \
+	fuzz/rtf-corpus \
 	fuzz/smtp-downgrade-corpus \
 	fuzz/smtp-reply-corpus \
 	fuzz/smtp-server-corpus \
+	fuzz/tnef-corpus \
 	fuzz/translate-header-corpus
 
 fuzz_address_corpus_SOURCES = fuzz/address-fuzz.c fuzz/run-corpus.c
@@ -183,12 +188,16 @@ fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-cor
 fuzz_maildir_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_queue_file_corpus_SOURCES = fuzz/queue-file-fuzz.c fuzz/run-corpus.c
 fuzz_queue_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_rtf_corpus_SOURCES = fuzz/rtf-fuzz.c fuzz/run-corpus.c
+fuzz_rtf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_downgrade_corpus_SOURCES = fuzz/smtp-downgrade-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_downgrade_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_reply_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_server_corpus_SOURCES = fuzz/smtp-server-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_server_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_tnef_corpus_SOURCES = fuzz/tnef-fuzz.c fuzz/run-corpus.c
+fuzz_tnef_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_translate_header_corpus_SOURCES = fuzz/translate-header-fuzz.c fuzz/run-corpus.c
 fuzz_translate_header_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 
@@ -311,6 +320,11 @@ TRACKED_FILES = \
 	fuzz/corpus/queue-file/made \
 	fuzz/corpus/queue-file/raw \
 	fuzz/corpus/queue-file/torn \
+	fuzz/corpus/rtf/compressed \
+	fuzz/corpus/rtf/fromtext \
+	fuzz/corpus/rtf/html \
+	fuzz/corpus/rtf/stored \
+	fuzz/corpus/rtf/text \
 	fuzz/corpus/smtp-downgrade/boundary-comment \
 	fuzz/corpus/smtp-downgrade/global \
 	fuzz/corpus/smtp-downgrade/multipart \
@@ -329,6 +343,10 @@ TRACKED_FILES = \
 	fuzz/corpus/smtp-server/proxy2 \
 	fuzz/corpus/smtp-server/session \
 	fuzz/corpus/smtp-server/xclient \
+	fuzz/corpus/tnef/meeting \
+	fuzz/corpus/tnef/nested \
+	fuzz/corpus/tnef/note \
+	fuzz/corpus/tnef/types \
 	fuzz/corpus/translate-header/fields \
 	fuzz/corpus/translate-header/odd \
 	fuzz/drop-envelope-fuzz.c \
@@ -340,10 +358,12 @@ TRACKED_FILES = \
 	fuzz/log-pair-fuzz.c \
 	fuzz/maildir-envelope-fuzz.c \
 	fuzz/queue-file-fuzz.c \
+	fuzz/rtf-fuzz.c \
 	fuzz/run-corpus.c \
 	fuzz/smtp-downgrade-fuzz.c \
 	fuzz/smtp-reply-fuzz.c \
 	fuzz/smtp-server-fuzz.c \
+	fuzz/tnef-fuzz.c \
 	fuzz/translate-header-fuzz.c \
 	man/manual.c \
 	man/viaduct-log.5.in \
@@ -372,8 +392,8 @@ TRACKED_FILES = \
 	t/command-queue.t \
 	t/command-route.t \
 	t/command-tree.t \
-	t/completion.t \
 	t/commit-t.c \
+	t/completion.t \
 	t/conf-file-t.c \
 	t/conf-mistakes-t.c \
 	t/conf-t.c \
@@ -492,6 +512,8 @@ TRACKED_FILES = \
 	t/syncs.t \
 	t/tap.h \
 	t/tarball.t \
+	t/tnef-t.c \
+	t/tnef_build.h \
 	t/torn-book.t \
 	t/track-read-t.c \
 	t/track-t.c \
