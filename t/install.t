@@ -18,6 +18,15 @@ ok() { # ok NAME COMMAND...
     fi
 }
 
+man_page() { [ -s "$at/share/man/man1/$1.1" ] || [ -s "$at/share/man/man8/$1.8" ]; }
+
+# As man does: a line ".so FILE" stands for the file.
+man_shows() {
+    local page=$at/share/man/man8/$1.8 other
+    other=$(sed -n 's/^\.so //p' "$page")
+    grep -q -- "$2" "$at/share/man/${other:-man8/$1.8}"
+}
+
 if [ ! -f "$build/Makefile" ]; then
     echo "1..0 # SKIP there is no Makefile in $build"
     exit 0
@@ -32,6 +41,12 @@ for file in share/viaduct/templates/failed.txt share/man/man5/viaduct.conf.5 etc
     include/viaduct/system.h lib/pkgconfig/viaduct.pc lib/systemd/system/viaduct.service; do
     ok "$file is there" test -s "$at/$file"
 done
+for path in "$at"/bin/* "$at"/libexec/viaduct/viaduct-*; do
+    name=${path##*/}
+    ok "man $name: there is a page" man_page "$name"
+done
+ok "man viaduct-router shows what the workers do" man_shows viaduct-router 'chooses connectors, splits'
+ok "man viaduct-mailq shows the command" man_shows viaduct-mailq 'operate the mail connector'
 ok "the command's other names are links to it" test "$(readlink "$at/bin/viaduct-mailq")" = viaduct
 ok "nothing is set-uid or set-gid" test -z "$(find "$dest" -type f -perm /6000)"
 ok "nothing is outside the prefix" test "$(find "$dest" -not -type d -not -path "$at/*" | wc -l)" = 0
