@@ -368,6 +368,110 @@ test_not_taken(void)
     buf_clear(&item);
 }
 
+/* ---- what is sealed, and what only words can carry ---- */
+
+#define SIGNED                                                                                                 \
+    "Content-Type: multipart/signed; micalg=sha-256; protocol=\"application/pgp-signature\"; boundary=S\n\n"   \
+    "--S\nContent-Type: text/plain\n\n- -- dash  \ntext\n\n--S\nContent-Type: application/pgp-signature; "     \
+    "name=signature.asc\n\nSIG\n--S--\n"
+
+static void
+is_sealed(const char *message, const char *body, const char *name, const char *octets, int n_files,
+          const char *test)
+{
+    struct world world = {0};
+    is_int(outwards(&world, message, strlen(message)), VIADUCT_CONVERTED, "%s", test);
+    struct buf header = part_of(&world.output, PART_HEADER, 0), text = part_of(&world.output, PART_BODY, 0),
+               file = part_of(&world.output, PART_FILE, 0), more = part_of(&world.output, PART_FILE, n_files);
+    char original[80];
+    snprintf(original, sizeof original, "Original-File= %s; ", name);
+    is_text(text.at, body, "%s: the body says so", test);
+    ok(holds(&header, original), "%s: the file is called %s", test, name);
+    is_text(file.at, octets, "%s: and is what came", test);
+    ok(more.len == 0, "%s: nothing of it is sent twice", test);
+    ok(holds(&world.report, name), "%s: the report names it", test);
+    buf_clear(&header);
+    buf_clear(&text);
+    buf_clear(&file);
+    buf_clear(&more);
+    clear_world(&world);
+}
+
+static void
+test_sealed(void)
+{
+    is_sealed(
+        "From: anna@exchange.example\nTo: crew@gw.example\nContent-Type: multipart/mixed; "
+        "boundary=M\n\n--M\n" SIGNED "--M--\n",
+        "- -- dash  \r\ntext\r\n[This message is signed. The signed original is the file signed.eml.]\r\n",
+        "signed.eml",
+        "Content-Type: multipart/signed; micalg=sha-256; protocol=\"application/pgp-signature\"; "
+        "boundary=S\r\n\r\n"
+        "--S\r\nContent-Type: text/plain\r\n\r\n- -- dash  \r\ntext\r\n\r\n--S\r\nContent-Type: "
+        "application/pgp-signature; name=signature.asc\r\n\r\nSIG\r\n--S--",
+        1, "a signed part");
+    is_sealed("From: anna@exchange.example\nTo: crew@gw.example\nContent-Type: multipart/encrypted; "
+              "protocol=\"application/pgp-encrypted\"; boundary=E\n\n"
+              "--E\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--E\nContent-Type: "
+              "application/octet-stream; name=encrypted.asc\n\nPGP\n--E--\n",
+              "[This message is encrypted. It is the file encrypted.eml, for a program that has the key.]\r\n",
+              "encrypted.eml",
+              "From: anna@exchange.example\r\nTo: crew@gw.example\r\nContent-Type: multipart/encrypted; "
+              "protocol=\"application/pgp-encrypted\"; boundary=E\r\n\r\n"
+              "--E\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n--E\r\nContent-Type: "
+              "application/octet-stream; name=encrypted.asc\r\n\r\nPGP\r\n--E--\r\n",
+              1, "an encrypted message");
+    is_sealed("From: anna@exchange.example\nTo: crew@gw.example\nContent-Type: application/pkcs7-mime; "
+              "smime-type=enveloped-data\nContent-Transfer-Encoding: base64\n\nMIIB\n",
+              "[This message is encrypted or signed (S/MIME). It is the file smime.p7m, for a program that can "
+              "open it.]\r\n",
+              "smime.p7m", "0\x82\x01", 1, "an S/MIME message");
+}
+
+static void
+test_html_file(void)
+{
+    static const char message[] =
+        "From: anna@exchange.example\nTo: crew@gw.example\nContent-Type: multipart/alternative; boundary=A\n\n"
+        "--A\nContent-Type: text/plain\n\nplain\n--A\nContent-Type: text/html\n\n<p>rich</p>\n--A--\n";
+    struct world world = {0};
+    gateway.options[1][0] = "convert.html";
+    gateway.options[1][1] = "attach";
+    outwards(&world, message, sizeof message - 1);
+    struct buf header = part_of(&world.output, PART_HEADER, 0), body = part_of(&world.output, PART_BODY, 0),
+               file = part_of(&world.output, PART_FILE, 0);
+    is_text(body.at, "plain\r\n", "where the connector says so the plain text is the body");
+    is_text(file.at, "<p>rich</p>", "and the HTML a file as well");
+    ok(holds(&header, "Original-File= message.html; "), "with a name");
+    buf_clear(&header);
+    buf_clear(&body);
+    buf_clear(&file);
+    clear_world(&world);
+    gateway.options[1][0] = NULL;
+}
+
+static void
+test_words(void)
+{
+    static const char message[] =
+        "From: Anna <anna@exchange.example>\nSender: office@exchange.example\nReply-To: "
+        "=?utf-8?Q?J=C3=BCrgen?= <list@exchange.example>\n"
+        "To: crew@gw.example\nExpires: Thu, 26 Nov 2026 09:00:00 +0000\n\ntext\n";
+    struct world world = {0};
+    outwards(&world, message, sizeof message - 1);
+    struct buf body = part_of(&world.output, PART_BODY, 0);
+    is_text(body.at,
+            "Replies to: J\x81rgen <list@exchange.example>\r\nSent by: office@exchange.example\r\nExpires: "
+            "Thu, 26 Nov 2026 09:00:00 +0000\r\n\r\ntext\r\n",
+            "what GroupWise has no keyword for stands before the text");
+    ok(holds(&world.report, "Reply-To") && holds(&world.report, "Sender") && holds(&world.report, "Expires"),
+       "and in the report");
+    buf_clear(&body);
+    clear_world(&world);
+    is_body("From: anna@exchange.example\nReply-To: anna@exchange.example\nTo: crew@gw.example\n\ntext\n",
+            "text\r\n", "what says nothing new is not said");
+}
+
 int
 main(void)
 {
@@ -382,5 +486,8 @@ main(void)
     test_not_taken();
     test_round_trip();
     test_inwards();
+    test_sealed();
+    test_html_file();
+    test_words();
     return tap_done();
 }

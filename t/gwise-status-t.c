@@ -241,16 +241,17 @@ test_reports(void)
     forget_all();
     came_in();
     struct buf header = report(DSN("failed", ""), "a failure that the host reports");
-    is_text(header.at,
-            "Wpc-Api= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= Mail; \r\nMsg-Id= " ID "; \r\n"
-            "Orig-Msg-ID= 4003A1B2.7C1D.000B.000; \r\n"
-            "From= \r\n    WPD= Exchange; \r\n    WPPO= HQ; \r\n    WPU= anna; \r\n    CDBA= Exchange.HQ.anna;  "
-            "; \r\n"
-            "To= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= crew; \r\n    CDBA= HARBOUR.Quay.crew;  "
-            "; \r\n"
-            "Status-Report= \r\n    Action= Undeliverable: smtp\\; 550 no\\; such; \r\n    Time= 25/11/2026 "
-            "9:0:0; ; \r\n-END-\r\n",
-            "is a status of the message there");
+    is_text(
+        header.at,
+        "Wpc-Api= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= Mail; \r\nMsg-Id= " ID "; \r\n"
+        "Orig-Msg-ID= 4003A1B2.7C1D.000B.000; \r\n"
+        "From= \r\n    WPD= Exchange; \r\n    WPPO= HQ; \r\n    WPU= anna; \r\n    CDBA= Exchange.HQ.anna;  "
+        "; \r\n"
+        "To= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= crew; \r\n    CDBA= HARBOUR.Quay.crew;  "
+        "; \r\n"
+        "Status-Report= \r\n    Action= Undeliverable: smtp\\; 550 no\\; such; \r\n    Time= 25/11/2026 "
+        "9:0:0; ; \r\n-END-\r\n",
+        "is a status of the message there");
     buf_clear(&header);
     header = report(DSN("relayed", ""), "what GroupWise has no status for");
     ok(holds(&header, "Msg-Type= MAIL; \r\n") && !holds(&header, "Status-Report"), "goes as a mail");

@@ -314,7 +314,8 @@ out_subject(struct out_item *item, struct buf *subject)
     mime_decode_text(field_of(item, "Subject"), &whole);
     struct span shown = cut(buf_span(&whole), SUBJECT_MAX);
     buf_add_span(subject, shown);
-    if (shown.len < whole.len && item->before.len == 0) {
+    if (shown.len < whole.len && !item->subject_told) {
+        item->subject_told = true;
         gwise_report(item->out, "the subject has %zu octets; it is cut, and stands whole in the body",
                      whole.len);
         buf_add_text(&item->before, "Subject: ");

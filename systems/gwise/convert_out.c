@@ -63,6 +63,8 @@ convert(struct out_item *item, struct buf *header, struct viaduct_reason *reason
     bool status = out_status(item, header);
     if (!status)
         out_plan(item);
+    if (!status)
+        out_words(item);
     /* A first try without sizes: what cannot be expressed is to be known before anything is written. */
     if (!status && !out_header(item, header, reason))
         return VIADUCT_CONVERT_REFUSED;
@@ -92,69 +94,13 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
     for (size_t i = 0; i < item.n_files; i++)
         free(item.files[i].name);
     free(item.files);
-    free(item.roles);
+    free(item.parts);
     mime_tree_clear(&item.tree);
     buf_clear(&item.before);
     buf_clear(&item.after);
     buf_clear(&item.piece);
     codepage_free(item.codepage);
     return result;
-}
-
-/* ---- the plan ---- */
-
-/* Marks the alternatives around a plain text: their HTML need not be read. */
-static void
-mark_plain(const struct mime_tree *tree, size_t leaf, bool *has_plain)
-{
-    for (int i = tree->parts[leaf].parent; i >= 0; i = tree->parts[i].parent)
-        if (strcmp(tree->parts[i].type, "multipart/alternative") == 0)
-            has_plain[i] = true;
-}
-
-static bool
-has_plain_beside(const struct mime_tree *tree, size_t leaf, const bool *has_plain)
-{
-    for (int i = tree->parts[leaf].parent; i >= 0; i = tree->parts[i].parent)
-        if (has_plain[i])
-            return true;
-    return false;
-}
-
-static bool
-is_body(const struct mime_part *part, const char *type)
-{
-    return !part->multipart && !part->raw && !part->attachment && strcmp(part->type, type) == 0;
-}
-
-void
-out_plan(struct out_item *item)
-{
-    const struct mime_tree *tree = &item->tree;
-    bool *has_plain = xcalloc(tree->n, sizeof *has_plain);
-    item->roles = xcalloc(tree->n, sizeof *item->roles);
-    for (size_t i = 0; i < tree->n; i++) /* a plain part of one empty line says nothing */
-        if (is_body(&tree->parts[i], "text/plain") && tree->parts[i].end - tree->parts[i].start > 2)
-            mark_plain(tree, i, has_plain);
-    for (size_t i = 0; i < tree->n; i++) {
-        const struct mime_part *part = &tree->parts[i];
-        if (part->multipart)
-            continue;
-        item->roles[i] = ROLE_FILE;
-        if (is_body(part, "text/plain"))
-            item->roles[i] = ROLE_BODY;
-        if (is_body(part, "text/html"))
-            item->roles[i] = has_plain_beside(tree, i, has_plain) ? ROLE_LEFT_OUT : ROLE_BODY;
-        if (item->roles[i] == ROLE_LEFT_OUT)
-            gwise_report(item->out, "the HTML form of the body is left out, its plain text is sent");
-    }
-    free(has_plain);
-    if (tree->too_deep)
-        gwise_report(item->out, "parts nested deeper than %d are sent as one file", MIME_DEPTH_MAX);
-    if (tree->too_many)
-        gwise_report(item->out, "what follows part %d is sent as one file", MIME_PARTS_MAX);
-    if (tree->header_cut)
-        gwise_report(item->out, "the header is longer than can be read, its end is left out");
 }
 
 /* ---- decoding a part's range ---- */
@@ -296,7 +242,9 @@ static void
 file_name(const struct out_item *item, size_t index, struct buf *name)
 {
     const struct mime_part *part = &item->tree.parts[index];
-    if (part->name != NULL)
+    if (item->parts[index].name != NULL)
+        buf_add_text(name, item->parts[index].name);
+    else if (part->name != NULL)
         gwise_file_name(span_of(part->name), name);
     else
         buf_printf(name, "part-%zu%s", index, part->raw ? ".eml" : gwise_extension_of_type(part->type));
@@ -307,9 +255,9 @@ leave_out_empty(struct out_item *item)
 {
     for (size_t i = 0; i < item->tree.n; i++) {
         struct buf name = {0};
-        if (item->roles[i] != ROLE_FILE || !is_empty_file(item, &item->tree.parts[i]))
+        if (!item->parts[i].file || item->parts[i].whole || !is_empty_file(item, &item->tree.parts[i]))
             continue;
-        item->roles[i] = ROLE_LEFT_OUT;
+        item->parts[i].file = false;
         file_name(item, i, &name);
         gwise_report(item->out, "the file %s is empty and not sent", name.at);
         buf_printf(&item->after, "[The attached file %s was empty.]\n", name.at);
@@ -324,7 +272,7 @@ out_write_body(struct out_item *item)
     container_part(&item->writer, PART_BODY, SPAN("bdy"));
     add_body_text(item, buf_span(&item->before));
     for (size_t i = 0; i < item->tree.n; i++)
-        if (item->roles[i] == ROLE_BODY)
+        if (item->parts[i].body)
             write_body_part(item, &item->tree.parts[i]);
     add_body_text(item, buf_span(&item->after));
     if (!item->body_begun)
@@ -367,10 +315,16 @@ take_file(void *arg, struct span bytes)
 static void
 write_file(struct out_item *item, size_t index)
 {
-    const struct mime_part *part = &item->tree.parts[index];
+    struct mime_part copy = item->tree.parts[index], *part = &copy;
     struct file file = {.item = item};
     struct buf name = {0};
     char extension[8];
+    if (item->parts[index].whole) { /* with its header, as it came: what is signed or encrypted stays so */
+        part->start = part->header_start;
+        part->end = part->whole_end;
+        part->encoding = MIME_IDENTITY;
+        part->raw = true;
+    }
     file.lines = part->raw || (part->encoding != MIME_BASE64 && (strncmp(part->type, "text/", 5) == 0 ||
                                                                  strncmp(part->type, "message/", 8) == 0));
     snprintf(extension, sizeof extension, "%03zu", item->n_files + 1);
@@ -389,7 +343,7 @@ int
 out_write_files(struct out_item *item)
 {
     for (size_t i = 0; i < item->tree.n && item->read_error == 0 && item->writer.error == 0; i++)
-        if (item->roles[i] == ROLE_FILE)
+        if (item->parts[i].file)
             write_file(item, i);
     return item->read_error != 0 ? item->read_error : item->writer.error;
 }

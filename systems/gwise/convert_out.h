@@ -8,7 +8,12 @@
 #include "systems/gwise/convert.h"
 #include "systems/mime/mime_walk.h"
 
-enum role { ROLE_NONE, ROLE_BODY, ROLE_FILE, ROLE_LEFT_OUT };
+/* What becomes of a part of the message; neither: it is left out. */
+struct out_part {
+    bool body, file;
+    bool whole;       /* the file is the part with its header and all within, as it came */
+    const char *name; /* of the file, where it has another than the part */
+};
 
 struct out_file {
     char *name; /* UTF-8 */
@@ -22,18 +27,21 @@ struct out_item {
     enum unmappable how;
     uint64_t changed; /* characters that the code page lacks */
     struct mime_tree tree;
-    enum role *roles;
+    struct out_part *parts; /* one for each of the tree's */
     struct container_writer writer;
     struct buf before, after; /* lines of ours round the body, UTF-8 */
     struct out_file *files;
     size_t n_files;
     int read_error;
     struct buf piece; /* collects octets for the container */
-    bool body_begun, mid_line;
+    bool body_begun, mid_line, subject_told;
 };
 
 /* Decides what becomes of each part. */
 void out_plan(struct out_item *item);
+
+/* What a header says that no keyword of GroupWise's can carry: as lines before the body, and in the report. */
+void out_words(struct out_item *item);
 
 /* Write the body and the files into the container. 0, or -errno. */
 int out_write_body(struct out_item *item);

@@ -15,6 +15,7 @@ enum { LINE_KEPT = 1200 }; /* of a line: a boundary has 70 octets, a header line
 
 struct open_part {
     int part;
+    size_t since; /* the first part within whose whole end is not known */
     char boundary[256];
     size_t len;
 };
@@ -90,6 +91,7 @@ open_multipart(struct walker *walker, struct span type)
     if (fine) {
         struct open_part *open = &walker->open[walker->depth++];
         open->part = walker->current;
+        open->since = walker->tree->n;
         open->len = boundary.len;
         memcpy(open->boundary, boundary.at, boundary.len);
         while (open->len > 1 && open->boundary[open->len - 1] == ' ')
@@ -220,6 +222,18 @@ end_at_line(const struct walker *walker, int index)
     part->end = walker->line_start > part->start ? walker->line_start - 1 : part->start;
 }
 
+/* With what follows their own closing boundaries, the parts within a multipart go up to its next boundary. */
+static void
+end_whole(const struct walker *walker, struct open_part *open)
+{
+    struct mime_tree *tree = walker->tree;
+    for (; open->since < tree->n; open->since++) {
+        struct mime_part *part = &tree->parts[open->since];
+        if (part->whole_end == 0)
+            part->whole_end = walker->line_start > part->start ? walker->line_start - 1 : part->start;
+    }
+}
+
 /* A boundary ends the part at hand, and the multiparts that are open within the one it belongs to. */
 static void
 end_content(const struct walker *walker, int first_closed)
@@ -244,6 +258,7 @@ take_boundary(struct walker *walker)
         which = boundary_of(walker, &closing);
     }
     end_content(walker, closing ? which : which + 1);
+    end_whole(walker, &walker->open[which]);
     walker->depth = closing ? which : which + 1;
     walker->current = -1;
     if (!closing)
@@ -314,6 +329,9 @@ settle_empty(struct walker *walker)
     struct mime_tree *tree = walker->tree;
     for (int i = 0; i < walker->depth; i++)
         tree->parts[walker->open[i].part].end = walker->offset;
+    for (size_t i = 0; i < tree->n; i++)
+        if (tree->parts[i].whole_end == 0)
+            tree->parts[i].whole_end = walker->offset;
     for (size_t i = 0; i < tree->n; i++)
         if (tree->parts[i].multipart && !tree->parts[i].has_children) {
             tree->parts[i].multipart = false;

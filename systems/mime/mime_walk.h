@@ -38,6 +38,8 @@ struct mime_part {
     char charset[48];                  /* as written; "" where not given */
     char *name;                        /* UTF-8, NULL where it has none; the tree's */
     uint64_t header_start, start, end; /* the header, its empty line included, lies before `start` */
+    uint64_t
+        whole_end; /* of all that came as this part: of a multipart with its last boundary and what follows that */
 };
 
 struct mime_tree {
