@@ -57,6 +57,7 @@ UNIT_TESTS = \
 TEST_TOOLS = \
 	t/balance \
 	t/cost-message \
+	t/cost-rich \
 	t/cost-session \
 	t/cost-text \
 	t/crash/crashpoint \
@@ -402,6 +403,7 @@ TRACKED_FILES = \
 	t/corpora.t \
 	t/correlation-t.c \
 	t/cost-message.c \
+	t/cost-rich.c \
 	t/cost-session.c \
 	t/cost-text.c \
 	t/cost.t \

@@ -138,7 +138,7 @@ make_note(struct buf *out)
                        "Anna\0SMTP:anna@x.example\0"));
     put_attribute(out, TNEF_OF_MESSAGE, TNEF_SENT_FOR,
                   SPAN("\x04\0"
-                       "Bob\0\x0c\0EX:/o=x/cn=b\0"));
+                       "Bob\0\x0d\0EX:/o=x/cn=b\0"));
     put_text(out, TNEF_OF_MESSAGE, TNEF_BODY, "of the attribute");
     put_string8(&list, 0x1000, "first line\r\n\xe4\r\n");
     put_binary(&list, 0x1009, SPAN(HELLO_RTF));
