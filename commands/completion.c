@@ -54,7 +54,8 @@ static void
 offer_verbs(const struct line *line, const char *noun)
 {
     for (size_t i = 0; i < verb_count; i++)
-        if (verb_table[i].help != NULL && verb_table[i].name[0] != '\0' && strcmp(verb_table[i].noun, noun) == 0)
+        if (verb_table[i].help != NULL && verb_table[i].name[0] != '\0' &&
+            strcmp(verb_table[i].noun, noun) == 0)
             offer(line, verb_table[i].name, "", verb_table[i].help);
 }
 
@@ -138,7 +139,8 @@ static void
 offer_filter(struct line *line)
 {
     size_t n;
-    const struct field *fields = strcmp(line->verb->noun, "track") == 0 ? fields_of(line->verb, &n) : message_fields;
+    const struct field *fields =
+        strcmp(line->verb->noun, "track") == 0 ? fields_of(line->verb, &n) : message_fields;
     n = fields == message_fields ? message_field_count : n;
     const char *sign = strpbrk(line->word, "=<>~");
     if (sign == NULL) {
@@ -438,22 +440,22 @@ static const char zsh_script[] =
     "    compdef _viaduct viaduct\n"
     "fi\n";
 
-static const char fish_script[] =
-    "# viaduct(1) completion for fish; made by `viaduct completion fish`\n"
-    "function __viaduct_words\n"
-    "    set -l words (commandline -opc)\n"
-    "    for line in ($words[1] completion words -- $words[2..-1] (commandline -ct | string collect -a) 2>/dev/null)\n"
-    "        switch $line\n"
-    "            case :files\n"
-    "                __fish_complete_path (commandline -ct)\n"
-    "            case :folders\n"
-    "                __fish_complete_directories (commandline -ct)\n"
-    "            case '*'\n"
-    "                echo $line\n"
-    "        end\n"
-    "    end\n"
-    "end\n"
-    "complete -c viaduct -f -a '(__viaduct_words)'\n";
+static const char fish_script[] = "# viaduct(1) completion for fish; made by `viaduct completion fish`\n"
+                                  "function __viaduct_words\n"
+                                  "    set -l words (commandline -opc)\n"
+                                  "    for line in ($words[1] completion words -- $words[2..-1] (commandline "
+                                  "-ct | string collect -a) 2>/dev/null)\n"
+                                  "        switch $line\n"
+                                  "            case :files\n"
+                                  "                __fish_complete_path (commandline -ct)\n"
+                                  "            case :folders\n"
+                                  "                __fish_complete_directories (commandline -ct)\n"
+                                  "            case '*'\n"
+                                  "                echo $line\n"
+                                  "        end\n"
+                                  "    end\n"
+                                  "end\n"
+                                  "complete -c viaduct -f -a '(__viaduct_words)'\n";
 
 int
 completion_print(struct command *command)

@@ -33,7 +33,8 @@ int
 findings_open(struct findings *findings, const struct command *command)
 {
     findings->listed = listing_wanted(command);
-    return listing_init(&findings->listing, command, found_fields, FOUND_COUNT, "level,subject,text", found_get);
+    return listing_init(&findings->listing, command, found_fields, FOUND_COUNT, "level,subject,text",
+                        found_get);
 }
 
 void

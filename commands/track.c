@@ -208,6 +208,8 @@ track_run(struct command *command, int folder, const struct filter *filter, stru
         fprintf(stderr, "%llu lines of the tracking log could not be read\n", (unsigned long long)malformed);
     if (r < 0)
         return command_fail_errno(-r, "the tracking log");
+    if (matched == 0 && !listing->json)
+        fprintf(stderr, "no record matches\n");
     return matched > 0 ? EXIT_DONE : EXIT_NOTHING;
 }
 

@@ -352,7 +352,7 @@ spool_make(struct command *command)
         return command_fail_errno(-r, "the spool %s", path);
     if (r < 0)
         return command_fail(EXIT_NOTHING, "%s", why.text);
-    printf("the spool %s stands, for %zu connectors\n", path, n);
+    printf("the spool %s stands, for the host and %zu connector%s\n", path, n - 1, n == 2 ? "" : "s");
     return EXIT_DONE;
 }
 

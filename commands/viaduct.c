@@ -234,6 +234,33 @@ take_words(struct command *command, int argc, char **argv)
     return 0;
 }
 
+/* How many operands the table gives a verb; SIZE_MAX where dots say that the last may be repeated. Options that stand among
+ * them are none. */
+static size_t
+most_operands(const struct verb *verb)
+{
+    size_t n = 0;
+    for (const char *at = verb->operands; *at != '\0' && *at != '-';) {
+        size_t len = strcspn(at, " ");
+        if (memmem(at, len, "...", 3) != NULL)
+            return SIZE_MAX;
+        n++;
+        at += len + (at[len] == ' ');
+    }
+    return n;
+}
+
+/* A word that a verb would pass over may be what its user relies on: `stop branch` must not stop everything. */
+static int
+check_operands(const struct command *command)
+{
+    size_t most = most_operands(command->verb);
+    if (command->n_operands <= most || command->verb->run == completion_print)
+        return 0;
+    return command_usage(command, "what is \"%s\"? It takes %s", command->operands[most],
+                         most == 0 ? "no operand" : "no more operands");
+}
+
 static int
 check_options(const struct command *command)
 {
@@ -367,6 +394,8 @@ command_prepare(struct command *command, const char *noun)
     if (noun != NULL)
         command->verb = first_verb(noun);
     int r = check_options(command);
+    if (r == 0)
+        r = check_operands(command);
     if (r == 0)
         r = load_conf(command);
     return r == 0 ? open_spool(command) : r;

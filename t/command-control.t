@@ -159,6 +159,13 @@ ok("--until" in viaduct("queue", "hold", "--help")[1], "a verb's help names its 
 is_(viaduct("version")[:2], viaduct("--version")[:2], "version, and --version")
 is_(viaduct("--version")[0], 0, "exit 0")
 
+# ---- no word is passed over ----
+
+for line in ("stop branch", "start branch", "reload x", "status x", "check x", "config show x", "stats x", "top x", "spool check x", "spool create x", "spool graph x",
+             "version x", "book dump x", "connector show branch x", "connector hold branch in x", "connector list x", "badmail show 06H13DPVGK0023NO413O2N78A3 x"):
+    code, out, err = viaduct(*line.split())
+    ok(code == 2 and 'what is "%s"?' % line.split()[-1] in err and not out, "`%s` is a usage error, and does nothing" % line)
+
 # ---- counters and tracking of nothing ----
 
 is_(viaduct("stats")[0], 1, "no counters yet: exit 1")
