@@ -223,9 +223,18 @@ class Client:
         self.connection = None
 
 
+reserved = []
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """A port that stays this process's own while nobody listens on it: a client that comes after a kill would else meet whoever got
+    it since, and count mail that another took. What is bound and does not listen lets a server in that sets SO_REUSEADDR, as
+    ours do; others' bind fails, and none is given the port by chance."""
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.append(s)
+    return s.getsockname()[1]
 
 
 # ---- the spool between them ----
