@@ -56,6 +56,13 @@ space_rank(const struct conf_address_space *space, const struct address *address
     return pattern_match(span_of(space->type), span_of(space->pattern), address);
 }
 
+static bool
+is_closed(const struct route_choice *choice, const char *connector)
+{
+    return choice->closed != NULL && strcmp(connector, "host") != 0 &&
+           choice->closed(choice->context, connector);
+}
+
 static struct best
 best_space(const struct conf_root *root, const struct address *address)
 {
@@ -74,22 +81,40 @@ best_space(const struct conf_root *root, const struct address *address)
     return best;
 }
 
-/* The n-th of those that are as good as the best. */
-static void
-take_space(const struct conf_root *root, const struct address *address, const struct best *best, uint32_t n,
-           struct route_answer *answer)
+/* The n-th of those that are as good as the best, and open where `choice` is given. Returns how many there are; with n at
+ * or beyond that, all were looked at and none is taken. */
+static uint32_t
+take_space(const struct conf_root *root, const struct address *address, const struct best *best,
+           const struct route_choice *choice, uint32_t n, struct route_answer *answer)
 {
+    uint32_t seen = 0;
     for (size_t c = 0; c < root->connectors_n; c++) {
         const struct conf_connector *connector = &root->connectors[c];
         for (size_t s = 0; s < connector->address_spaces_n; s++) {
             const struct conf_address_space *space = &connector->address_spaces[s];
-            if (space->cost != best->cost || space_rank(space, address) != best->rank || n-- > 0)
+            if (space->cost != best->cost || space_rank(space, address) != best->rank ||
+                (choice != NULL && is_closed(choice, connector->title)) || seen++ != n)
                 continue;
             answer->connector = connector->title;
             answer->space = space;
-            return;
         }
     }
+    return seen;
+}
+
+/* One of the equals: of those that take mail now, where any does. What is closed is a file of the operator's, so it is looked
+ * at only where it changes the choice. */
+static void
+choose_space(const struct conf_root *root, const struct address *address, const struct best *best,
+             const struct route_choice *choice, struct route_answer *answer)
+{
+    uint32_t open = 0;
+    if (best->count > 1 && choice->closed != NULL)
+        open = take_space(root, address, best, choice, UINT32_MAX, answer);
+    if (open > 0 && open < best->count)
+        take_space(root, address, best, choice, choice->spread % open, answer);
+    else
+        take_space(root, address, best, NULL, choice->spread % best->count, answer);
 }
 
 /* ---- the order ---- */
@@ -151,7 +176,7 @@ route_to_host(const struct conf_root *root, struct book *book, bool in_book, str
 }
 
 static int
-route_by_space(const struct conf_root *root, struct book *book, bool in_book, uint32_t spread,
+route_by_space(const struct conf_root *root, struct book *book, bool in_book, const struct route_choice *choice,
                struct arena *arena, struct route_answer *answer, struct why *why)
 {
     struct best best = best_space(root, &answer->target);
@@ -160,7 +185,7 @@ route_by_space(const struct conf_root *root, struct book *book, bool in_book, ui
         return route_to_host(root, book, in_book, arena, answer, why);
     if (best.rank == 0)
         return no_route(why, "5.1.2", &answer->target, "no connector has an address space for it");
-    take_space(root, &answer->target, &best, spread % best.count, answer);
+    choose_space(root, &answer->target, &best, choice, answer);
     const struct conf_address_space *space = answer->space;
     return give_reason(
         answer, arena_printf(arena, "address space %s:%s, cost %ld", space->type, space->pattern, space->cost));
@@ -184,6 +209,15 @@ int
 route_find(const struct conf_root *root, struct book *book, const struct address *address, uint32_t spread,
            struct arena *arena, struct route_answer *answer, struct why *why)
 {
+    struct route_choice choice = {.spread = spread};
+    return route_find_open(root, book, address, &choice, arena, answer, why);
+}
+
+int
+route_find_open(const struct conf_root *root, struct book *book, const struct address *address,
+                const struct route_choice *choice, struct arena *arena, struct route_answer *answer,
+                struct why *why)
+{
     struct book_entry entry;
     *answer = (struct route_answer){.target = *address, .reason = ""};
     if (address_is_null(address))
@@ -197,10 +231,10 @@ route_find(const struct conf_root *root, struct book *book, const struct address
     if (err != 0 && err != -ENOENT)
         return err;
     if (err == -ENOENT)
-        return route_by_space(root, book, false, spread, arena, answer, why);
+        return route_by_space(root, book, false, choice, arena, answer, why);
     answer->host_domain = host_domain_has(root, domain_of(&answer->target));
     answer->target = entry.primary;
     if (!is_configured(root, entry.side, &answer->connector))
-        return route_by_space(root, book, true, spread, arena, answer, why);
+        return route_by_space(root, book, true, choice, arena, answer, why);
     return give_reason(answer, arena_printf(arena, "book entry, side %s", answer->connector));
 }

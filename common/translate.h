@@ -108,6 +108,20 @@ struct route_answer {
 int route_find(const struct conf_root *root, struct book *book, const struct address *address, uint32_t spread,
                struct arena *arena, struct route_answer *answer, struct why *why);
 
+/* How to choose among equals. `spread` is any number; `closed`, where it is not NULL, says of a connector that it takes no mail
+ * now: it is passed over while one of its equals is open. Where all are closed, or it is the only one, it is chosen all the
+ * same: only who is asked for new mail may refuse it (service_connector_refuses()). */
+struct route_choice {
+    uint32_t spread;
+    bool (*closed)(void *context, const char *connector);
+    void *context;
+};
+
+/* route_find() with that choice; the same results. */
+int route_find_open(const struct conf_root *root, struct book *book, const struct address *address,
+                    const struct route_choice *choice, struct arena *arena, struct route_answer *answer,
+                    struct why *why);
+
 /* True for an SMTP address in one of the host's domains. */
 bool route_is_host_domain(const struct conf_root *root, const struct address *address);
 

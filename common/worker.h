@@ -177,9 +177,10 @@ void service_rescan_in(struct service *service, enum folder folder, int64_t ms);
 /* An error that `status` shows as the worker's last one. */
 void service_error(struct service *service, const char *text);
 
-/* True where an operator holds the connector's outward direction now (inbound gateways ask, for `hold =
- * refuse`). */
-bool service_connector_held(struct service *service, const char *connector);
+/* True where the connector takes no mail now: an operator holds its outward direction, and its configuration says `hold =
+ * refuse`. Any other connector takes mail while it is held. `service` is a struct service *: the shape is that of `closed` in
+ * struct route_choice. */
+bool service_connector_refuses(void *service, const char *connector);
 
 /* Everything deferred so far becomes due (an outage is over, an operator asks): each message once. */
 void service_run_deferred(struct service *service);

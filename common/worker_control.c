@@ -78,10 +78,14 @@ hold_is_valid(const char *text, int64_t *until_s, char *reason, size_t size)
 }
 
 bool
-service_connector_held(struct service *service, const char *connector)
+service_connector_refuses(void *context, const char *connector)
 {
+    struct service *service = context;
+    const struct conf_connector *options = conf_connector_find(service->root, connector);
     char path[SPOOL_PATH_MAX + 100], control[SPOOL_PATH_MAX], text[512], reason[160];
     int64_t until_s;
+    if (options == NULL || strcmp(options->hold, "refuse") != 0)
+        return false;
     folder_path(FOLDER_CONTROL, NULL, control);
     snprintf(path, sizeof path, "%s/%s-%s/hold", control, worker_table[WORKER_OUTBOUND].program, connector);
     return read_text(service->spool_fd, path, text) && hold_is_valid(text, &until_s, reason, sizeof reason);

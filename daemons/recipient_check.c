@@ -1,9 +1,12 @@
 /* recipient_check.c - who may be written to, asked at RCPT time: viaduct is never an open relay
  *
- *     from the host       any address that a connector is responsible for                      else 5.1.1
- * or 5.7.1 from a system       the host's own people: the book's, or any in a host domain where      else 5.1.1
- *                         there is no book (or host.unknown = pass); encapsulated addresses     else 5.7.1
- *                         of the host; other systems only with transit = yes
+ *     from the host     any address that a connector is responsible for; else 5.1.1 or 5.7.1
+ *     from a system     the host's own people: the book's, or any in a host domain where there is no book (or host.unknown =
+ *                       pass); else 5.1.1. Encapsulated addresses of the host, which are judged by what they hold. Other
+ *                       systems' people only with transit = yes; else 5.7.1
+ *
+ * A local part that names another system (user%outside, outside!user, "user@outside") is taken from a system only where the
+ * book has that very address: 5.7.1.
  *
  * The postmaster of a host domain is always taken (RFC 5321 section 4.5.1).
  *
@@ -11,6 +14,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "daemons/intake.h"
 
@@ -37,14 +41,33 @@ is_host_domain(const struct conf_root *root, const struct address *address)
     return false;
 }
 
-/* Held connectors take mail all the same (they are always up), unless their operator set `hold = refuse`. */
+/* A local part that names another system, which many hosts still route by: user%outside, outside!user, "user@outside". The host
+ * trusts us, and might send on from us what it would refuse from the one who asks. Encapsulated addresses are opened here, not
+ * there. */
+static bool
+is_routed_by_sender(const struct conf_root *root, const struct address *address, struct arena *arena)
+{
+    struct mailbox_parts parts;
+    struct address inner;
+    struct why why;
+    if (!address_is_smtp(address) || mailbox_parse(address->value, &parts, &why) < 0 ||
+        host_unwrap(root, address, arena, &inner, &why) == 0)
+        return false;
+    return memchr(parts.local.at, '%', parts.local.len) != NULL ||
+           memchr(parts.local.at, '!', parts.local.len) != NULL ||
+           memchr(parts.local.at, '@', parts.local.len) != NULL;
+}
+
+/* Held connectors take mail all the same (they are always up), unless their operator set `hold = refuse` and no other connector
+ * is as good; the router passes over such a one as well. */
 static int
 check_from_host(struct viaduct_gateway *gateway, const struct address *address, struct arena *arena,
                 struct why *why)
 {
     const struct conf_root *root = gateway->service->root;
     struct route_answer answer;
-    int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
+    struct route_choice choice = {0, service_connector_refuses, gateway->service};
+    int r = route_find_open(root, gateway->book, address, &choice, arena, &answer, why);
     bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
     if (nobody_else && route_is_host_postmaster(root, address))
         return ACCEPT;
@@ -58,9 +81,7 @@ check_from_host(struct viaduct_gateway *gateway, const struct address *address, 
                 (int)address->value.len, address->value.at);
         return REFUSE;
     }
-    const struct conf_connector *connector = conf_connector_find(root, answer.connector);
-    if (connector != NULL && strcmp(connector->hold, "refuse") == 0 &&
-        service_connector_held(gateway->service, answer.connector)) {
+    if (service_connector_refuses(gateway->service, answer.connector)) {
         why_set(why, "4.3.2", "connector \"%s\" is on hold, try again later", answer.connector);
         return NOT_NOW;
     }
@@ -87,6 +108,11 @@ check_from_system(struct viaduct_gateway *gateway, const char *origin, const str
     }
     if ((known == 0 && span_equal(entry.side, SPAN("host"))) || route_is_host_postmaster(root, address))
         return ACCEPT;
+    if (is_routed_by_sender(root, address, arena)) {
+        why_set(why, "5.7.1", "relaying not permitted: the local part names another system: %.*s",
+                (int)address->value.len, address->value.at);
+        return REFUSE;
+    }
     bool open_domain = book_generation(gateway->book) == 0 || strcmp(root->host.unknown, "pass") == 0;
     int r = route_find(root, gateway->book, address, 0, arena, &answer, why);
     if (r == 0 && strcmp(answer.connector, "host") != 0 && strcmp(answer.connector, origin) != 0 &&

@@ -89,8 +89,9 @@ route_one(struct service *service, struct job *job, const struct recipient *reci
 {
     struct router *router = service->data;
     struct route_answer answer;
-    uint32_t spread = crc32c(0, job->parts.id, ID_LEN);
-    int r = route_find(service->root, router->book, &recipient->address, spread, job->arena, &answer, why);
+    struct route_choice choice = {crc32c(0, job->parts.id, ID_LEN), service_connector_refuses, service};
+    int r =
+        route_find_open(service->root, router->book, &recipient->address, &choice, job->arena, &answer, why);
     bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
     if (nobody_else && route_is_host_postmaster(service->root, &recipient->address))
         return 0;

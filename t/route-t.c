@@ -171,6 +171,38 @@ test_spread(void)
     connectors[2].address_spaces[0].cost = 2;
 }
 
+static bool
+is_named(void *context, const char *connector)
+{
+    return strstr(context, connector) != NULL;
+}
+
+static void
+check_closed(const char *closed, uint32_t spread, const char *connector)
+{
+    char names[40];
+    struct address a = {SPAN("SMTP"), SPAN("kim@far.test")};
+    struct route_answer answer = {0};
+    snprintf(names, sizeof names, "%s", closed);
+    struct route_choice choice = {spread, is_named, names};
+    is_int(route_find_open(&root, book, &a, &choice, arena, &answer, &why), 0, "with \"%s\" closed", closed);
+    is_text(answer.connector, connector, "  choice %u is %s", (unsigned)spread, connector);
+}
+
+static void
+test_closed(void)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        check_closed("smart1", i, "smart2");
+        check_closed("smart2", i, "smart1");
+        check_closed("smart1 smart2", i, i % 2 == 0 ? "smart1" : "smart2");
+        check_closed("branch", i, i % 2 == 0 ? "smart1" : "smart2");
+    }
+    connectors[2].address_spaces[0].cost = 1;
+    check_closed("smart1", 0, "smart1"); /* its equal is dearer: none of an equal cost is open */
+    connectors[2].address_spaces[0].cost = 2;
+}
+
 static void
 test_host_domains(void)
 {
@@ -211,6 +243,7 @@ main(void)
     test_unwrapping();
     test_spaces();
     test_spread();
+    test_closed();
     test_host_domains();
     book_free(book);
     book_rig_clear(&rig);
