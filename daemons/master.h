@@ -29,6 +29,7 @@ struct child {
     char instance[100];
     enum child_state state;
     bool ready;    /* seen ready since its start */
+    bool stuck;    /* killed because it did not come to work */
     bool optional; /* may find that there is nothing for it to do (WORKER_UNUSED) */
     pid_t pid;
     unsigned generation;
@@ -36,6 +37,7 @@ struct child {
     unsigned quick_deaths, restarts;   /* deaths soon after the start, in a row; all */
     int last_status;                   /* of waitpid */
     int64_t since_s, last_beat_ms, beat_seen_ms;
+    unsigned still;    /* looks in a row that found no other beat */
     int64_t end_by_ms; /* monotonic: ENDING, killed after that: longer than any session (timeouts.session) */
     struct child *next;
 };

@@ -7,7 +7,8 @@
  * At once is for a worker that crashed: what it had in hand waits. One that cannot even start (no program, no
  * descriptors, an error in its configuration) is started at most once a second, and then more and more rarely.
  *
- * A worker that does not turn its loop for five minutes hangs; it is killed and counts as dead.
+ * A worker that does not turn its loop for five minutes hangs, so does one that five minutes after its start has not come to
+ * that; it is killed and counts as dead. Under a wrapper (a debugger, perhaps) it has all the time that it wants.
  *
  * SECURITY: between fork and exec the child becomes its user; it gets no descriptors but stderr, the snapshot,
  * its listeners and its own private keys, and an environment of a few variables.
@@ -33,6 +34,7 @@ enum {
     QUICK_FREE = 3,
     BACKOFF_MAX_MS = 60000,
     END_GRACE_MS = 75 * 60000,
+    STILL_LOOKS = 3,
     NO_START_MS = 1000, /* between two starts of a worker that does not come to work */
     EXIT_CONFIG = 3,
     EXIT_SYSTEM = 71,
@@ -213,7 +215,8 @@ child_start(struct master *master, struct child *child)
     }
     child->pid = pid;
     child->state = CHILD_RUNNING;
-    child->ready = false;
+    child->ready = child->stuck = false;
+    child->still = 0;
     child->started_ms = monotonic_ms();
     child->since_s = time_ms() / 1000;
     master->dirty = true;
@@ -250,10 +253,11 @@ could_not_start(int status)
 }
 
 static int64_t
-backoff_ms(unsigned quick_deaths, int status)
+backoff_ms(const struct child *child, int status)
 {
+    unsigned quick_deaths = child->quick_deaths;
     if (quick_deaths <= QUICK_FREE)
-        return could_not_start(status) ? NO_START_MS : 0;
+        return could_not_start(status) || child->stuck ? NO_START_MS : 0;
     int64_t wait = 1000;
     for (unsigned i = QUICK_FREE + 1; i < quick_deaths && wait < BACKOFF_MAX_MS; i++)
         wait *= 2;
@@ -282,9 +286,10 @@ child_died(struct master *master, struct child *child, int status)
             log_say(LOG_GENERAL, LEVEL_MEDIUM, NULL, "%s %s while ending", child->instance, how);
         return;
     }
-    child->quick_deaths = now_ms - child->started_ms < QUICK_MS ? child->quick_deaths + 1 : 1;
+    bool quick = child->stuck || now_ms - child->started_ms < QUICK_MS;
+    child->quick_deaths = quick ? child->quick_deaths + 1 : 1;
     child->restarts++;
-    int64_t wait_ms = backoff_ms(child->quick_deaths, status);
+    int64_t wait_ms = backoff_ms(child, status);
     child->next_start_ms = now_ms + wait_ms;
     child->state = CHILD_WAITING;
     log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s %s; starting it again%s%lld%s", child->instance, how,
@@ -378,10 +383,16 @@ last_beat_ms(int state_fd, const struct child *child)
     return 0;
 }
 
+static bool
+is_wrapped(const struct master *master, const struct child *child)
+{
+    return master->wrapper_instance != NULL && strcmp(master->wrapper_instance, child->instance) == 0;
+}
+
 bool
 child_is_ready(struct master *master, struct child *child)
 {
-    bool wrapped = master->wrapper_instance != NULL && strcmp(master->wrapper_instance, child->instance) == 0;
+    bool wrapped = is_wrapped(master, child);
     int state = child->ready || wrapped ? -1 : folder_open(master->spool_fd, FOLDER_STATE, NULL);
     if (state >= 0) {
         child->ready = last_beat_ms(state, child) > 0;
@@ -390,7 +401,42 @@ child_is_ready(struct master *master, struct child *child)
     return child->ready || wrapped;
 }
 
-/* Called once a second; looks at one worker in turn, so that the cost does not grow with their number. */
+static void
+kill_hanging(struct child *child, const char *what)
+{
+    if (planted_bug("nowatch"))
+        return;
+    log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL, "%s hangs: %s %d seconds; killing it", child->instance, what,
+            HANG_MS / 1000);
+    kill(child->pid, SIGKILL);
+}
+
+/* The wall clock may jump, and the master itself may have stood still: only a heart that stood still over several looks counts, or
+ * one that has never beaten. */
+static void
+watch_heart(struct master *master, struct child *child)
+{
+    int64_t now_ms = monotonic_ms(), patience_ms = planted_ms("VIADUCT_HANG_MS", HANG_MS);
+    int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
+    int64_t beat_ms = state < 0 ? 0 : last_beat_ms(state, child);
+    if (state >= 0)
+        close(state);
+    child->ready = child->ready || beat_ms > 0;
+    if (beat_ms == 0 || beat_ms != child->last_beat_ms) {
+        child->last_beat_ms = beat_ms;
+        child->beat_seen_ms = now_ms;
+        child->still = 0;
+    } else if (++child->still >= STILL_LOOKS && now_ms - child->beat_seen_ms > patience_ms) {
+        kill_hanging(child, "its loop has not turned for");
+    }
+    if (state >= 0 && !child->ready && !is_wrapped(master, child) && now_ms - child->started_ms > patience_ms) {
+        child->stuck = true;
+        kill_hanging(child, "it was started and has not come to work for");
+    }
+}
+
+/* Called once a second; looks at one worker in turn, so that the cost does not grow with their number, and at those that are
+ * about to start, or may stand still. */
 void
 child_watch(struct master *master)
 {
@@ -405,22 +451,8 @@ child_watch(struct master *master)
                     child->instance, END_GRACE_MS / 60000);
             kill(child->pid, SIGKILL);
         }
-        if (i++ != wanted || child->state != CHILD_RUNNING)
-            continue;
-        int state = folder_open(master->spool_fd, FOLDER_STATE, NULL);
-        int64_t beat_ms = state < 0 ? 0 : last_beat_ms(state, child);
-        if (state >= 0)
-            close(state);
-        /* the wall clock may jump: only a heart that stood still over several looks counts */
-        if (beat_ms == 0 || beat_ms != child->last_beat_ms) {
-            child->last_beat_ms = beat_ms;
-            child->beat_seen_ms = monotonic_ms();
-        } else if (monotonic_ms() - child->beat_seen_ms > planted_ms("VIADUCT_HANG_MS", HANG_MS) &&
-                   !planted_bug("nowatch")) {
-            log_say(LOG_GENERAL, LEVEL_MINIMUM, NULL,
-                    "%s hangs: its loop has not turned for %d seconds; killing it", child->instance,
-                    HANG_MS / 1000);
-            kill(child->pid, SIGKILL);
-        }
+        bool doubtful = child->still > 0 || (!child->ready && !is_wrapped(master, child));
+        if ((i++ == wanted || doubtful) && child->state == CHILD_RUNNING)
+            watch_heart(master, child);
     }
 }

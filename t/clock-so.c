@@ -1,4 +1,5 @@
-/* clock-so.c - another wall clock for t/clock.t: loaded into real programs, it adds what a file says to CLOCK_REALTIME
+/* clock-so.c - another clock for tests: loaded into real programs, it adds what a file says to CLOCK_REALTIME, as if the clock
+ * were set, and with VIADUCT_TEST_STEADY to CLOCK_MONOTONIC too, as if so much time had passed
  *
  * The file (VIADUCT_TEST_CLOCK) holds seconds, as eight octets. It is mapped before a worker confines itself.
  */
@@ -13,6 +14,7 @@
 
 static volatile const int64_t *offset_s;
 static int (*real)(clockid_t, struct timespec *);
+static int steady;
 
 __attribute__((constructor)) static void
 open_clock(void)
@@ -25,6 +27,7 @@ open_clock(void)
     if (map == MAP_FAILED || real == NULL)
         abort(); /* a test that runs by the true clock would prove nothing */
     offset_s = map;
+    steady = getenv("VIADUCT_TEST_STEADY") != NULL;
     close(fd);
 }
 
@@ -34,7 +37,7 @@ clock_gettime(clockid_t id, struct timespec *time)
     if (real == NULL)
         open_clock();
     int r = real(id, time);
-    if (r == 0 && id == CLOCK_REALTIME)
+    if (r == 0 && (id == CLOCK_REALTIME || (steady && id == CLOCK_MONOTONIC)))
         time->tv_sec += *offset_s;
     return r;
 }
