@@ -89,6 +89,7 @@ SCENARIO_TESTS = \
 	t/dsn.t \
 	t/duplicates.t \
 	t/ending.t \
+	t/equal-cost.t \
 	t/full-spool.t \
 	t/injection.t \
 	t/install.t \
@@ -98,6 +99,7 @@ SCENARIO_TESTS = \
 	t/looking.t \
 	t/loops.t \
 	t/modules.t \
+	t/never-starts.t \
 	t/observer.t \
 	t/one-master.t \
 	t/operate.t \
@@ -110,6 +112,7 @@ SCENARIO_TESTS = \
 	t/readiness.t \
 	t/readme.t \
 	t/recover.t \
+	t/relay.t \
 	t/reports.t \
 	t/road-gwise-status.t \
 	t/road-gwise.t \
@@ -434,6 +437,7 @@ TRACKED_FILES = \
 	t/ending.py \
 	t/ending.t \
 	t/envelope-t.c \
+	t/equal-cost.t \
 	t/filter-t.c \
 	t/fixtures/gwise/busy-answer.api \
 	t/fixtures/gwise/directory-answer.api \
@@ -466,6 +470,7 @@ TRACKED_FILES = \
 	t/metrics-t.c \
 	t/mkmsg.c \
 	t/modules.t \
+	t/never-starts.t \
 	t/notice-t.c \
 	t/observer.t \
 	t/one-master.t \
@@ -482,6 +487,7 @@ TRACKED_FILES = \
 	t/readme.t \
 	t/recover-t.c \
 	t/recover.t \
+	t/relay.t \
 	t/reports.t \
 	t/rig.py \
 	t/road-gwise-status.t \
