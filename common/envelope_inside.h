@@ -20,6 +20,10 @@ void record_print(struct buf *out, const char *tag, struct span value);
 
 /* Nothing is printed for an empty text, 0 and false. Control bytes of a text become '?'. */
 void record_print_TEXT(struct buf *out, const char *tag, struct span value);
+
+/* Whether a text member that reads `written` may have been printed from `text`, whose control bytes are not in it. */
+bool record_text_is(struct span written, struct span text);
+
 void record_print_NUMBER(struct buf *out, const char *tag, int64_t value); /* not negative */
 void record_print_FLAG(struct buf *out, const char *tag, bool value);
 

@@ -52,6 +52,15 @@ record_print_TEXT(struct buf *out, const char *tag, struct span value)
             out->at[i] = '?';
 }
 
+bool
+record_text_is(struct span written, struct span text)
+{
+    for (size_t i = 0; i < text.len && text.len == written.len; i++)
+        if (written.at[i] != (is_control(text.at[i]) ? '?' : text.at[i]))
+            return false;
+    return text.len == written.len;
+}
+
 void
 record_print_NUMBER(struct buf *out, const char *tag, int64_t value)
 {

@@ -29,6 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/envelope_inside.h"
 #include "common/planted.h"
 #include "common/worker_inside.h"
 
@@ -113,6 +114,33 @@ fate_by_parent(struct service *service, const struct queue_name *parts, const st
     return parent.envelope.committed > 0 ? FATE_MOVE : FATE_REMOVE;
 }
 
+/* A stranger's name may hold control bytes, which no envelope does: then the file with that inode is searched whose name would
+ * have been written so. NULL where there is none; else the caller frees it. */
+static char *
+find_unprintable(int folder_fd, ino_t inode, struct span written)
+{
+    char *name = NULL;
+    int fd = memchr(written.at, '?', written.len) != NULL
+                 ? openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                 : -1;
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *entry; folder != NULL && name == NULL && (entry = readdir(folder)) != NULL;)
+        if (entry->d_ino == inode && record_text_is(written, span_of(entry->d_name)))
+            name = xstrdup(entry->d_name);
+    if (folder != NULL)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+    return name;
+}
+
+static bool
+is_file(int folder_fd, const char *name, ino_t inode)
+{
+    struct stat st;
+    return fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode;
+}
+
 /* `replaces` is "<inode> <folder>/<name>". Finds the folder among those the worker takes from, and the name in it where it is
  * still that file. Returns the folder's descriptor, with `name` the caller's to free; -ENOENT where it is gone; -EXDEV
  * where it lies outside the spool (the worker's own recover() knows). */
@@ -129,16 +157,19 @@ find_replaced(struct service *service, struct span replaces, char **name)
     struct span path = {blank + 1, replaces.len - (size_t)(blank - replaces.at) - 1};
     for (size_t i = 0; i < in->n_sources; i++) {
         char folder[SPOOL_PATH_MAX];
-        struct stat st;
         folder_path(in->sources[i].folder, in->sources[i].connector, folder);
         size_t len = strlen(folder);
         if (path.len <= len + 1 || memcmp(path.at, folder, len) != 0 || path.at[len] != '/')
             continue;
-        *name = xstrndup(path.at + len + 1, path.len - len - 1);
-        if (strchr(*name, '/') == NULL && fstatat(in->sources[i].fd, *name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            st.st_ino == (ino_t)inode)
+        struct span written = {path.at + len + 1, path.len - len - 1};
+        *name = xstrndup(written.at, written.len);
+        if (strchr(*name, '/') == NULL && is_file(in->sources[i].fd, *name, (ino_t)inode))
             return in->sources[i].fd;
-        return -ENOENT;
+        free(*name);
+        *name = folder_table[in->sources[i].folder].kind == KIND_DROP
+                    ? find_unprintable(in->sources[i].fd, (ino_t)inode, written)
+                    : NULL;
+        return *name != NULL && is_file(in->sources[i].fd, *name, (ino_t)inode) ? in->sources[i].fd : -ENOENT;
     }
     return -EXDEV;
 }

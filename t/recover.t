@@ -241,6 +241,19 @@ is_(everywhere(twin.get("id") + ".1"), [place("TEMP") + "/router.0", place("MTS_
     "another file of its name is neither written over it nor dropped")
 os.unlink(os.path.join(lane("router"), twin.get("id") + ".1"))
 
+# a stranger's file, whatever its name: an envelope holds no control bytes, and what was taken shall not be taken again
+for name, written, there in ((b"two words", "two words", False), (b"line\nid=FAKE", "line?id=FAKE", False), (b"\x01?\x7f", "???", False),
+                             (b"what?", "what?", False), (b"another", "what?er", True)):
+    path = os.path.join(spool.folder("DROP").encode(), name)
+    with open(path, "wb") as f:
+        f.write(b"X-Sender: a@x.example\nX-Receiver: b@branch.example\n\nx\n")
+    m = message("anna@contoso.example", RCPTS, BODY, replaces="%d %s/%s" % (os.stat(path).st_ino, place("DROP"), written))
+    temp_file("pickup", m.get("id"), m)
+    before = len(spool.names("MTS_IN"))
+    spool.run("pickup")
+    is_((everywhere(m.get("id")), len(spool.names("MTS_IN")) - before, os.path.exists(path)), ([place("MTS_IN")], 1 + there, False),
+        "a file %r in drop %s" % (name, "is another, and becomes mail" if there else "was taken before: it goes, and comes once"))
+
 # damage of what was complete once
 only = {}
 for what, more in (("committed", {}), ("its source gone", {"replaces": "1 %s/%s" % (place("SPOOLER_QUEUE"), new_id())})):
