@@ -64,7 +64,7 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
     }
     if (r != 0) { /* whoever is left out would be refused as unknown */
         book_builder_drop(builder);
-        return command_fail(r,
+        return command_fail((enum exit_code)r,
                             "nothing is published, the book in use stays; put the files right and build again");
     }
     if (book_builder_entries(builder) == 0) {

@@ -43,7 +43,7 @@ findings_close(struct findings *findings)
     listing_end(&findings->listing);
 }
 
-static void
+static void __attribute__((format(printf, 4, 0)))
 add(struct findings *findings, const char *level, const char *subject, const char *format, va_list args)
 {
     char text[2000];
