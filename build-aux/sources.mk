@@ -78,7 +78,7 @@ libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clo
 	systems/mime/best_fit_table.h systems/mime/charset.c systems/mime/charset.h systems/mime/codepage.c \
 	systems/mime/codepage_table.h systems/mime/mime_decode.c systems/mime/mime_decode.h \
 	systems/mime/mime_header.c systems/mime/mime_header.h systems/mime/mime_parameter.c systems/mime/mime_walk.c \
-	systems/mime/mime_walk.h systems/mime/notice.h systems/mime/notice_read.c systems/mime/notice_write.c \
+	systems/mime/mime_walk.h systems/mime/mime_seek.c systems/mime/mime_seek.h systems/mime/notice.h systems/mime/notice_read.c systems/mime/notice_write.c \
 	systems/mime/charset_number.c systems/mime/rtf_compressed.c systems/mime/rtf_compressed.h \
 	systems/mime/rtf_inside.h systems/mime/rtf_out.c systems/mime/rtf_text.c systems/mime/rtf_text.h systems/mime/rtf_word.c \
 	systems/mime/tnef.c systems/mime/tnef.h systems/mime/tnef_attribute.c systems/mime/tnef_body.c systems/mime/tnef_field.c \

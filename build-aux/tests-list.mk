@@ -31,6 +31,7 @@ UNIT_TESTS = \
 	t/log-t \
 	t/maildir-t \
 	t/metrics-t \
+	t/mime-seek-t \
 	t/notice-t \
 	t/queue-file-t \
 	t/recover-t \
@@ -468,6 +469,7 @@ TRACKED_FILES = \
 	t/loops.t \
 	t/maildir-t.c \
 	t/metrics-t.c \
+	t/mime-seek-t.c \
 	t/mkmsg.c \
 	t/modules.t \
 	t/never-starts.t \
