@@ -523,6 +523,7 @@ is_damaged(struct span data, uint32_t id, const char *reason)
     ok(strstr(why.text, reason) != NULL && strstr(why.text, "octet ") != NULL, "... which is said: %s",
        why.text);
     ok(tree.messages[0].damaged && tree.messages[0].subject != NULL, "... and reading goes on behind it");
+    ok(tree.messages[0].rtf.kind == TNEF_NO_BODY, "... the damaged value is not told");
     ok(memory.octets_read < 10000, "... after %llu octets", (unsigned long long)memory.octets_read);
     tnef_tree_clear(&tree);
     buf_clear(&out);
@@ -535,7 +536,7 @@ try_damage(void)
     is_damaged(SPAN("\xff\xff\xff\xff"), props, "too early");
     is_damaged(SPAN("\x01\0\0\0\x02\x01\x09\x10\x01\0\0\0\xff\xff\xff\xff"), props,
                "4294967295 octets, 0 are left");
-    is_damaged(SPAN("\x01\0\0\0\x02\x01\x09\x10\xff\xff\xff\xff\x01\0\0\0x"), props, "too early");
+    is_damaged(SPAN("\x01\0\0\0\x02\x01\x08\x10\xff\xff\xff\xff\x01\0\0\0x"), props, "too early");
     is_damaged(SPAN("\x01\0\0\0\x02\x10\x09\x10\xff\xff\xff\xff"), props, "too early");
     is_damaged(SPAN("\x01\0\0\0\x99\0\x09\x10"), props, "unknown type 0x0099");
     is_damaged(SPAN("\x01\0\0\0\x03\0\x01\x80" SET_COMMON "\x02\0\0\0"), props, "unknown kind 2");
@@ -621,7 +622,12 @@ static void
 try_errors(void)
 {
     struct buf out = {0};
+    struct buf file = {0};
     make_nested(&out, 2);
+    for (int i = 0; i < 5000; i++)
+        buf_add_byte(&file, 'x');
+    put_attribute(&out, TNEF_OF_ATTACHMENT, TNEF_ATTACH_DATA, buf_span(&file));
+    buf_clear(&file);
     size_t wrong = 0, failed = 0;
     for (uint64_t at = 0; at < out.len; at += 3) {
         memory = (struct memory){.bytes = buf_span(&out), .error = -EIO, .fails_at = at};
@@ -710,10 +716,67 @@ try_many(void)
     is_int(gather(buf_span(&out)), 0, "names of 8,000 octets");
     ok(tree.too_long && tree.text_bytes <= TNEF_TEXTS_MAX && tree.text_bytes > TNEF_TEXTS_MAX - 10000,
        "... are left out when there is no more room for them");
-    ok(tree.attachments[0].name != NULL && tree.attachments[699].name == NULL, "... the last ones");
+    ok(tree.attachments[500].name != NULL && tree.attachments[699].name == NULL, "... the last ones");
     tnef_tree_clear(&tree);
     buf_clear(&out);
     buf_clear(&long_text);
+}
+
+static void
+try_many_messages(void)
+{
+    struct buf inner = {0}, out = {0};
+    put_head(&inner, "IPM.Note");
+    put_head(&out, "IPM.Note");
+    for (int i = 0; i < TNEF_MESSAGES_MAX + 5; i++) {
+        inner.len -= i == 0; /* the first is damaged */
+        put_attached(&out, buf_span(&inner), "m");
+        inner.len += i == 0;
+    }
+    is_int(gather(buf_span(&out)), -EINVAL, "more messages than are allowed, the first damaged");
+    ok(tree.n_messages == TNEF_MESSAGES_MAX && tree.n_attachments == TNEF_MESSAGES_MAX + 5 && tree.too_many,
+       "... some are left out, and said to be");
+    ok(!tree.messages[0].damaged && tree.messages[1].damaged && !tree.messages[2].damaged,
+       "... one is damaged");
+    is_text(tree.messages[2].class, "IPM.Note", "... those behind it are read");
+    is_int(tree.attachments[TNEF_MESSAGES_MAX - 1].embedded, -1, "... the attachments say which are left out");
+    tnef_tree_clear(&tree);
+    buf_clear(&inner);
+    buf_clear(&out);
+}
+
+/* What attributes say in odd places or wrong lengths. */
+static void
+try_odd_attributes(void)
+{
+    struct buf out = {0};
+    struct list list = {0};
+    put_head(&out, "IPM.Note");
+    put_unicode(&list, 0x0037, "of the property");
+    put_list(&out, TNEF_OF_MESSAGE, TNEF_MSG_PROPS, &list);
+    put_text(&out, TNEF_OF_MESSAGE, TNEF_SUBJECT, "of the attribute");
+    put_attribute(&out, TNEF_OF_MESSAGE, TNEF_FROM,
+                  SPAN("\x04\0\x1c\0\x05\0\x13\0"
+                       "Anna\0SMTP:a"));
+    put_attribute(&out, TNEF_OF_MESSAGE, TNEF_SENT_FOR,
+                  SPAN("\x04\0"
+                       "Bob\0\xff\0"
+                       "EX:b"));
+    put_attribute(&out, TNEF_OF_MESSAGE, TNEF_DATE_SENT, SPAN("\xd4\x07\x0d\0\x01\0\0\0\0\0\0\0\0\0"));
+    put_attribute(&out, TNEF_OF_MESSAGE, TNEF_AID_OWNER, SPAN("\x01"));
+    put_text(&out, TNEF_OF_ATTACHMENT, TNEF_ATTACH_TITLE, "title");
+    is_int(gather(buf_span(&out)), 0, "odd attributes");
+    const struct tnef_message *m = tree.messages;
+    is_text(m->subject, "of the property", "... come second to properties");
+    ok(m->sender_name == NULL && m->sender_address == NULL && m->from_address == NULL,
+       "... with lengths too long say nothing");
+    ok(m->sent_local_s == TNEF_NOT_GIVEN, "... nor does a month that is none");
+    ok(m->meeting.owner_appointment == TNEF_NOT_GIVEN, "... nor a number that is too short");
+    ok(tree.n_attachments == 1 && tree.attachments[0].kind == TNEF_FILE,
+       "an attachment that does not begin as it should");
+    is_text(tree.n_attachments == 1 ? tree.attachments[0].name : "", "title", "... has its name");
+    tnef_tree_clear(&tree);
+    buf_clear(&out);
 }
 
 /* ---- bodies ---- */
@@ -827,6 +890,8 @@ main(int argc, char **argv)
     try_errors();
     try_big();
     try_many();
+    try_many_messages();
+    try_odd_attributes();
     try_bodies();
     return tap_done();
 }
