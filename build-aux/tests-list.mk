@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	t/gwise-convert-t \
 	t/gwise-directory-t \
 	t/gwise-status-t \
+	t/gwise-tnef-t \
 	t/header-address-t \
 	t/header-scan-t \
 	t/id-t \
@@ -452,6 +453,7 @@ TRACKED_FILES = \
 	t/gwise-convert-t.c \
 	t/gwise-directory-t.c \
 	t/gwise-status-t.c \
+	t/gwise-tnef-t.c \
 	t/gwise_convert_rig.h \
 	t/header-address-t.c \
 	t/header-scan-t.c \

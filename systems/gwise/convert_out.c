@@ -94,6 +94,8 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
     for (size_t i = 0; i < item.n_files; i++)
         free(item.files[i].name);
     free(item.files);
+    for (size_t i = 0; item.parts != NULL && i < item.tree.n; i++)
+        out_tnef_free(item.parts[i].tnef);
     free(item.parts);
     mime_tree_clear(&item.tree);
     buf_clear(&item.before);
@@ -150,9 +152,10 @@ struct body {
     struct buf utf8, text;
 };
 
-/* Adds UTF-8 with LF to the body: CRLF, code page, no control characters (0x1a ends a text file in DOS). */
-static void
-add_body_text(struct out_item *item, struct span text)
+/* UTF-8 with LF as the gateway takes it: CRLF, code page, no control characters (0x1a ends a text file in DOS). Returns the
+ * last octet of the text. */
+static char
+encode_text(struct out_item *item, struct span text)
 {
     struct buf clean = {0};
     buf_reserve(&clean, text.len);
@@ -163,10 +166,18 @@ add_body_text(struct out_item *item, struct span text)
         if (c != '\r')
             buf_add_byte(&clean, ((unsigned char)c < ' ' && c != '\t' && c != '\n') || c == 0x7f ? ' ' : c);
     }
+    char last = clean.len > 0 ? clean.at[clean.len - 1] : '\0';
     item->changed += codepage_encode(item->codepage, buf_span(&clean), item->how, &item->piece);
-    item->body_begun = item->body_begun || clean.len > 0;
-    item->mid_line = clean.len > 0 ? clean.at[clean.len - 1] != '\n' : item->mid_line;
     buf_clear(&clean);
+    return last;
+}
+
+void
+out_add_text(struct out_item *item, struct span text)
+{
+    char last = encode_text(item, text);
+    item->body_begun = item->body_begun || last != '\0';
+    item->mid_line = last != '\0' ? last != '\n' : item->mid_line;
     if (item->piece.len >= PIECE)
         flush_piece(item);
 }
@@ -176,10 +187,10 @@ pass_text(struct body *body)
 {
     if (body->is_html) {
         html_text_feed(&body->html, body->utf8.at, body->utf8.len, &body->text);
-        add_body_text(body->item, buf_span(&body->text));
+        out_add_text(body->item, buf_span(&body->text));
         buf_reset(&body->text);
     } else {
-        add_body_text(body->item, buf_span(&body->utf8));
+        out_add_text(body->item, buf_span(&body->utf8));
     }
     buf_reset(&body->utf8);
 }
@@ -204,22 +215,36 @@ write_body_part(struct out_item *item, const struct mime_part *part)
     if (!charset_known(body.charset))
         gwise_report(item->out, "the character set %s is unknown, its text was guessed", part->charset);
     if (item->body_begun)
-        add_body_text(item, SPAN("\n"));
+        out_add_text(item, SPAN("\n"));
     decode_part(item, part, take_body, &body);
     charset_end(body.charset, &body.utf8);
     pass_text(&body);
     if (body.is_html) {
         html_text_end(&body.html, &body.text);
-        add_body_text(item, buf_span(&body.text));
+        out_add_text(item, buf_span(&body.text));
     }
     if (item->mid_line)
-        add_body_text(item, SPAN("\n")); /* the last one was the boundary's */
+        out_add_text(item, SPAN("\n")); /* the last one was the boundary's */
     if (charset_faults(body.charset) > 0)
         gwise_report(item->out, "%llu octets of the body are not in the character set it names",
                      (unsigned long long)charset_faults(body.charset));
     charset_free(body.charset);
     buf_clear(&body.utf8);
     buf_clear(&body.text);
+}
+
+static void
+write_body(struct out_item *item, size_t index)
+{
+    if (item->parts[index].tnef == NULL) {
+        write_body_part(item, &item->tree.parts[index]);
+        return;
+    }
+    if (item->body_begun)
+        out_add_text(item, SPAN("\n"));
+    out_tnef_body(item, item->parts[index].tnef);
+    if (item->mid_line)
+        out_add_text(item, SPAN("\n"));
 }
 
 static bool
@@ -270,13 +295,13 @@ out_write_body(struct out_item *item)
 {
     leave_out_empty(item);
     container_part(&item->writer, PART_BODY, SPAN("bdy"));
-    add_body_text(item, buf_span(&item->before));
+    out_add_text(item, buf_span(&item->before));
     for (size_t i = 0; i < item->tree.n; i++)
         if (item->parts[i].body)
-            write_body_part(item, &item->tree.parts[i]);
-    add_body_text(item, buf_span(&item->after));
+            write_body(item, i);
+    out_add_text(item, buf_span(&item->after));
     if (!item->body_begun)
-        add_body_text(item, SPAN("\n")); /* a body of no octets makes the gateway drop the message */
+        out_add_text(item, SPAN("\n")); /* a body of no octets makes the gateway drop the message */
     flush_piece(item);
     container_part_end(&item->writer);
     return item->read_error != 0 ? item->read_error : item->writer.error;
@@ -284,31 +309,65 @@ out_write_body(struct out_item *item)
 
 /* ---- files ---- */
 
+void
+out_begin_file(struct out_item *item)
+{
+    char extension[8];
+    snprintf(extension, sizeof extension, "%03zu", item->n_files + 1);
+    container_part(&item->writer, PART_FILE, span_of(extension));
+    item->file_bytes = 0;
+}
+
+void
+out_add_octets(struct out_item *item, struct span octets)
+{
+    buf_add_span(&item->piece, octets);
+    item->file_bytes += octets.len;
+    if (item->piece.len >= PIECE)
+        flush_piece(item);
+}
+
+void
+out_add_file_text(struct out_item *item, struct span utf8)
+{
+    size_t before = item->piece.len;
+    encode_text(item, utf8);
+    item->file_bytes += item->piece.len - before;
+    if (item->piece.len >= PIECE)
+        flush_piece(item);
+}
+
+void
+out_end_file(struct out_item *item, struct span name)
+{
+    struct buf clean = {0};
+    if (item->file_bytes == 0)
+        out_add_octets(item, SPAN("\r\n"));
+    flush_piece(item);
+    container_part_end(&item->writer);
+    gwise_file_name(name, &clean);
+    item->files = xrealloc(item->files, (item->n_files + 1) * sizeof *item->files);
+    item->files[item->n_files++] = (struct out_file){clean.at, item->file_bytes};
+}
+
 struct file {
     struct out_item *item;
     bool lines; /* text in transport form: its lines end in CRLF */
-    uint64_t bytes;
 };
 
 static bool
 take_file(void *arg, struct span bytes)
 {
     struct file *file = arg;
-    struct buf *piece = &file->item->piece;
-    size_t before = piece->len;
-    if (file->lines) {
-        for (size_t i = 0; i < bytes.len; i++) {
-            if (bytes.at[i] == '\n')
-                buf_add_byte(piece, '\r');
-            if (bytes.at[i] != '\r')
-                buf_add_byte(piece, bytes.at[i]);
-        }
-    } else {
-        buf_add_span(piece, bytes);
+    struct buf text = {0};
+    for (size_t i = 0; file->lines && i < bytes.len; i++) {
+        if (bytes.at[i] == '\n')
+            buf_add_byte(&text, '\r');
+        if (bytes.at[i] != '\r')
+            buf_add_byte(&text, bytes.at[i]);
     }
-    file->bytes += piece->len - before;
-    if (piece->len >= PIECE)
-        flush_piece(file->item);
+    out_add_octets(file->item, file->lines ? buf_span(&text) : bytes);
+    buf_clear(&text);
     return file->item->writer.error == 0;
 }
 
@@ -318,7 +377,6 @@ write_file(struct out_item *item, size_t index)
     struct mime_part copy = item->tree.parts[index], *part = &copy;
     struct file file = {.item = item};
     struct buf name = {0};
-    char extension[8];
     if (item->parts[index].whole) { /* with its header, as it came: what is signed or encrypted stays so */
         part->start = part->header_start;
         part->end = part->whole_end;
@@ -327,23 +385,20 @@ write_file(struct out_item *item, size_t index)
     }
     file.lines = part->raw || (part->encoding != MIME_BASE64 && (strncmp(part->type, "text/", 5) == 0 ||
                                                                  strncmp(part->type, "message/", 8) == 0));
-    snprintf(extension, sizeof extension, "%03zu", item->n_files + 1);
-    container_part(&item->writer, PART_FILE, span_of(extension));
+    out_begin_file(item);
     decode_part(item, part, take_file, &file);
-    if (file.bytes == 0)
-        take_file(&file, SPAN("\n")); /* nothing but what a CRLF swallowed: never no octets at all */
-    flush_piece(item);
-    container_part_end(&item->writer);
     file_name(item, index, &name);
-    item->files = xrealloc(item->files, (item->n_files + 1) * sizeof *item->files);
-    item->files[item->n_files++] = (struct out_file){name.at, file.bytes};
+    out_end_file(item, buf_span(&name));
+    buf_clear(&name);
 }
 
 int
 out_write_files(struct out_item *item)
 {
     for (size_t i = 0; i < item->tree.n && item->read_error == 0 && item->writer.error == 0; i++)
-        if (item->parts[i].file)
+        if (item->parts[i].tnef != NULL)
+            out_tnef_files(item, item->parts[i].tnef);
+        else if (item->parts[i].file)
             write_file(item, i);
     return item->read_error != 0 ? item->read_error : item->writer.error;
 }

@@ -11,8 +11,9 @@
 /* What becomes of a part of the message; neither: it is left out. */
 struct out_part {
     bool body, file;
-    bool whole;       /* the file is the part with its header and all within, as it came */
-    const char *name; /* of the file, where it has another than the part */
+    bool whole;            /* the file is the part with its header and all within, as it came */
+    const char *name;      /* of the file, where it has another than the part */
+    struct out_tnef *tnef; /* what is in it is sent in its place: its body (`body`) and files */
 };
 
 struct out_file {
@@ -33,7 +34,8 @@ struct out_item {
     struct out_file *files;
     size_t n_files;
     int read_error;
-    struct buf piece; /* collects octets for the container */
+    uint64_t file_bytes; /* of the file being written */
+    struct buf piece;    /* collects octets for the container */
     bool body_begun, mid_line, subject_told;
 };
 
@@ -46,6 +48,27 @@ void out_words(struct out_item *item);
 /* Write the body and the files into the container. 0, or -errno. */
 int out_write_body(struct out_item *item);
 int out_write_files(struct out_item *item);
+
+/* ---- what the chapters share ---- */
+
+/* Adds UTF-8 with LF to the body of the item. */
+void out_add_text(struct out_item *item, struct span utf8);
+
+/* A file of the item: begin, octets or text (UTF-8 with LF, which becomes the gateway's code page with CRLF), end with its
+ * name. One without any octet gets a line end: the gateway drops a message with an empty file. */
+void out_begin_file(struct out_item *item);
+void out_add_octets(struct out_item *item, struct span octets);
+void out_add_file_text(struct out_item *item, struct span utf8);
+void out_end_file(struct out_item *item, struct span name);
+
+/* convert_tnef.c: whether a part is Outlook's own format; what is in it, NULL where it cannot be opened (with a line for the
+ * report where it is damaged); whether it has a body that is not empty; the body into the item's, the files into files. */
+bool out_is_tnef(const struct mime_part *part);
+struct out_tnef *out_tnef_open(struct out_item *item, const struct mime_part *part);
+void out_tnef_free(struct out_tnef *tnef);
+bool out_tnef_has_body(const struct out_tnef *tnef);
+void out_tnef_body(struct out_item *item, const struct out_tnef *tnef);
+void out_tnef_files(struct out_item *item, const struct out_tnef *tnef);
 
 /* The text of the header file, UTF-8, for the parts written. False with the reason where the item cannot be
  * expressed. */

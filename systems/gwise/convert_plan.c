@@ -110,11 +110,35 @@ plan_html(struct out_item *item, size_t index, bool plain_beside)
         gwise_report(item->out, "the HTML form of the body is left out, its plain text is sent");
 }
 
+/* Whether a text that is not blank stands beside it. */
+static bool
+has_text(const struct out_item *item)
+{
+    for (size_t i = 0; i < item->tree.n; i++)
+        if ((is_body(&item->tree.parts[i], "text/plain") || is_body(&item->tree.parts[i], "text/html")) &&
+            item->tree.parts[i].end - item->tree.parts[i].start > 2)
+            return true;
+    return false;
+}
+
+/* Its body counts where the message has no text of its own; files in it that cannot be sent are told of in the body, so it
+ * is known before the body is written. */
+static void
+plan_tnef(struct out_item *item, size_t index, bool has_text)
+{
+    struct out_part *part = &item->parts[index];
+    part->tnef = out_tnef_open(item, &item->tree.parts[index]);
+    part->file = part->tnef == NULL;
+    part->body = part->tnef != NULL && !has_text && out_tnef_has_body(part->tnef);
+}
+
 static void
 plan_leaf(struct out_item *item, size_t index, const bool *has_plain)
 {
     const struct mime_part *part = &item->tree.parts[index];
-    if (is_body(part, "text/plain"))
+    if (out_is_tnef(part))
+        plan_tnef(item, index, has_text(item));
+    else if (is_body(part, "text/plain"))
         item->parts[index].body = true;
     else if (is_body(part, "text/html"))
         plan_html(item, index, has_plain_beside(&item->tree, index, has_plain));
