@@ -237,6 +237,13 @@ try_long(void)
     buf_add_text(&rtf, "c}d");
     read_rtf(buf_span(&rtf), 1000, &out);
     is_span(buf_span(&out), "abc\n", "100,000 groups in each other");
+    buf_reset(&rtf);
+    buf_add_text(&rtf, "{\\rtf1 {\\field{\\*\\fldinst HYPERLINK \"http://x.example/");
+    for (int i = 0; i < 1500; i++)
+        buf_add_byte(&rtf, 'y');
+    buf_add_text(&rtf, "\"}{\\fldrslt words}}}");
+    read_rtf(buf_span(&rtf), 1000, &out);
+    is_span(buf_span(&out), "words\n", "a link that is too long is left out, not cut");
     buf_clear(&rtf);
     buf_clear(&out);
     buf_clear(&want);
@@ -262,6 +269,8 @@ try_html(void)
     IS_RTF("{\\rtf1\\fromhtml1 a{\\htmlrtf b{\\*\\htmltag <c>}}d\\htmlrtf1 e\\htmlrtf0 f{\\field{\\*\\fldinst "
            "HYPERLINK \"http://x.example\"}{\\fldrslt g}}}",
            "adfg", "what stands for HTML that comes anyway is left out, to the end of its group");
+    IS_RTF("{\\rtf1\\fromhtml1 a{\\*\\unknown{\\*\\htmltag <b>}{\\fonttbl{\\f0\\fcharset204 A;}}}\\'e4}",
+           "a\u00e4", "within a destination that is unknown nothing means anything");
     IS_RTF("{\\rtf1 a\\fromhtml1 b{\\*\\htmltag <c>}\\htmlrtf d}", "abd\n",
            "RTF that says it too late is none of HTML");
     is_int(kind, RTF_PLAIN, "... and not said to be");

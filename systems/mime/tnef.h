@@ -39,7 +39,6 @@ enum tnef_level { TNEF_OF_MESSAGE = 1, TNEF_OF_ATTACHMENT = 2 };
 
 /* Attributes, by their whole id (type and number: numbers of different types collide). */
 enum tnef_id {
-    TNEF_OWNER = 0x00060000,
     TNEF_SENT_FOR = 0x00060001,
     TNEF_DATE_START = 0x00030006,
     TNEF_DATE_END = 0x00030007,

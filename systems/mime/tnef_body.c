@@ -85,7 +85,7 @@ read_pieces(struct reading *reading, const struct tnef_source *source, struct tn
 }
 
 int
-tnef_read_body(const struct tnef_source *source, const struct tnef_body *body, tnef_body_fn *take, void *arg,
+tnef_read_body(const struct tnef_source *source, struct tnef_body *body, tnef_body_fn *take, void *arg,
                struct why *why)
 {
     struct reading reading = {.take = take, .arg = arg, .html = body->kind == TNEF_BODY_HTML};
@@ -99,6 +99,7 @@ tnef_read_body(const struct tnef_source *source, const struct tnef_body *body, t
     int result = read_pieces(&reading, source, body->place);
     if (result == 0 && reading.packed != NULL)
         result = rtf_compressed_end(reading.packed, why);
+    body->faults = reading.rtf != NULL ? rtf_text_faults(reading.rtf) : charset_faults(reading.charset);
     charset_free(reading.charset);
     rtf_text_free(reading.rtf);
     free(reading.packed);
