@@ -45,7 +45,7 @@ libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clo
 	systems/calendar/calendar_rules.c systems/calendar/calendar_when.c systems/calendar/calendar_write.c \
 	systems/calendar/calendar_write_zone.c systems/calendar/calendar_zone.c systems/calendar/calendar_zone.h \
 	systems/viaduct/system.h systems/viaduct/reason.h systems/registry.h systems/registry.c \
-	systems/module_note.c systems/module_note.h systems/readiness.c systems/readiness.h \
+	systems/module_note.c systems/module_note.h systems/readiness.c systems/readiness.h systems/readiness_files.c \
 	systems/smtp/client.c systems/smtp/client.h systems/smtp/client_command.c systems/smtp/client_data.c \
 	systems/smtp/client_data.h systems/smtp/client_hello.c systems/smtp/client_hops.c \
 	systems/smtp/client_mail.c systems/smtp/client_outcome.c systems/smtp/client_pool.c \

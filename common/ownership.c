@@ -100,6 +100,8 @@ ownership_known(int state_fd)
 static int
 read_owners(struct ownership *ownership, struct why *why)
 {
+    if (ownership->spool_fd < 0)
+        return 0;
     int folder = state_folder(ownership);
     int fd = folder < 0 ? -1 : openat(folder, owners_file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int error = fd < 0 ? errno : 0;
@@ -460,4 +462,22 @@ ownership_identity(struct ownership *ownership, enum worker_id worker, const cha
     if (used_up)
         return why_set(why, "5.3.5", "privileges.uids has no number left: widen the range");
     return r < 0 ? r : add_group_of_system(ownership, worker, connector, identity, why);
+}
+
+static void
+no_fault(const char *path, const char *what, void *arg)
+{
+    (void)path;
+    (void)what;
+    (void)arg;
+}
+
+int
+ownership_foresee(struct ownership *ownership, enum worker_id worker, const char *connector,
+                  struct identity *identity, struct why *why)
+{
+    ownership->fault = no_fault;
+    int r = ownership_identity(ownership, worker, connector, identity, why);
+    ownership->fault = NULL;
+    return r;
 }

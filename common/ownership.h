@@ -21,7 +21,7 @@
 
 struct ownership;
 
-/* Reads state/owners below the spool (it need not be there) and the range. NULL with `why`: bad range,
+/* Reads state/owners below the spool (neither need be there: -1 for a spool that is not) and the range. NULL with `why`: bad range,
  * unreadable file. */
 struct ownership *ownership_open(int spool_fd, const struct conf_root *root, struct why *why);
 void ownership_free(struct ownership *ownership);
@@ -57,5 +57,9 @@ struct identity {
  * "" for workers there is one of. */
 int ownership_identity(struct ownership *ownership, enum worker_id worker, const char *connector,
                        struct identity *identity, struct why *why);
+
+/* The same, and changes nothing: what has no number yet is given one that is nobody's. */
+int ownership_foresee(struct ownership *ownership, enum worker_id worker, const char *connector,
+                      struct identity *identity, struct why *why);
 
 #endif

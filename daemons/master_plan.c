@@ -171,18 +171,6 @@ add_child(struct master *master, enum worker_id worker, const char *connector)
     return child;
 }
 
-static bool
-has_part_for(const struct viaduct_system *system, enum worker_id worker)
-{
-    if (worker == WORKER_INBOUND)
-        return system->inbound != NULL;
-    if (worker == WORKER_INBOUND_CONVERTER)
-        return system->convert != NULL && system->convert->from_foreign != NULL;
-    if (worker == WORKER_OUTBOUND_CONVERTER)
-        return system->convert != NULL && system->convert->to_foreign != NULL;
-    return true;
-}
-
 /* What a module from outside has, only its code can tell, which does not run here: its workers are all started, and those it has
  * nothing for say so and end. */
 static void
@@ -190,7 +178,7 @@ add_children_of(struct master *master, enum worker_id worker, const struct conf_
 {
     const struct viaduct_system *system =
         registry_builtin_for(master->root, connector, worker == WORKER_INBOUND);
-    if (system == NULL || has_part_for(system, worker))
+    if (system == NULL || registry_has_part(system, worker))
         add_child(master, worker, connector != NULL ? connector->title : "host")->optional = system == NULL;
 }
 

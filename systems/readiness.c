@@ -193,6 +193,7 @@ run_child(const struct conf *conf, int out)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     alarm(CHILD_S);
     check_all(&check);
+    readiness_check_files(conf, &errors);
     for (size_t at = 0; at < errors.len;) {
         ssize_t n = write(out, errors.at + at, errors.len - at);
         if (n <= 0 && errno != EINTR)

@@ -11,8 +11,6 @@
 #include "systems/module_note.h"
 #include "systems/smtp/smtp_system.h"
 
-enum { PATH_SIZE = 4096 };
-
 const struct viaduct_system *const registry_builtin[] = {&smtp_system, &maildir_system, &gwise_system, NULL};
 
 static const struct viaduct_system *
@@ -45,14 +43,13 @@ registry_find_builtin(const char *name)
     return NULL;
 }
 
-/* Where the module of a system from outside lies. 0, or -EINVAL with `why`. */
-static int
-path_of(const struct conf_root *root, const char *name, char path[PATH_SIZE], struct why *why)
+int
+registry_path(const struct conf_root *root, const char *name, char path[REGISTRY_PATH_SIZE], struct why *why)
 {
     const char *folder = root->modules != NULL ? root->modules : VIADUCT_MODULES;
     if (strchr(name, '/') != NULL || name[0] == '.')
         return why_set(why, "5.3.5", "\"%s\" is no name of a system", name);
-    if ((size_t)snprintf(path, PATH_SIZE, "%s/%s.so", folder, name) >= PATH_SIZE)
+    if ((size_t)snprintf(path, REGISTRY_PATH_SIZE, "%s/%s.so", folder, name) >= REGISTRY_PATH_SIZE)
         return why_set(why, "5.3.5", "the path of the modules folder is too long");
     return 0;
 }
@@ -60,20 +57,20 @@ path_of(const struct conf_root *root, const char *name, char path[PATH_SIZE], st
 const struct viaduct_system *
 registry_find(const struct conf_root *root, const char *name, struct why *why)
 {
-    char path[PATH_SIZE];
+    char path[REGISTRY_PATH_SIZE];
     const struct viaduct_system *builtin = registry_find_builtin(name);
     if (builtin != NULL)
         return builtin;
-    return path_of(root, name, path, why) < 0 ? NULL : load(path, name, why);
+    return registry_path(root, name, path, why) < 0 ? NULL : load(path, name, why);
 }
 
 int
 registry_check(const struct conf_root *root, const char *name, struct why *why)
 {
-    char path[PATH_SIZE];
+    char path[REGISTRY_PATH_SIZE];
     if (registry_find_builtin(name) != NULL)
         return 0;
-    if (path_of(root, name, path, why) < 0)
+    if (registry_path(root, name, path, why) < 0)
         return -EINVAL;
     int abi = module_note_abi(path);
     if (abi == VIADUCT_SYSTEM_ABI)
@@ -112,4 +109,16 @@ registry_for(const struct conf_root *root, const struct conf_connector *connecto
 {
     const struct viaduct_system *builtin = registry_builtin_for(root, connector, inbound);
     return builtin != NULL ? builtin : registry_find(root, connector->type, why);
+}
+
+bool
+registry_has_part(const struct viaduct_system *system, enum worker_id worker)
+{
+    if (worker == WORKER_INBOUND)
+        return system->inbound != NULL;
+    if (worker == WORKER_INBOUND_CONVERTER)
+        return system->convert != NULL && system->convert->from_foreign != NULL;
+    if (worker == WORKER_OUTBOUND_CONVERTER)
+        return system->convert != NULL && system->convert->to_foreign != NULL;
+    return true;
 }

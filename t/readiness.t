@@ -3,9 +3,10 @@
 with which the next one cannot start."""
 import os
 import re
+import shutil
 import subprocess
 
-from rig import (TOP, Authority, Session, Sink, Viaduct, done, is_, like, message, need, note, ok, private_folder,
+from rig import (ROOT, TOP, Authority, Session, Sink, Viaduct, done, is_, like, message, need, note, ok, private_folder,
                  send, smtp_pair, until)
 
 need("openssl", "cc")
@@ -132,6 +133,52 @@ status, said = viaduct.command("check")
 is_(status, 3, "check finds a table with mistakes")
 ok(all(re.search(r"^%s:%d: " % (re.escape(table), n), said, re.M) for n in (2, 3)), "and names each of its lines") or note(said)
 
+# ---- what root may read and a worker may not ----
+
+
+def closed(name, content, mode=0o600):
+    """A file of root's that was copied in a hurry: in form, and for root alone."""
+    return put(name, content, mode)
+
+
+if ROOT:
+    with open(certificate) as f:
+        pem = f.read()
+    with open(authority.file) as f:
+        authorities = f.read()
+    secret_pem, secret_ca = closed("secret.pem", pem), closed("secret-ca.pem", authorities)
+    os.mkdir(os.path.join(files, "private"), 0o700)
+    hidden = put("private/book.csv", "display,primary,proxies,side\nA,SMTP:a@contoso.example,,host\n")
+    secret_table = closed("secret.table", "x1@x.example anna@contoso.example\n")
+    os.mkdir(os.path.join(files, "own-texts"))
+    closed("own-texts/failed.txt", "a text\n")
+    shutil.copy(os.path.join(files, "fit.so"), os.path.join(files, "mine.so"))
+    os.chmod(os.path.join(files, "mine.so"), 0o600)
+    WRONG += [
+        ("a certificate for root alone", conf.replace("smtp { listen", "smtp { %s listen" % (TLS % (secret_pem, key))), "smtp { tls",
+         "certificate: .*secret.pem can be read by root, and not by the worker inbound-gateway-host"),
+        ("a connector's", spare("smtp { %s }" % (TLS % (secret_pem, key))), "smtp { tls", "not by the worker inbound-gateway-spare, .*readable by all, or by the group"),
+        ("authorities for root alone", spare('peer { tls { mode = verify\nca-file = "%s" } }' % secret_ca).replace('peer { to = { "smtp://127.0.0.1:9" } }', ""),
+         "ca-file = ", "ca-file: .* not by the worker outbound-gateway-spare"),
+        ("the host's", conf.replace("deliver { to", 'deliver { tls { mode = verify ca-file = "%s" } to' % secret_ca), "deliver { tls", "outbound-gateway-host"),
+        ("a table for root alone", spare('mapping { rule "t" {\nfile = "%s" } }' % secret_table), "file = ", "file: .* not by the worker outbound-converter-spare, .*readable by all$"),
+        ("a book in a folder for root alone", conf + 'book {\nsource = { "%s" } }\n' % hidden, "source = ", "source: .* not by the worker dirsync, "),
+        ("a text for root alone", conf + 'reports {\ntemplates = "%s/own-texts" }\n' % files, "templates = ", "failed.txt can be read by root, and not by the worker bouncer"),
+        ("a module for root alone", typed("mine"), 'connector "spare"', "mine.so can be read by root, and not by the worker inbound-converter-spare"),
+    ]
+    for what, text, line, words in WRONG[-8:]:
+        viaduct.write(text)
+        status, said = viaduct.command("check")
+        if not ok(status == 3 and blamed(said).startswith(line) and re.search(words, said.splitlines()[0]), "check, run by root, finds it: " + what):
+            note("status %d, blames %r\n%s" % (status, blamed(said), said))
+        is_(said.count(" can be read by root"), 1, "and says it once")
+    shared = closed("shared.pem", pem, 0o640)
+    shutil.chown(shared, group="daemon")
+    viaduct.write(spare('group = "daemon" smtp { %s }' % (TLS % (shared, key))))
+    ok(viaduct.command("check")[0] == 0, "what the group that the connector names may read is right")
+    viaduct.write(spare('group = "daemon" smtp { %s } mapping { rule "t" { file = "%s" } }' % (TLS % (shared, key), put("open.table", "a@x.example a@contoso.example\n", 0o644))))
+    ok(viaduct.command("check")[0] == 0 and not os.path.exists(viaduct.spool), "so is what all may read; and no number was dealt out for asking")
+
 # ---- a reload ----
 
 viaduct.write(conf)
@@ -150,6 +197,10 @@ like(viaduct.command("status")[1], "not in force|going on without it", "status t
 like(session.body(message(A, B, "all through")), "^250", "a session that was open goes on")
 session.close()
 branch.one(lambda m: m.header("Subject") == "all through")
+if ROOT:
+    os.chown(secret_pem, int(re.search(r"^(\d+) worker inbound-gateway-host$", open(viaduct.spool + "/state/owners").read(), re.M).group(1)), 0)
+    viaduct.write(conf.replace("smtp { listen", "smtp { %s listen" % (TLS % (secret_pem, key))))
+    is_(viaduct.command("check")[0], 0, "a certificate that was given to the one worker that needs it is right")
 viaduct.write(FINE["certificates that belong to their keys"])
 is_(viaduct.command("reload")[0], 0, "what is right is loaded")
 until(lambda: "STARTTLS" in Session(port).features, "the listener has its certificate")
