@@ -33,7 +33,7 @@ take_body(void *arg, bool html, struct span utf8)
 }
 
 static void
-check_body(const struct tnef_source *source, struct tnef_body *body)
+check_body(const struct tnef_source *source, const struct tnef_body *body)
 {
     struct why why;
     check_place(source, body->place);
@@ -48,7 +48,7 @@ check_tree(const struct tnef_source *source, const struct tnef_tree *tree)
     BUG_UNLESS(tree->n_attachments <= TNEF_ATTACHMENTS_MAX && tree->n_recipients <= TNEF_RECIPIENTS_MAX);
     BUG_UNLESS(tree->text_bytes <= TNEF_TEXTS_MAX + (1 << 20));
     for (size_t i = 0; i < tree->n_messages; i++) {
-        struct tnef_message *message = &tree->messages[i];
+        const struct tnef_message *message = &tree->messages[i];
         BUG_UNLESS(message->parent < (int)i && message->level <= TNEF_DEPTH_MAX);
         check_place(source, message->place);
         check_place(source, message->meeting.recurrence);

@@ -84,8 +84,18 @@ read_pieces(struct reading *reading, const struct tnef_source *source, struct tn
     return result;
 }
 
+static void
+tell_faults(const struct reading *reading, struct why *why)
+{
+    uint64_t faults = reading->rtf != NULL ? rtf_text_faults(reading->rtf) : charset_faults(reading->charset);
+    if (faults > 0)
+        why_set(why, "5.6.0", "%llu characters of the body may be wrong", (unsigned long long)faults);
+    else if (why != NULL)
+        memset(why, 0, sizeof *why);
+}
+
 int
-tnef_read_body(const struct tnef_source *source, struct tnef_body *body, tnef_body_fn *take, void *arg,
+tnef_read_body(const struct tnef_source *source, const struct tnef_body *body, tnef_body_fn *take, void *arg,
                struct why *why)
 {
     struct reading reading = {.take = take, .arg = arg, .html = body->kind == TNEF_BODY_HTML};
@@ -99,7 +109,8 @@ tnef_read_body(const struct tnef_source *source, struct tnef_body *body, tnef_bo
     int result = read_pieces(&reading, source, body->place);
     if (result == 0 && reading.packed != NULL)
         result = rtf_compressed_end(reading.packed, why);
-    body->faults = reading.rtf != NULL ? rtf_text_faults(reading.rtf) : charset_faults(reading.charset);
+    if (result == 0)
+        tell_faults(&reading, why);
     charset_free(reading.charset);
     rtf_text_free(reading.rtf);
     free(reading.packed);

@@ -47,7 +47,6 @@ struct tnef_body {
     enum tnef_body_kind kind;
     struct tnef_place place;
     char charset[CHARSET_NAME_MAX]; /* for charset_new(); none for RTF */
-    uint64_t faults; /* tnef_read_body(): characters that may be wrong, as charset_faults() has it */
 };
 
 /* What makes a message a meeting's, for iCalendar. Texts are the tree's, NULL where not given; places have no octets then. */
@@ -142,8 +141,9 @@ void tnef_tree_clear(struct tnef_tree *tree);
 typedef int tnef_body_fn(void *arg, bool html, struct span utf8);
 
 /* Reads a body and gives its text or HTML: RTF is unpacked and reduced to what it was made from. 0; what `take` returned;
- * -errno of the source's function; -EINVAL with `why` where compressed RTF is damaged: what could be unpacked was given. */
-int tnef_read_body(const struct tnef_source *source, struct tnef_body *body, tnef_body_fn *take, void *arg,
-                   struct why *why);
+ * -errno of the source's function; -EINVAL with `why` where compressed RTF is damaged: what could be unpacked was given. With
+ * 0 `why->text` is empty, or says how many characters may be wrong. */
+int tnef_read_body(const struct tnef_source *source, const struct tnef_body *body, tnef_body_fn *take,
+                   void *arg, struct why *why);
 
 #endif
