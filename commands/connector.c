@@ -18,7 +18,8 @@
 const struct field connector_fields[CF_COUNT] = {
     [CF_NAME] = {"name", FIELD_TEXT, COST_NAME, 12, "its name", false},
     [CF_TYPE] = {"type", FIELD_TEXT, COST_NAME, 7, "its system", false},
-    [CF_LIGHT] = {"light", FIELD_TEXT, COST_NAME, 8, "up, down, held, trouble, stopped or unknown", false},
+    [CF_LIGHT] = {"light", FIELD_TEXT, COST_NAME, 8,
+                  "up, resting (by its schedule), down, held, trouble, stopped or unknown", false},
     [CF_SINCE] = {"since", FIELD_DURATION, COST_NAME, 6, "how long it has been so", false},
     [CF_IN] = {"in", FIELD_NUMBER, COST_NAME, 5, "messages on the way in", false},
     [CF_OUT] = {"out", FIELD_NUMBER, COST_NAME, 5, "messages on the way out, deferred ones included", false},
@@ -126,6 +127,22 @@ judge_gateway(const struct looking *looking, struct connector_view *view, const 
     return worst;
 }
 
+/* By its schedule nothing is sent now, which explains mail that waits; nothing worse than that is known. */
+static void
+look_at_schedule(const struct command *command, struct connector_view *view)
+{
+    char why[sizeof view->why];
+    const struct conf_root *root = command->root;
+    const struct conf_connector *conf = root != NULL ? conf_connector_find(root, view->name) : NULL;
+    bool host = strcmp(view->name, "host") == 0;
+    const char *schedule = conf != NULL ? conf->schedule : root != NULL && host ? root->host.schedule : NULL;
+    if (strcmp(view->light, "up") != 0 || schedule == NULL ||
+        conf_schedule_open(root, schedule, time_ms() / 1000))
+        return;
+    snprintf(why, sizeof why, "its schedule \"%.100s\" is closed: nothing is sent now", schedule);
+    light(view, "resting", COLOUR_YELLOW, 0, why);
+}
+
 static void
 look(const struct looking *looking, struct connector_view *view)
 {
@@ -137,6 +154,7 @@ look(const struct looking *looking, struct connector_view *view)
     instance_name(WORKER_OUTBOUND, view->name, instance);
     instance_hold(command->spool_fd, instance, &view->hold_out);
     judge_gateway(looking, view, &view->hold_out, instance, worst);
+    look_at_schedule(command, view);
     snprintf(view->held, sizeof view->held, "%s%s%s", view->hold_in.held ? "in" : "",
              view->hold_in.held && view->hold_out.held ? "+" : "", view->hold_out.held ? "out" : "");
 }
