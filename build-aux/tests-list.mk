@@ -93,6 +93,7 @@ SCENARIO_TESTS = \
 	t/ending.t \
 	t/equal-cost.t \
 	t/full-spool.t \
+	t/hours.t \
 	t/injection.t \
 	t/install.t \
 	t/lifecycle.t \
@@ -392,6 +393,7 @@ TRACKED_FILES = \
 	t/cleanup.t \
 	t/clock-so.c \
 	t/clock.t \
+	t/clockwork.py \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-listing.t \
@@ -457,6 +459,7 @@ TRACKED_FILES = \
 	t/gwise_convert_rig.h \
 	t/header-address-t.c \
 	t/header-scan-t.c \
+	t/hours.t \
 	t/id-t.c \
 	t/injection-t.c \
 	t/injection.t \
