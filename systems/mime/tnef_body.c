@@ -89,7 +89,7 @@ tell_faults(const struct reading *reading, struct why *why)
 {
     uint64_t faults = reading->rtf != NULL ? rtf_text_faults(reading->rtf) : charset_faults(reading->charset);
     if (faults > 0)
-        why_set(why, "5.6.0", "%llu characters of the body may be wrong", (unsigned long long)faults);
+        why_set(why, "5.6.0", "characters of the body that may be wrong: %llu", (unsigned long long)faults);
     else if (why != NULL)
         memset(why, 0, sizeof *why);
 }
