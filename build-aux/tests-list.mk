@@ -93,6 +93,7 @@ SCENARIO_TESTS = \
 	t/ending.t \
 	t/equal-cost.t \
 	t/full-spool.t \
+	t/gwise-soak.t \
 	t/hours.t \
 	t/injection.t \
 	t/install.t \
@@ -450,10 +451,12 @@ TRACKED_FILES = \
 	t/flow-t.c \
 	t/full-spool.t \
 	t/gateway.py \
+	t/gateway_standin.py \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
 	t/gwise-directory-t.c \
+	t/gwise-soak.t \
 	t/gwise-status-t.c \
 	t/gwise-tnef-t.c \
 	t/gwise_convert_rig.h \

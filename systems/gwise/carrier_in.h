@@ -21,6 +21,7 @@ struct candidate {
 struct source {
     enum gateway_folder folder;
     enum part_kind kind;
+    bool own; /* bears the header's name: no other header means it */
     char *name;
     ino_t inode;
     uint64_t bytes;

@@ -5,7 +5,8 @@
  * file it names is in ATT_OUT with the size it tells. What stays unready longer than peer.settle is fetched as
  * it is, with the reason, for a person to look at; only a locked file never is, since its gateway lives.
  *
- * Names in ATT_OUT are not unique: two headers may name the same `Comments`. A file goes only when no other
+ * Names in ATT_OUT are not unique: two headers may name the same `Comments`. A file that bears the name of its header goes at
+ * once (a removal that waits is forgotten in a kill, and its file lies there for ever); another goes only when no other
  * header that can be read names it, none is being written, and it is still the file that was copied.
  */
 #include <dirent.h>
@@ -130,9 +131,13 @@ add_source(struct source **sources, enum gateway_folder folder, enum part_kind k
     for (; *end != NULL; end = &(*end)->next)
         if ((*end)->folder == folder && strcmp((*end)->name, name) == 0)
             return; /* named twice, copied once */
+    size_t stem = strcspn(name, ".");
+    bool own = folder == ATT_OUT && *sources != NULL && stem == strcspn((*sources)->name, ".") &&
+               strncasecmp(name, (*sources)->name, stem) == 0;
     *end = xcalloc(1, sizeof **end);
     **end = (struct source){.folder = folder,
                             .kind = kind,
+                            .own = own,
                             .name = xstrdup(name),
                             .inode = status->st_ino,
                             .bytes = (uint64_t)status->st_size,
@@ -301,11 +306,11 @@ in_judge(struct carrier_in *carrier, struct candidate *candidate, struct source 
 /* ---- removing ---- */
 
 static bool
-is_named(const struct carrier_in *carrier, const char *name)
+is_named(const struct carrier_in *carrier, const char *name, bool own)
 {
     for (size_t i = 0; i < carrier->n_candidates; i++) {
         const struct candidate *candidate = &carrier->candidates[i];
-        if (candidate->files == NULL && candidate->first_ms + carrier->settle_ms > monotonic_ms())
+        if (!own && candidate->files == NULL && candidate->first_ms + carrier->settle_ms > monotonic_ms())
             return true; /* not read yet: it may name anything */
         for (char **file = candidate->files; file != NULL && *file != NULL; file++)
             if (span_equal_nocase(span_of(*file), span_of(name)))
@@ -321,7 +326,7 @@ in_remove_attachments(struct carrier_in *carrier)
     for (struct source **at = &carrier->removals; *at != NULL;) {
         struct source *source = *at;
         struct stat status;
-        if (is_named(carrier, source->name)) {
+        if (is_named(carrier, source->name, source->own)) {
             at = &source->next;
             continue;
         }
