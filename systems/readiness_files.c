@@ -81,8 +81,9 @@ check_file(struct files *files, enum worker_id worker, const char *connector, co
     conf_complain(files->conf, named.member, named.place, files->errors,
                   "%s: %s can be read by root, and not by the worker %s%s%s, which has a user of its own; %s",
                   named.option, path, worker_table[worker].program, connector[0] != '\0' ? "-" : "", connector,
-                  is_gateway(worker) ? "make it and its folders readable by all, or by the group that `group` names"
-                                     : "make it and its folders readable by all");
+                  is_gateway(worker)
+                      ? "make it and its folders readable by all, or by the group that `group` names"
+                      : "make it and its folders readable by all");
     return false;
 }
 
@@ -97,12 +98,13 @@ check_tls(struct files *files, enum worker_id worker, const char *connector, con
         check_file(files, worker, connector, tls->certificate,
                    (struct named){"certificate", &tls->certificate, &tls->place});
     if (tls->ca_file != NULL)
-        check_file(files, worker, connector, tls->ca_file, (struct named){"ca-file", &tls->ca_file, &tls->place});
+        check_file(files, worker, connector, tls->ca_file,
+                   (struct named){"ca-file", &tls->ca_file, &tls->place});
 }
 
 /* Converters first: they do not get the connector's group. */
-static const enum worker_id of_connector[] = {WORKER_INBOUND_CONVERTER, WORKER_OUTBOUND_CONVERTER, WORKER_INBOUND,
-                                              WORKER_OUTBOUND};
+static const enum worker_id of_connector[] = {WORKER_INBOUND_CONVERTER, WORKER_OUTBOUND_CONVERTER,
+                                              WORKER_INBOUND, WORKER_OUTBOUND};
 
 /* By all workers of a connector; the first that cannot read it is named. */
 static void
