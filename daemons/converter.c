@@ -101,7 +101,7 @@ static bool
 take_answer(const struct buf *answer, struct conversion *conversion)
 {
     const char *at = answer->at, *end = answer->at + answer->len;
-    if (answer->len < 3 || at[0] < '0' || at[0] > '0' + (int)VIADUCT_CONVERT_NOTHING)
+    if (answer->len < 3 || at[0] < '0' || at[0] > '0' + (int)VIADUCT_CONVERT_ANSWERED)
         return false;
     const char *status = at + 1, *status_end = memchr(status, '\0', (size_t)(end - status));
     const char *text = status_end != NULL ? status_end + 1 : end;

@@ -54,9 +54,8 @@ fill_recipient(struct viaduct_recipient_out *out, const struct recipient *recipi
 }
 
 static struct delivery *
-delivery_new(struct job *job)
+delivery_new(struct job *job, size_t n)
 {
-    size_t n = job->file.envelope.n_recipients;
     struct delivery *delivery = arena_alloc(job->arena, sizeof *delivery);
     struct viaduct_recipient_out *recipients = arena_alloc(job->arena, n * sizeof *recipients);
     BUG_UNLESS(delivery != NULL && recipients != NULL);
@@ -192,7 +191,7 @@ fill_message(struct delivery *delivery)
     out->smtputf8 = file->envelope.utf8;
     out->body_8bit = file->envelope.body8bit;
     out->bytes = file->body_bytes;
-    out->converted = delivery->has_item;
+    out->converted = delivery->has_item || delivery->bare;
     out->arrival_ms = envelope->arrival_ms;
     out->gateway = delivery;
     queue_body_start(&delivery->body, file);
@@ -255,7 +254,7 @@ prepare_delivery(struct viaduct_gateway *gateway, struct delivery *delivery, str
 struct judgement
 delivery_start(struct viaduct_gateway *gateway, struct job *job)
 {
-    struct delivery *delivery = delivery_new(job);
+    struct delivery *delivery = delivery_new(job, job->file.envelope.n_recipients);
     struct judgement judgement = JUDGED_LATER;
     int r = job->folder == FOLDER_READY_OUT ? open_item(gateway, delivery) : 0;
     if (r == -ENOENT || r == -EBADMSG || r == -EINVAL)
@@ -274,6 +273,44 @@ delivery_start(struct viaduct_gateway *gateway, struct job *job)
         judgement = settle(delivery, false, &(struct why){"", ""});
     delivery_clear(delivery);
     return judgement;
+}
+
+/* ---- an item that is no message ---- */
+
+struct judgement
+delivery_start_item(struct viaduct_gateway *gateway, struct job *job)
+{
+    struct delivery *delivery = delivery_new(job, 1);
+    struct judgement judgement = JUDGED_LATER;
+    struct viaduct_recipient_out *one = (struct viaduct_recipient_out *)(uintptr_t)delivery->out.recipients;
+    delivery->bare = true;
+    fill_message(delivery);
+    *one = (struct viaduct_recipient_out){.kind = 1, .responsible = true};
+    delivery->results[0] = (struct result){.given = false};
+    delivery->out.n_recipients = 1;
+    job->data = delivery;
+    gateway->system->outbound->deliver(gateway->module, &delivery->out);
+    return judgement;
+}
+
+/* Taken: it is done with. Refused for ever: a person looks at it. Else it stays, and is tried again. */
+static struct judgement
+judge_item(const struct delivery *delivery, const struct why *why)
+{
+    const struct result *result = &delivery->results[0];
+    struct job *job = delivery->job;
+    const struct conf_retry *retry =
+        job->service->connector != NULL ? &job->service->connector->retry : &job->service->root->host.retry;
+    if (delivery->damaged)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = delivery->damage};
+    if (result->given && (result->outcome == VIADUCT_TAKEN || result->outcome == VIADUCT_RELAYED))
+        return (struct judgement){.verdict = VERDICT_DONE, .why = result->why};
+    if (result->given && result->outcome == VIADUCT_REFUSED)
+        return (struct judgement){.verdict = VERDICT_BAD, .why = result->why};
+    log_say(LOG_TRANSFER, LEVEL_MINIMUM, job->parts.stem, "%s; it is sent later",
+            result->given ? result->why.text : why->text);
+    service_rescan_in(job->service, job->folder, retry->first_s * 1000);
+    return (struct judgement){.verdict = VERDICT_NONE};
 }
 
 /* ---- services ---- */
@@ -328,7 +365,8 @@ serve_delivery_end(struct viaduct_delivery *out, bool unreachable, const struct 
     struct delivery *delivery = delivery_of(out);
     struct why why;
     why_from(&why, reason);
-    struct judgement judgement = settle(delivery, unreachable, &why);
+    struct judgement judgement =
+        delivery->bare ? judge_item(delivery, &why) : settle(delivery, unreachable, &why);
     delivery_clear(delivery);
     if (!judgement.later)
         job_settle(delivery->job, judgement);
@@ -359,7 +397,7 @@ serve_delivery_convert(struct viaduct_delivery *out, const char *need)
     const struct viaduct_convert_ops *convert = gateway->system->convert;
     struct judgement judgement = judge(VERDICT_CONVERT, "", "the peer needs %s", need);
     struct journal_entry entry = {.kind = JOURNAL_TRACE, .verdict = SPAN("convert"), .text = span_of(need)};
-    if (convert == NULL || convert->to_foreign == NULL || job->folder == FOLDER_READY_OUT) {
+    if (convert == NULL || convert->to_foreign == NULL || job->folder == FOLDER_READY_OUT || delivery->bare) {
         refuse_conversion(delivery, need);
         return;
     }

@@ -21,7 +21,7 @@ struct delivery {
     struct buf header;      /* the header as translated, where it differs; freed at the end */
     uint64_t header_bytes;  /* of the original that `header` stands for */
     struct queue_file item; /* the converter's, for what comes from ReadyOut */
-    bool has_item;
+    bool has_item, bare;    /* bare: the job's file is the item, and there is no message */
     struct queue_body body;
     bool damaged;
     struct why damage;
@@ -29,6 +29,10 @@ struct delivery {
 
 /* Translates envelope and header, and gives the message to the module. Judges at once where that cannot be. */
 struct judgement delivery_start(struct viaduct_gateway *gateway, struct job *job);
+
+/* The same for an item that is no message, from DirOut: it is for nobody, but the module sees one recipient without address,
+ * whose result is the item's. */
+struct judgement delivery_start_item(struct viaduct_gateway *gateway, struct job *job);
 
 /* Fills in the services of deliveries. */
 void delivery_services(struct viaduct_services *services);

@@ -25,6 +25,7 @@ struct work {
     struct job *job;
     struct conversion *conversion;
     struct viaduct_intake *intake;
+    struct queue_writer *answer;           /* of the child; NULL: none begun */
     struct viaduct_reason reason, refusal; /* the module's; why its envelope was not taken */
     int result;
 };
@@ -57,6 +58,39 @@ write_message(void *arg, const void *bytes, size_t len)
 {
     struct work *work = arg;
     return work->intake == NULL ? -EINVAL : work->gateway->services.intake_add(work->intake, bytes, len);
+}
+
+static void
+answer_name(const struct job *job, char name[QUEUE_NAME_MAX + 8])
+{
+    snprintf(name, QUEUE_NAME_MAX + 8, "%s.item", job->parts.stem); /* recovery removes it: it is made again */
+}
+
+static int
+write_answer(void *arg, const void *bytes, size_t len)
+{
+    struct work *work = arg;
+    char name[QUEUE_NAME_MAX + 8];
+    struct why why;
+    answer_name(work->job, name);
+    if (work->answer == NULL)
+        work->answer = queue_writer_new(work->gateway->service->temp_fd, name, 1200, &why);
+    return work->answer == NULL ? -EIO : queue_writer_add(work->answer, bytes, len);
+}
+
+/* The answer as an item of its own, durable, since the question goes next. */
+static enum viaduct_converted
+finish_answer(struct work *work, struct why *why)
+{
+    struct envelope envelope = work->job->file.envelope;
+    int fd = work->answer == NULL ? -EINVAL : queue_writer_finish(work->answer, &envelope, SPAN(""), why);
+    if (work->answer == NULL)
+        why_set(why, "5.6.0", "it was to be answered, and nothing was written");
+    if (fd >= 0 && fsync(fd) < 0) {
+        why_set(why, "4.3.0", "the answer cannot be made durable: %s", strerror(errno));
+        fd = -1;
+    }
+    return fd < 0 ? VIADUCT_CONVERT_BAD : VIADUCT_CONVERT_ANSWERED;
 }
 
 static void
@@ -114,7 +148,8 @@ convert(void *arg, struct conversion *conversion)
                                       .write = write_message,
                                       .envelope = take_envelope,
                                       .report = add_report,
-                                      .arg = work};
+                                      .arg = work,
+                                      .answer = write_answer};
     enum viaduct_converted answer = work->gateway->system->convert->from_foreign(&in, &out, &work->reason);
     if (answer == VIADUCT_CONVERTED && work->intake == NULL)
         answer = VIADUCT_CONVERT_BAD; /* it took no envelope, or the envelope was refused: `reason` says why */
@@ -129,7 +164,7 @@ convert(void *arg, struct conversion *conversion)
     }
     bool refused = work->intake == NULL && work->refusal.text[0] != '\0';
     why_from(&conversion->why, refused ? &work->refusal : &work->reason);
-    return answer;
+    return answer == VIADUCT_CONVERT_ANSWERED ? finish_answer(work, &conversion->why) : answer;
 }
 
 /* ---- in the parent ---- */
@@ -145,6 +180,29 @@ item_is_there(struct service *service, const struct job *job)
 {
     int folder = service_folder(service, FOLDER_READY_IN, job->connector);
     return faccessat(folder, job->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+/* The answer goes first: a question that is converted once more finds it there. */
+static struct judgement
+send_answer(struct service *service, struct job *job)
+{
+    char name[QUEUE_NAME_MAX + 8];
+    struct why none = {"", ""};
+    answer_name(job, name);
+    int r = spool_move(service->temp_fd, name, service_folder(service, FOLDER_DIR_OUT, job->connector),
+                       job->parts.stem);
+    if (r == -EEXIST)
+        r = spool_remove(service->temp_fd, name);
+    if (r < 0) {
+        log_say(LOG_CONVERSION, LEVEL_MINIMUM, job->parts.stem,
+                "its answer cannot be moved to %s: %s; it waits in ReadyIn", folder_name(FOLDER_DIR_OUT),
+                strerror(-r));
+        service_rescan_in(service, FOLDER_READY_IN, 5000);
+        return (struct judgement){.verdict = VERDICT_NONE};
+    }
+    service_log_move(service, job->parts.stem, FOLDER_READY_IN, job->connector, VERDICT_ANSWER, FOLDER_DIR_OUT,
+                     job->connector, &none);
+    return judge(VERDICT_DONE, "", "it was a question, and is answered");
 }
 
 static struct judgement
@@ -175,6 +233,8 @@ take(struct service *service, struct job *job)
         return judgement; /* the message is in MTS-IN, the item is gone */
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_DIRECTORY)
         return judge(VERDICT_FETCH, "", "an answer of the directory");
+    if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_ANSWERED)
+        return send_answer(service, job);
     if (!conversion.crashed && conversion.answer == VIADUCT_CONVERT_NOTHING)
         return judge(VERDICT_DONE, "", "%s", conversion.why.text);
     if (why_is_temporary(&conversion.why)) {

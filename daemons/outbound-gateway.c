@@ -45,8 +45,11 @@ static struct judgement
 take(struct service *service, struct job *job)
 {
     struct viaduct_gateway *gateway = service->data;
+    if (job->folder == FOLDER_DIR_OUT &&
+        (gateway->system->outbound == NULL || !gateway->system->always_convert))
+        return judge(VERDICT_BAD, "5.3.3", "this system takes no requests");
     if (job->folder == FOLDER_DIR_OUT)
-        return judge(VERDICT_BAD, "5.3.3", "this system takes no directory requests");
+        return delivery_start_item(gateway, job);
     if (gateway->system->outbound == NULL)
         return judge(VERDICT_BAD, "5.3.3", "the system \"%s\" cannot be sent to", gateway->system->name);
     if (!has_recipient(&job->file.envelope))

@@ -118,3 +118,17 @@ class Gateway:
             os.fchmod(f.fileno(), 0o666)
             f.write(text.encode("cp437"))
         os.rename(path + "x", path)
+
+    def ask(self, user, whom, msg_id):
+        """A GroupWise user wants to know when somebody of the other side is busy."""
+        self.n += 1
+        base = "%08x" % (0x40000000 + self.n)
+        group = "\r\n    WPD= %s; \r\n    WPPO= %s; \r\n    WPU= %s; "
+        text = "WPC-API= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= SEARCH; \r\nMsg-Id= %s; \r\n" % msg_id
+        text += "From= " + group % tuple(user.split(".", 2)) + "; \r\nTo= " + group % tuple(whom.split(".", 2))
+        text += "\r\n    CDBA= %s; ; \r\nBegin-Time= 25/11/2026 0:0; \r\nEnd-Time= 2/12/2026 0:0; \r\n-END-\r\n" % whom
+        path = self.path("API_OUT", base.upper() + ".API")
+        with open(path + "x", "wb") as f:
+            os.fchmod(f.fileno(), 0o666)
+            f.write(text.encode("cp437"))
+        os.rename(path + "x", path)

@@ -281,8 +281,8 @@ test_inwards(void)
     buf_clear(&admin);
     buf_clear(&header);
 
-    is_inward("Msg-Type= Search; \r\n" FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "busy search",
-              "a busy search is refused with its reason");
+    is_inward("Msg-Type= Search; \r\n" FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "without Msg-Id",
+              "a busy search that cannot be answered is refused with its reason");
     is_inward("Msg-Type= PassThrough; \r\n" FROM TO "-END-\r\n", VIADUCT_CONVERT_BAD, "PassThrough",
               "an unknown type is kept for a person");
     is_inward(FROM TO "Subject= s; \r\n-END-\r\n", VIADUCT_CONVERTED, "Subject: s\n",
@@ -472,6 +472,49 @@ test_words(void)
             "text\r\n", "what says nothing new is not said");
 }
 
+/* ---- busy searches ---- */
+
+#define SEARCH(id, more)                                                                                       \
+    "WPC-API= 1.2; \r\nMsg-Type= SEARCH; \r\nMsg-Id= " id "; \r\n" more FROM                                   \
+    "To= \r\n WPD= Exchange; WPPO= HQ; WPU= anna; CDBA= Exchange.HQ.anna; ; \r\nBegin-Time= 25/11/2026 0:0; "  \
+    "\r\nEnd-Time= 2/12/2026 0:0; \r\n-END-\r\n"
+
+static void
+test_search(void)
+{
+    static const struct {
+        const char *header, *busy, *why;
+    } silent[] = {{SEARCH("45A1.B2", "Orig-Msg-Id= ABCDEFGH:1:2:3; \r\n"), "empty", "nobody here asked"},
+                  {SEARCH("FB-PROBE:7.11.25.0.0:7.11.26.0.0:1", ""), "empty", "probe"},
+                  {SEARCH("45A1.B2", ""), "none", "convert.busy"}};
+    struct world world = {0};
+    struct buf item = make_item(SEARCH("45A1.B2", ""), strlen(SEARCH("45A1.B2", "")), NULL, NULL);
+    is_int(inwards(&world, &item), VIADUCT_CONVERT_ANSWERED, "a busy search is answered");
+    struct buf header = part_of(&world.question, PART_HEADER, 0);
+    is_text(header.at,
+            "WPC-API= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= SEARCH; \r\nMsg-Id= VIADUCT-x; \r\nOrig-Msg-ID= "
+            "45A1.B2; \r\n"
+            "To= \r\n    WPD= HARBOUR; \r\n    WPPO= Quay; \r\n    WPU= crew;  ; \r\n"
+            "Busy-For= \r\n    CDBA= Exchange.HQ.anna; \r\n    ; \r\nBusy-Report= \r\n    ; \r\nSend-Options= "
+            "None; \r\n-END-\r\n",
+            "to who asked, about whom he asked, without times");
+    is_int(world.output.len, 0, "and no message comes of it");
+    buf_clear(&header);
+    buf_clear(&item);
+    clear_world(&world);
+    for (size_t i = 0; i < COUNT_OF(silent); i++) {
+        gateway.options[1][0] = "convert.busy";
+        gateway.options[1][1] = silent[i].busy;
+        item = make_item(silent[i].header, strlen(silent[i].header), NULL, NULL);
+        is_int(inwards(&world, &item), VIADUCT_CONVERT_NOTHING, "%s: not answered", silent[i].why);
+        ok(strstr(world.reason.text, silent[i].why) != NULL && world.question.len == 0, "with the reason: %s",
+           world.reason.text);
+        buf_clear(&item);
+        clear_world(&world);
+    }
+    gateway.options[1][0] = NULL;
+}
+
 int
 main(void)
 {
@@ -489,5 +532,6 @@ main(void)
     test_sealed();
     test_html_file();
     test_words();
+    test_search();
     return tap_done();
 }

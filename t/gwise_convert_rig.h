@@ -19,7 +19,7 @@ struct world {
     char refusal[8]; /* status with which the envelope is not taken; "" it is */
     int write_error;
     struct buf input, output, report, recipients;
-    struct buf originator, foreign_id, answer;
+    struct buf originator, foreign_id, answer, question; /* question: the answer to one */
     struct viaduct_reason reason;
 };
 
@@ -66,6 +66,13 @@ take_report(void *arg, const char *line)
     buf_printf(&((struct world *)arg)->report, "%s\n", line);
 }
 
+static int
+take_answer(void *arg, const void *bytes, size_t len)
+{
+    buf_add(&((struct world *)arg)->question, bytes, len);
+    return 0;
+}
+
 /* user@exchange.example <-> Exchange.HQ.user; user@gw.example <-> HARBOUR.Quay.user; others have no other form.
  */
 static struct viaduct_text
@@ -99,6 +106,7 @@ clear_world(struct world *world)
     buf_clear(&world->originator);
     buf_clear(&world->foreign_id);
     buf_clear(&world->answer);
+    buf_clear(&world->question);
     memset(world, 0, sizeof *world);
 }
 
@@ -224,7 +232,8 @@ inwards(struct world *world, const struct buf *container)
                                       .write = write_output,
                                       .envelope = take_envelope,
                                       .report = take_report,
-                                      .arg = world};
+                                      .arg = world,
+                                      .answer = take_answer};
     return gwise_system.convert->from_foreign(&in, &out, &world->reason);
 }
 

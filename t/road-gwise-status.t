@@ -4,6 +4,7 @@
 The mail leaves the spool long before; the gateway's statuses are matched by what the converters remember.
 """
 import os
+import time
 
 from gateway import Gateway
 from rig import Session, Sink, Viaduct, done, free_port, is_, like, message, ok, private_folder, send, until
@@ -113,6 +114,24 @@ for path in kept:
 gateway.tell(item, "Harbour.Quay.lnowak", "Delivered")
 unknown = host.one(lambda m: "[Status of a message]" in m.text() or "delivery-status" in m.text() and m.text() != report, what="the status comes")
 ok(unknown.data != b"", "and a damaged one stops nothing")
+
+# ---- busy searches ----
+
+gateway.ask("Harbour.Quay.lnowak", "Exchange.HQ.anna", "4567.89AB.000B.000")
+answer = gateway.wait("4567.89AB.000B.000")
+like(answer["raw"], r"(?s)Msg-Type= SEARCH;.*Orig-Msg-ID= 4567\.89AB\.000B\.000;.*WPU= lnowak;.*Busy-For= \r\n    CDBA= Exchange\.HQ\.anna;.*Busy-Report= \r\n    ;",
+     "a busy search is answered through the gateway")
+viaduct.wait_empty("and leaves nothing behind")
+gateway.held = True
+gateway.ask("Harbour.Quay.lnowak", "Exchange.HQ.anna", "4567.89AB.000B.001")
+until(lambda: [n for n in os.listdir(gateway.path("API_IN")) if n.lower().endswith(".api")], "the next answer lies in API_IN")
+viaduct.process.kill()
+viaduct.process.wait()
+until(lambda: viaduct.start(ready=False) and (time.sleep(0.5) or viaduct.process.poll() is None), "the master is killed and started again")
+gateway.held = False
+gateway.wait("4567.89AB.000B.001")
+viaduct.wait_empty("it is let go of when it was taken")
+is_(sum("4567.89AB.000B.001" in i["raw"] for i in gateway.taken), 1, "and was sent once")
 
 viaduct.stop()
 done()

@@ -262,8 +262,7 @@ understand(struct in_item *item, const struct buf *raw, struct buf *header, stru
     if (item->kind == IN_ADMIN)
         return VIADUCT_CONVERT_DIRECTORY;
     if (item->kind == IN_SEARCH)
-        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.3.3",
-                          "a busy search: free and busy times are not exchanged yet");
+        return in_search(item, reason);
     struct span word = api_text(&item->file.root, "Msg-Type");
     if (item->kind == IN_UNKNOWN)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.1",

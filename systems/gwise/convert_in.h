@@ -65,6 +65,9 @@ void in_message_id(const struct in_item *item, struct buf *out);
 /* For an item of the kind IN_STATUS: what it becomes. False where nobody is to be told, with the reason; true where it
  * becomes a message, a notice (`item->notice`) or one in words. Sets `item->from`. */
 bool in_status(struct in_item *item, struct viaduct_reason *reason);
+/* What an item of the kind IN_SEARCH becomes: an answer, or nothing. */
+enum viaduct_converted in_search(struct in_item *item, struct viaduct_reason *reason);
+
 /* Whether its sender asked for statuses of this kind: "deliver", "open". */
 bool in_wants(const struct in_item *item, const char *what);
 /* The word that a status says, empty where it has none. */

@@ -303,6 +303,9 @@ struct viaduct_convert_out {
     /* A signature of the message no longer holds, since the result is not what was signed: one line, kept like those
      * of report(), and logged and tracked (UNSIGN) as well. */
     void (*broken)(void *arg, const char *line);
+    /* From foreign: octets, in the module's own container, of an item that goes back to the system in answer; to be followed
+     * by VIADUCT_CONVERT_ANSWERED. 0, or -errno. */
+    int (*answer)(void *arg, const void *bytes, size_t len);
 };
 
 enum viaduct_converted {
@@ -310,7 +313,8 @@ enum viaduct_converted {
     VIADUCT_CONVERT_REFUSED,   /* can never be expressed on the other side: a report */
     VIADUCT_CONVERT_DIRECTORY, /* from foreign: no mail, but an answer of the directory: DirIn */
     VIADUCT_CONVERT_BAD,       /* not understood: Badmail */
-    VIADUCT_CONVERT_NOTHING /* from foreign: understood, and nobody is to get anything: removed, the reason logged */
+    VIADUCT_CONVERT_NOTHING, /* from foreign: understood, and nobody is to get anything: removed, the reason logged */
+    VIADUCT_CONVERT_ANSWERED /* from foreign: a question, whose answer goes back (answer()); removed */
 };
 
 struct viaduct_convert_ops {
