@@ -23,6 +23,16 @@ mapping_of(const struct viaduct_gateway *gateway)
 
 /* ---- envelope ---- */
 
+/* Somebody of the host's domains is here because the router's book has him; where ours does not, it is the older. */
+static bool
+is_missed(const struct viaduct_gateway *gateway, const struct recipient *recipient,
+          const struct translation *translation, int r)
+{
+    return gateway->service->connector != NULL && !recipient->listed &&
+           route_is_host_domain(gateway->service->root, &recipient->address) &&
+           (r == -ENOENT || (r == 0 && translation->rule == RULE_SAME));
+}
+
 /* Returns 0, -EAGAIN (the book), or -ENOENT with the recipient's result set. */
 static int
 translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, size_t i,
@@ -30,9 +40,11 @@ translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, 
 {
     struct translation *translation = &delivery->translations[i];
     struct why why;
-    int r = translate_out(gateway->translator, &recipient->address,
-                          recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE, delivery->job->arena, translation,
-                          &why);
+    enum address_role role = recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE;
+    struct arena *arena = delivery->job->arena;
+    int r = translate_out(gateway->translator, &recipient->address, role, arena, translation, &why);
+    if (is_missed(gateway, recipient, translation, r) && gateway_has_newer_book(gateway))
+        r = translate_out(gateway->translator, &recipient->address, role, arena, translation, &why);
     if (r == -ENOENT && !recipient->listed) {
         delivery->results[i] = (struct result){.outcome = VIADUCT_REFUSED, .given = true, .why = why};
         return r;

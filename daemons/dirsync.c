@@ -3,8 +3,8 @@
  *     book.source (CSV) --> Temp/<own>/book.<n> --rename--> book/<n>
  *
  * The sources are looked at every book.check; when one has changed (time, size, inode), a new generation is
- * built of all. A source with errors publishes nothing: the book that is there stays, the errors are told, and
- * `status` shows them. The part that reads directories (LDAP) takes its place here later: what it publishes is
+ * built of all. A source with errors publishes nothing, nor do sources without anybody in them, as a file that is cut off: the
+ * book that is there stays, the errors are told, and `status` shows the first. The part that reads directories (LDAP) takes its place here later: what it publishes is
  * the same book.
  *
  * Hostile here: the files' contents; memory does not grow with them.
@@ -73,6 +73,17 @@ tell_errors(const struct buf *errors)
     }
 }
 
+/* In `status`: the first of the errors, or what kept the book from being written. */
+static void
+show_error(struct service *service, const struct buf *errors, const struct why *why)
+{
+    char text[160];
+    size_t len = errors->len > 0 ? strcspn(errors->at, "\n") : 0;
+    snprintf(text, sizeof text, "%.*s", len > 0 ? (int)len : (int)strlen(why->text),
+             len > 0 ? errors->at : why->text);
+    service_error(service, text);
+}
+
 static int
 build(struct service *service, struct buf *errors, struct why *why)
 {
@@ -84,9 +95,13 @@ build(struct service *service, struct buf *errors, struct why *why)
     int in_error = builder == NULL ? -EIO : 0;
     for (size_t i = 0; in_error == 0 && i < sources->n; i++)
         in_error = read_source(sources->at[i], builder, errors);
-    if (in_error == 0)
+    bool empty = in_error == 0 && book_builder_entries(builder) == 0;
+    if (in_error == 0 && !empty)
         return book_builder_publish(builder, dirsync->book_fd, why);
     book_builder_drop(builder);
+    if (empty)
+        why_set(why, "5.3.5",
+                "the sources are empty, and a book of nobody makes all unknown: the book in use stays");
     if (errors->len > 0)
         why_set(why, "5.3.5", "the sources have errors: the book in use stays");
     return -EINVAL;
@@ -107,6 +122,8 @@ tick(struct service *service)
     dirsync->seen = now;
     int r = build(service, &errors, &why);
     tell_errors(&errors);
+    if (r < 0)
+        show_error(service, &errors, &why);
     log_say(LOG_DIRECTORY, r < 0 ? LEVEL_MINIMUM : LEVEL_MEDIUM, NULL,
             r < 0 ? "no new book: %s" : "a new generation of the book is published%s", why.text);
     buf_clear(&errors);

@@ -216,6 +216,15 @@ gateway_refresh_book(struct viaduct_gateway *gateway)
     service_refresh_book(gateway->service, gateway->book, &gateway->book_told);
 }
 
+bool
+gateway_has_newer_book(struct viaduct_gateway *gateway)
+{
+    int64_t now_ms = monotonic_ms();
+    bool looked = gateway->looked_ms == now_ms;
+    gateway->looked_ms = now_ms;
+    return !looked && service_refresh_book(gateway->service, gateway->book, &gateway->book_told) == 1;
+}
+
 static void
 allow_url(struct viaduct_gateway *gateway, const char *url)
 {

@@ -17,6 +17,7 @@ struct viaduct_gateway {
     void *module; /* the module's state */
     struct book *book;
     bool book_told;
+    int64_t looked_ms;             /* monotonic: gateway_has_newer_book() */
     struct translator *translator; /* of the gateway's own connector */
     struct viaduct_services services;
     int correlation_fd;   /* converters: of the folder Correlation, or -errno */
@@ -48,6 +49,10 @@ int gateway_unused(struct service *service, const char *part);
 
 /* Looks for a newer book; called by ticks. */
 void gateway_refresh_book(struct viaduct_gateway *gateway);
+
+/* For an address that should be in the book and is not: whether there is a newer one, which is in use then. Who has taken or routed
+ * the message may have had it before us. Looks once in a millisecond, whatever the number of strangers. */
+bool gateway_has_newer_book(struct viaduct_gateway *gateway);
 
 /* Lets the sandbox leave the system's folders to a carrier: peer.root, pickup, drop, maildir paths, files for
  * name look-ups. */

@@ -21,6 +21,7 @@
 struct router {
     struct book *book;
     bool book_told;
+    int64_t looked_ms; /* monotonic: for a newer book than the one that did not know somebody */
 };
 
 /* What was found for a message's recipients. */
@@ -81,6 +82,36 @@ goes_by_host(const struct service *service, const struct job *job, const struct 
            (strcmp(why->status, "5.1.2") == 0 || route_is_host_domain(service->root, &recipient->address));
 }
 
+/* True where there is another book than before. */
+static bool
+refresh_book(struct service *service)
+{
+    struct router *router = service->data;
+    if (service_refresh_book(service, router->book, &router->book_told) != 1)
+        return false;
+    log_say(LOG_DIRECTORY, LEVEL_MEDIUM, NULL, "using book generation %llu, %llu entries",
+            (unsigned long long)book_generation(router->book), (unsigned long long)book_entries(router->book));
+    return true;
+}
+
+static void
+tick(struct service *service)
+{
+    refresh_book(service);
+}
+
+/* The gateway that has taken a message may have had a newer book than we have: nobody is unknown before that was looked for.
+ * Once in a millisecond is enough for any number of strangers. */
+static bool
+has_newer_book(struct service *service)
+{
+    struct router *router = service->data;
+    int64_t now_ms = monotonic_ms();
+    bool looked = router->looked_ms == now_ms;
+    router->looked_ms = now_ms;
+    return !looked && refresh_book(service);
+}
+
 /* Host mail that would go back to the host unchanged would come back here for ever. The postmaster's goes there
  * all the same: there must be one, and hops are counted. */
 static int
@@ -92,6 +123,9 @@ route_one(struct service *service, struct job *job, const struct recipient *reci
     struct route_choice choice = {crc32c(0, job->parts.id, ID_LEN), service_connector_refuses, service};
     int r =
         route_find_open(service->root, router->book, &recipient->address, &choice, job->arena, &answer, why);
+    if (r == -ENOENT && has_newer_book(service))
+        r = route_find_open(service->root, router->book, &recipient->address, &choice, job->arena, &answer,
+                            why);
     bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);
     if (nobody_else && route_is_host_postmaster(service->root, &recipient->address))
         return 0;
@@ -219,16 +253,6 @@ take(struct service *service, struct job *job)
     return carry_out(service, job, &plan);
 }
 
-static void
-refresh_book(struct service *service)
-{
-    struct router *router = service->data;
-    if (service_refresh_book(service, router->book, &router->book_told) == 1)
-        log_say(LOG_DIRECTORY, LEVEL_MEDIUM, NULL, "using book generation %llu, %llu entries",
-                (unsigned long long)book_generation(router->book),
-                (unsigned long long)book_entries(router->book));
-}
-
 static int
 prepare(struct service *service)
 {
@@ -256,7 +280,7 @@ static const struct worker router_worker = {.id = WORKER_ROUTER,
                                             .prepare = prepare,
                                             .begin = begin,
                                             .take = take,
-                                            .tick = refresh_book};
+                                            .tick = tick};
 
 int
 main(int argc, char **argv)
