@@ -70,6 +70,7 @@ TEST_TOOLS = \
 SCENARIO_TESTS = \
 	t/background.t \
 	t/bad-input.t \
+	t/book-source.t \
 	t/bouncer.t \
 	t/cleanup.t \
 	t/clock.t \
@@ -388,6 +389,7 @@ TRACKED_FILES = \
 	t/book-csv-t.c \
 	t/book-rig.h \
 	t/book-shard-t.c \
+	t/book-source.t \
 	t/book-t.c \
 	t/bouncer.t \
 	t/calendar-t.c \
