@@ -66,6 +66,10 @@ class KilledViaduct(Viaduct):
     def alive(self):
         return self.process.poll() is None
 
+    def holds(self, token):
+        return files_with(os.path.join(self.top, "spool"), "X-Token: %s\r\n" % token) + files_with(
+            os.path.join(self.top, "spool"), "X-Token: %s\n" % token)
+
     def foreground(self):
         spool = os.path.join(self.top, "spool")
         return [os.path.join(BUILD, "viaduct-master"), "-c", self.conf, "--foreground"], spool, [os.path.join(spool, n) for n in (
@@ -83,6 +87,10 @@ class KilledPostfix(Postfix):
         super().__init__(top, sink_port)
         with open(os.path.join(self.conf, "main.cf"), "a") as f:
             f.write(QUICK + more)
+
+    def holds(self, token):
+        """Records of a queue file have no line ends: the token's record ends where the next begins."""
+        return files_with(os.path.join(self.top, "queue"), "X-Token: %sN" % token)
 
     def alive(self):
         try:
@@ -133,6 +141,19 @@ class Running:
         shutil.rmtree(self.top, ignore_errors=True)
 
 
+def files_with(folder, text):
+    """Files below it, state left out, that hold a text."""
+    found = []
+    for at, _, names in os.walk(folder):
+        for path in (os.path.join(at, name) for name in names):
+            try:
+                with open(path, "rb") as f:
+                    found += [os.path.relpath(path, folder)] if text.encode() in f.read() else []
+            except OSError:
+                pass  # a socket, or gone meanwhile
+    return found
+
+
 # ---- the parts ----
 
 
@@ -151,8 +172,11 @@ def part_soak(name, top, a):
     sink = Sink(refuse_nobody)
     with Running(name, top, sink.port) as system:
         r = soak.soak(system, sink, a.messages, a.seed)
-        say("%-8s soak: %d answered with 250; %d kills, %d of them of the master; lost %d, came twice %d, never sent %s; %.0f s" % (
-            name, r.owed, r.kills, r.masters, r.lost, r.duplicates, r.unknown, r.seconds))
+        say("%-8s soak: %d answered with 250; %d kills, %d of them of the master; lost %d, came twice %d; %.0f s" % (
+            name, r.owed, r.kills, r.masters, len(r.lost), r.duplicates, r.seconds))
+        say("         what is lost: %s; what came and was never sent: %s" % (r.lost or "-", r.unknown or "-"))
+        for token, _ in r.lost:
+            say("         %s lies in: %s" % (token, system.holds(token) or "nothing"))
     sink.close()
 
 

@@ -124,5 +124,5 @@ def soak(system, sink, messages, seed):
     received = sink.copy()
     wanted = {key: n for item in supply.items.values() for key, n in item.wanted().items()}
     twice = sum(max(0, n - wanted[key]) for key, n in received.items() if key in wanted)
-    return Result(len(supply.acked), len(missing(supply, received)), twice, sorted(k for k in received if k not in wanted),
+    return Result(len(supply.acked), sorted(missing(supply, received)), twice, sorted(k for k in received if k not in wanted),
                   killer.kills, killer.masters, time.monotonic() - begun)

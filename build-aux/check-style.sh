@@ -114,6 +114,24 @@ scenarios() {
     done
 }
 
+# A table of promises is worth what the tests that it names are.
+promised() {
+    local file
+    grep -oE '(^|[^A-Za-z0-9_./-])(t|bench|build-aux|common|fuzz)/[A-Za-z0-9_./-]*[A-Za-z0-9_]' t/PROMISES.md | sed 's/^[^a-z]*//' | sort -u |
+        while read -r file; do
+            [ -e "$file" ] || echo "t/PROMISES.md: there is no $file"
+        done
+    grep -qF t/PROMISES.md HACKING.md || echo "HACKING.md: does not point to t/PROMISES.md"
+}
+
+# A protection that a test can take out is told of, with the test.
+planted() {
+    local name
+    sed -n 's/^ \*     \([a-z]*\)  .*/\1/p' common/planted.h | while read -r name; do
+        grep -qF "\`$name\`" t/PROMISES.md || echo "t/PROMISES.md: does not tell of $name"
+    done
+}
+
 list_is_current() { build-aux/list-tests.sh --print | diff build-aux/tests-list.mk - | grep '^[<>]' | sed 's,^,build-aux/tests-list.mk: run list-tests.sh: ,'; }
 
 odd_names() { git ls-files | grep -vE '^[A-Za-z0-9._/@+-]+$'; }
@@ -137,6 +155,8 @@ includes | report "headers are included from the root of the tree"
 unfinished | report "nothing is marked as unfinished"
 unbuilt | report "every source is built of something"
 scenarios | report "every scenario can be executed"
+promised | report "every file that the table of promises names is there"
+planted | report "every protection that can be taken out stands in the table of promises"
 if [ -e .git ]; then
     list_is_current | report "tests-list.mk names every file that git tracks"
     odd_names | report "names of files are plain, so that make can carry them"

@@ -381,6 +381,7 @@ TRACKED_FILES = \
 	man/viaduct-sendmail.1 \
 	man/viaduct-workers.8.in \
 	man/viaduct.8.in \
+	t/PROMISES.md \
 	t/address-t.c \
 	t/background.t \
 	t/bad-input.t \
