@@ -380,7 +380,7 @@ run_loop(struct service *service)
 {
     struct service_inside *in = service->inside;
     while (in->exit_status == 0 && !is_through(service)) {
-        bool alone = in->suspects_running && in->in_hand > 0;
+        bool alone = in->suspects_running && in->in_hand > in->n_waiting;
         bool work = names_pending(service) && !service->ending && !alone && in->in_hand < in->n_jobs &&
                     monotonic_ms() >= in->pause_until_ms;
         bool block = !work && (!service->once || names_pending(service) || !is_idle(service));

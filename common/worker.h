@@ -68,7 +68,7 @@ struct job {
     unsigned slot;
     struct judgement judgement;
     bool poison; /* it ended the worker before: raw workers must put it aside without looking into it */
-    bool told, closed, kept;
+    bool told, closed, kept, waits;
     const char *true_name; /* of a stranger's file; NULL else */
     struct job *next;
 };
@@ -148,6 +148,10 @@ int worker_main(const struct worker *worker, int argc, char **argv);
 /* Settles a job kept by JUDGED_LATER. Its move is made at the end of this turn of the loop; the job is gone
  * then. */
 void job_settle(struct job *job, struct judgement judgement);
+
+/* The job only waits from now on, perhaps long, for the other side: a crash meanwhile is not its fault, and after one the
+ * next suspect need not wait for it. Until job_settle(), which may be called then as ever. */
+void job_waits(struct job *job);
 
 /* In a child that a converter forked: takes from it what is left of signals to others, its parent among them. */
 void sandbox_refuse_signals(void);

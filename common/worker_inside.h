@@ -75,7 +75,7 @@ struct service_inside {
     struct job *free_jobs, *settled, **settled_end;
     size_t settled_bytes; /* memory of what is judged and not yet acted on */
     struct job *jobs;
-    unsigned n_jobs, in_hand;
+    unsigned n_jobs, in_hand, n_waiting; /* of those in hand: which job_waits() was said of */
     struct state_page *state;
     struct state_entry *entries; /* behind the page */
     unsigned n_entries;          /* that the file has room for */

@@ -171,10 +171,26 @@ job_settle(struct job *job, struct judgement judgement)
 {
     struct service_inside *in = job->service->inside;
     BUG_UNLESS(!judgement.later && job->next == NULL && in->settled_end != &job->next);
+    if (job->waits) {
+        job->waits = false;
+        in->n_waiting--;
+        state_hold_slot(job->service, job);
+    }
     job->judgement = judgement;
     in->settled_bytes += arena_bytes(job->arena);
     *in->settled_end = job;
     in->settled_end = &job->next;
+}
+
+void
+job_waits(struct job *job)
+{
+    if (job->waits)
+        return;
+    job->waits = true;
+    job->service->inside->n_waiting++;
+    state_free_slot(job->service, job);
+    state_suspect_passed(job->service, job_name_there(job));
 }
 
 /* Claims a name and judges what it names. Returns 0, or -errno where it could not be claimed. */
@@ -208,7 +224,7 @@ static bool
 take_suspect(struct service *service)
 {
     struct service_inside *in = service->inside;
-    if (!in->suspects_running || in->in_hand > 0)
+    if (!in->suspects_running || in->in_hand > in->n_waiting || in->in_hand == in->n_jobs)
         return in->suspects_running;
     if (state_next_suspect(service)) {
         int r = take_name(service, in->suspect_source, in->suspect_name);

@@ -420,9 +420,16 @@ serve_delivery_convert(struct viaduct_delivery *out, const char *need)
     job_settle(job, judgement);
 }
 
+static void
+serve_delivery_waits(struct viaduct_delivery *out)
+{
+    job_waits(delivery_of(out)->job);
+}
+
 void
 delivery_services(struct viaduct_services *services)
 {
+    services->delivery_waits = serve_delivery_waits;
     services->body_read = serve_body_read;
     services->recipient_result = serve_recipient_result;
     services->delivery_end = serve_delivery_end;

@@ -221,6 +221,12 @@ fake_node(struct viaduct_gateway *gateway)
     return "gw1.contoso.example";
 }
 
+static void
+fake_delivery_waits(struct viaduct_delivery *delivery)
+{
+    (void)delivery;
+}
+
 static const struct viaduct_services fake_services = {.size = sizeof fake_services,
                                                       .loop = fake_loop,
                                                       .option = fake_option,
@@ -237,6 +243,7 @@ static const struct viaduct_services fake_services = {.size = sizeof fake_servic
                                                       .recipient_result = fake_recipient_result,
                                                       .delivery_end = fake_delivery_end,
                                                       .delivery_convert = fake_delivery_convert,
+                                                      .delivery_waits = fake_delivery_waits,
                                                       .reachable = fake_reachable,
                                                       .node = fake_node};
 

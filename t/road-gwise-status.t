@@ -4,6 +4,7 @@
 The mail leaves the spool long before; the gateway's statuses are matched by what the converters remember.
 """
 import os
+import signal
 import time
 
 from gateway import Gateway
@@ -132,6 +133,21 @@ gateway.held = False
 gateway.wait("4567.89AB.000B.001")
 viaduct.wait_empty("it is let go of when it was taken")
 is_(sum("4567.89AB.000B.001" in i["raw"] for i in gateway.taken), 1, "and was sent once")
+
+# ---- many that only wait, and a crash ----
+
+gateway.held = True
+for n in range(20):
+    send(port, ANNA, LENA, message(ANNA, LENA, "waits %d" % n))
+until(lambda: len([n for n in os.listdir(gateway.path("API_IN")) if n.lower().endswith(".api")]) == 20, "twenty wait for the gateway")
+gateway.taken.clear()
+before = len([line for line in viaduct.lines if "was handed over before as" in line])
+os.kill(int(viaduct.master()[1]["outbound-gateway-groupwise"]["pid"]), signal.SIGKILL)
+viaduct.wait_log("was handed over before as", before + 20,
+                 name="after a crash all of them wait again at once, though none of them can end")
+gateway.held = False
+viaduct.wait_empty("and all are let go of when they were taken")
+is_(len(gateway.taken), 20, "each was sent once")
 
 viaduct.stop()
 done()

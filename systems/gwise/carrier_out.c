@@ -172,8 +172,7 @@ out_deliver(void *state, struct viaduct_delivery *delivery)
     }
     int error = 0;
     if (spot == SPOT_SENT) {
-        transfer->state = TRANSFER_WAITING;
-        transfer->since_ms = monotonic_ms();
+        out_wait(carrier, transfer);
         out_left_tmp(carrier, transfer);
         carrier->services->say(carrier->gateway, VIADUCT_LOG_INFO, delivery->id,
                                "was handed over before as %s.api, and is not sent again", transfer->base);

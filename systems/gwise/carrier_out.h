@@ -105,4 +105,7 @@ void out_end_transfer(struct carrier_out *carrier, struct transfer *transfer, en
 /* Takes an attempt back; `error` (-errno) says whether it is the message's or the folders' fault. */
 void out_fail_transfer(struct carrier_out *carrier, struct transfer *transfer, int error, const char *what);
 
+/* From here on it counts as sent, and waits for the gateway. */
+void out_wait(struct carrier_out *carrier, struct transfer *transfer);
+
 #endif

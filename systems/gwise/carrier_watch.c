@@ -115,6 +115,14 @@ refuse(struct carrier_out *carrier, struct transfer *transfer, const struct buf 
 
 /* ---- watching ---- */
 
+void
+out_wait(struct carrier_out *carrier, struct transfer *transfer)
+{
+    transfer->state = TRANSFER_WAITING;
+    transfer->since_ms = monotonic_ms();
+    carrier->services->delivery_waits(transfer->delivery);
+}
+
 static void
 warn_stuck(struct carrier_out *carrier, struct transfer *transfer, int64_t now_ms)
 {

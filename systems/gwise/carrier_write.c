@@ -107,8 +107,7 @@ finish_writing(struct carrier_out *carrier, struct transfer *transfer)
         out_fail_transfer(carrier, transfer, error, "the header cannot be handed over");
         return;
     }
-    transfer->state = TRANSFER_WAITING; /* from here on it counts as sent */
-    transfer->since_ms = monotonic_ms();
+    out_wait(carrier, transfer);
     out_close_files(transfer);
     out_sync_folder(carrier->tree.fd[API_IN]);
     carrier->services->reachable(carrier->gateway);

@@ -225,6 +225,10 @@ struct viaduct_services {
     /* 1 and the newest value under the key (valid until the next call), where one was kept within `convert.keep`; 0: none;
      * -errno: not to be read now. */
     int (*recall)(struct viaduct_gateway *, struct viaduct_text key, struct viaduct_text *value);
+
+    /* Outbound. The delivery is handed over and only waits, perhaps long, for what the other side makes of it: a crash meanwhile is not
+     * its fault, and after one nobody else waits for it. delivery_end() follows as ever. */
+    void (*delivery_waits)(struct viaduct_delivery *);
 };
 
 /* ---- what a module gives ---- */
