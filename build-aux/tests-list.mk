@@ -143,8 +143,10 @@ FUZZ_TARGETS = \
 	fuzz/gwise-api-fuzz \
 	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
+	fuzz/html-text-fuzz \
 	fuzz/log-pair-fuzz \
 	fuzz/maildir-envelope-fuzz \
+	fuzz/notice-fuzz \
 	fuzz/queue-file-fuzz \
 	fuzz/rtf-fuzz \
 	fuzz/smtp-downgrade-fuzz \
@@ -163,8 +165,10 @@ CORPUS_RUNNERS = \
 	fuzz/gwise-api-corpus \
 	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
+	fuzz/html-text-corpus \
 	fuzz/log-pair-corpus \
 	fuzz/maildir-envelope-corpus \
+	fuzz/notice-corpus \
 	fuzz/queue-file-corpus \
 	fuzz/rtf-corpus \
 	fuzz/smtp-downgrade-corpus \
@@ -191,10 +195,14 @@ fuzz_gwise_convert_corpus_SOURCES = fuzz/gwise-convert-fuzz.c fuzz/run-corpus.c
 fuzz_gwise_convert_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_header_scan_corpus_SOURCES = fuzz/header-scan-fuzz.c fuzz/run-corpus.c
 fuzz_header_scan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_html_text_corpus_SOURCES = fuzz/html-text-fuzz.c fuzz/run-corpus.c
+fuzz_html_text_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
 fuzz_log_pair_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-corpus.c
 fuzz_maildir_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_notice_corpus_SOURCES = fuzz/notice-fuzz.c fuzz/run-corpus.c
+fuzz_notice_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_queue_file_corpus_SOURCES = fuzz/queue-file-fuzz.c fuzz/run-corpus.c
 fuzz_queue_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_rtf_corpus_SOURCES = fuzz/rtf-fuzz.c fuzz/run-corpus.c
@@ -226,6 +234,7 @@ TRACKED_FILES = \
 	.clang-tidy \
 	bench/RESULTS.md \
 	bench/bench.py \
+	bench/convert.py \
 	bench/ends.py \
 	bench/explore.py \
 	bench/machine.py \
@@ -319,12 +328,21 @@ TRACKED_FILES = \
 	fuzz/corpus/header-scan/folded \
 	fuzz/corpus/header-scan/none \
 	fuzz/corpus/header-scan/plain \
+	fuzz/corpus/html-text/comments \
+	fuzz/corpus/html-text/odd \
+	fuzz/corpus/html-text/page \
+	fuzz/corpus/html-text/references \
+	fuzz/corpus/html-text/table \
 	fuzz/corpus/log-pair/line \
 	fuzz/corpus/log-pair/record \
 	fuzz/corpus/log-pair/torn \
 	fuzz/corpus/maildir-envelope/addresses \
 	fuzz/corpus/maildir-envelope/delivered \
 	fuzz/corpus/maildir-envelope/drop-form \
+	fuzz/corpus/notice/delivered \
+	fuzz/corpus/notice/displayed \
+	fuzz/corpus/notice/global \
+	fuzz/corpus/notice/odd \
 	fuzz/corpus/queue-file/entry \
 	fuzz/corpus/queue-file/made \
 	fuzz/corpus/queue-file/raw \
@@ -364,8 +382,10 @@ TRACKED_FILES = \
 	fuzz/gwise-api-fuzz.c \
 	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \
+	fuzz/html-text-fuzz.c \
 	fuzz/log-pair-fuzz.c \
 	fuzz/maildir-envelope-fuzz.c \
+	fuzz/notice-fuzz.c \
 	fuzz/queue-file-fuzz.c \
 	fuzz/rtf-fuzz.c \
 	fuzz/run-corpus.c \
