@@ -64,6 +64,7 @@ TEST_TOOLS = \
 	t/cost-text \
 	t/crash/crashpoint \
 	t/crash/logdisk \
+	t/gwconvert \
 	t/mkmsg \
 	t/racer
 
@@ -94,6 +95,7 @@ SCENARIO_TESTS = \
 	t/ending.t \
 	t/equal-cost.t \
 	t/full-spool.t \
+	t/gwise-corpus.t \
 	t/gwise-soak.t \
 	t/hours.t \
 	t/injection.t \
@@ -432,6 +434,13 @@ TRACKED_FILES = \
 	t/confine.t \
 	t/confined-so.c \
 	t/corpora.t \
+	t/corpus/compare.py \
+	t/corpus/fields.py \
+	t/corpus/items.py \
+	t/corpus/mail.py \
+	t/corpus/odd.py \
+	t/corpus/programs.py \
+	t/corpus/shapes.py \
 	t/correlation-t.c \
 	t/cost-message.c \
 	t/cost-rich.c \
@@ -475,9 +484,11 @@ TRACKED_FILES = \
 	t/full-spool.t \
 	t/gateway.py \
 	t/gateway_standin.py \
+	t/gwconvert.c \
 	t/gwise-api-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
+	t/gwise-corpus.t \
 	t/gwise-directory-t.c \
 	t/gwise-soak.t \
 	t/gwise-status-t.c \

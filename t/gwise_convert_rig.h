@@ -73,19 +73,21 @@ take_answer(void *arg, const void *bytes, size_t len)
     return 0;
 }
 
-/* user@exchange.example <-> Exchange.HQ.user; user@gw.example <-> HARBOUR.Quay.user; others have no other form.
+/* user@exchange.example <-> Exchange.HQ.user; user@gw.example <-> HARBOUR.Quay.user; Exchange.SMTP.address is read as the
+ * address, others have no other form.
  */
 static struct viaduct_text
 translate(void *arg, struct viaduct_text address, bool outwards, struct viaduct_text *display)
 {
     struct world *world = arg;
-    static const char *const forms[][2] = {{"@exchange.example", "Exchange.HQ."},
-                                           {"@gw.example", "HARBOUR.Quay."}};
+    static const char *const forms[][2] = {
+        {"@exchange.example", "Exchange.HQ."}, {"@gw.example", "HARBOUR.Quay."}, {"", "Exchange.SMTP."}};
     buf_reset(&world->answer);
     *display = (struct viaduct_text){NULL, 0};
     for (size_t i = 0; i < COUNT_OF(forms); i++) {
         size_t mail = strlen(forms[i][0]), gw = strlen(forms[i][1]);
-        if (outwards && address.len > mail && memcmp(address.at + address.len - mail, forms[i][0], mail) == 0) {
+        if (outwards && mail > 0 && address.len > mail &&
+            memcmp(address.at + address.len - mail, forms[i][0], mail) == 0) {
             buf_add_text(&world->answer, forms[i][1]);
             buf_add(&world->answer, address.at, address.len - mail);
         } else if (!outwards && address.len > gw && memcmp(address.at, forms[i][1], gw) == 0) {

@@ -134,6 +134,23 @@ out_put_recipients(struct out_item *item, const char *key, struct buf *header, s
 
 /* ---- addresses that only stand in the header ---- */
 
+/* A display name as people read it: decoded, without the quotes that a field needs. */
+static void
+add_shown(struct span display, struct buf *out)
+{
+    struct buf text = {0};
+    mime_decode_text(display, &text);
+    struct span shown = span_trim(buf_span(&text));
+    bool quoted = shown.len >= 2 && shown.at[0] == '"' && shown.at[shown.len - 1] == '"';
+    size_t end = quoted ? shown.len - 1 : shown.len;
+    for (size_t i = quoted ? 1 : 0; i < end; i++) {
+        if (quoted && shown.at[i] == '\\' && i + 1 < end)
+            i++;
+        buf_add_byte(out, shown.at[i]);
+    }
+    buf_clear(&text);
+}
+
 struct listing {
     struct out_item *item;
     struct api_list list;
@@ -170,10 +187,7 @@ list_address(const struct header_address *found, void *arg)
     struct api_address address;
     if (listing->n++ >= LISTED_MAX)
         return;
-    mime_decode_text(found->display.len > 0 ? found->display : found->whole, &display);
-    struct span shown = span_trim(buf_span(&display));
-    if (shown.len >= 2 && shown.at[0] == '"' && shown.at[shown.len - 1] == '"')
-        shown = (struct span){shown.at + 1, shown.len - 2};
+    add_shown(found->display.len > 0 ? found->display : found->whole, &display);
     struct buf book = {0};
     bool fine = found->mailbox.len > 0 && found->mailbox.len < 1300 &&
                 out_translate(listing->item, found->mailbox, &text, &book) &&
@@ -186,7 +200,7 @@ list_address(const struct header_address *found, void *arg)
     }
     if (listing->text.len > 0)
         buf_add_text(&listing->text, ", ");
-    buf_add_span(&listing->text, found->display.len == 0 && book.len > 0 ? buf_span(&book) : shown);
+    buf_add_span(&listing->text, buf_span(found->display.len == 0 && book.len > 0 ? &book : &display));
     buf_clear(&display);
     buf_clear(&text);
     buf_clear(&book);
@@ -221,7 +235,7 @@ note_sender(const struct header_address *found, void *arg)
     if (sender->address.len > 0 || found->mailbox.len == 0)
         return;
     buf_add_span(&sender->address, found->mailbox);
-    mime_decode_text(found->display, &sender->display);
+    add_shown(found->display, &sender->display);
 }
 
 /* Which statuses the sender wants to see (NOTIFY, Disposition-Notification-To). */

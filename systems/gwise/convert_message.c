@@ -182,9 +182,13 @@ part_named(struct in_item *item, struct span name)
     return NULL;
 }
 
+/* Whether any came, or should have. */
 static bool
 has_files(const struct in_item *item)
 {
+    const struct api_item *list = api_find(&item->file.root, "Attach-File");
+    if (list != NULL && list->children != NULL)
+        return true;
     for (size_t i = 0; i < item->n_parts; i++)
         if (item->parts[i].kind == PART_FILE)
             return true;

@@ -107,9 +107,9 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
 
 /* ---- decoding a part's range ---- */
 
-/* Reads a part's octets, undoes its transfer encoding and hands over pieces. `take` returns false to stop. */
-static void
-decode_part(struct out_item *item, const struct mime_part *part, bool (*take)(void *, struct span), void *arg)
+void
+out_decode_part(struct out_item *item, const struct mime_part *part, bool (*take)(void *, struct span),
+                void *arg)
 {
     struct mime_decoder decoder;
     struct buf decoded = {0};
@@ -152,6 +152,12 @@ struct body {
     struct buf utf8, text;
 };
 
+static bool
+is_control(char c)
+{
+    return ((unsigned char)c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+}
+
 /* UTF-8 with LF as the gateway takes it: CRLF, code page, no control characters (0x1a ends a text file in DOS). Returns the
  * last octet of the text. */
 static char
@@ -164,7 +170,8 @@ encode_text(struct out_item *item, struct span text)
         if (c == '\n')
             buf_add_byte(&clean, '\r');
         if (c != '\r')
-            buf_add_byte(&clean, ((unsigned char)c < ' ' && c != '\t' && c != '\n') || c == 0x7f ? ' ' : c);
+            buf_add_byte(&clean, is_control(c) ? ' ' : c);
+        item->changed += is_control(c);
     }
     char last = clean.len > 0 ? clean.at[clean.len - 1] : '\0';
     item->changed += codepage_encode(item->codepage, buf_span(&clean), item->how, &item->piece);
@@ -216,7 +223,7 @@ write_body_part(struct out_item *item, const struct mime_part *part)
         gwise_report(item->out, "the character set %s is unknown, its text was guessed", part->charset);
     if (item->body_begun)
         out_add_text(item, SPAN("\n"));
-    decode_part(item, part, take_body, &body);
+    out_decode_part(item, part, take_body, &body);
     charset_end(body.charset, &body.utf8);
     pass_text(&body);
     if (body.is_html) {
@@ -259,7 +266,7 @@ static bool
 is_empty_file(struct out_item *item, const struct mime_part *part)
 {
     bool empty = true;
-    decode_part(item, part, note_octet, &empty);
+    out_decode_part(item, part, note_octet, &empty);
     return empty;
 }
 
@@ -386,8 +393,10 @@ write_file(struct out_item *item, size_t index)
     file.lines = part->raw || (part->encoding != MIME_BASE64 && (strncmp(part->type, "text/", 5) == 0 ||
                                                                  strncmp(part->type, "message/", 8) == 0));
     out_begin_file(item);
-    decode_part(item, part, take_file, &file);
+    out_decode_part(item, part, take_file, &file);
     file_name(item, index, &name);
+    if (item->parts[index].name == NULL && part->name != NULL && strcmp(name.at, part->name) != 0)
+        gwise_report(item->out, "the name of the file %s is sent as %s", part->name, name.at);
     out_end_file(item, buf_span(&name));
     buf_clear(&name);
 }

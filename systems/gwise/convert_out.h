@@ -51,6 +51,10 @@ int out_write_files(struct out_item *item);
 
 /* ---- what the chapters share ---- */
 
+/* Reads a part's octets, undoes its transfer encoding and hands over pieces. `take` returns false to stop. */
+void out_decode_part(struct out_item *item, const struct mime_part *part, bool (*take)(void *, struct span),
+                     void *arg);
+
 /* Adds UTF-8 with LF to the body of the item. */
 void out_add_text(struct out_item *item, struct span utf8);
 

@@ -6,8 +6,26 @@
  */
 #include <stdlib.h>
 
+#include "common/address.h"
 #include "systems/gwise/convert_out.h"
 #include "systems/mime/mime_header.h"
+
+static bool
+note_text(void *arg, struct span bytes)
+{
+    bool *blank = arg;
+    *blank = span_trim(bytes).len == 0;
+    return *blank;
+}
+
+/* Whether there is nothing to read in a part, as in the plain text that some programs put beside their HTML. */
+static bool
+is_blank(struct out_item *item, const struct mime_part *part)
+{
+    bool blank = true;
+    out_decode_part(item, part, note_text, &blank);
+    return blank;
+}
 
 /* Marks the alternatives around a plain text: their HTML need not be read. */
 static void
@@ -112,11 +130,11 @@ plan_html(struct out_item *item, size_t index, bool plain_beside)
 
 /* Whether a text that is not blank stands beside it. */
 static bool
-has_text(const struct out_item *item)
+has_text(struct out_item *item)
 {
     for (size_t i = 0; i < item->tree.n; i++)
         if ((is_body(&item->tree.parts[i], "text/plain") || is_body(&item->tree.parts[i], "text/html")) &&
-            item->tree.parts[i].end - item->tree.parts[i].start > 2)
+            !is_blank(item, &item->tree.parts[i]))
             return true;
     return false;
 }
@@ -152,8 +170,8 @@ out_plan(struct out_item *item)
     const struct mime_tree *tree = &item->tree;
     bool *has_plain = xcalloc(tree->n, sizeof *has_plain);
     item->parts = xcalloc(tree->n, sizeof *item->parts);
-    for (size_t i = 0; i < tree->n; i++) /* a plain part of one empty line says nothing */
-        if (is_body(&tree->parts[i], "text/plain") && tree->parts[i].end - tree->parts[i].start > 2)
+    for (size_t i = 0; i < tree->n; i++)
+        if (is_body(&tree->parts[i], "text/plain") && !is_blank(item, &tree->parts[i]))
             mark_plain(tree, i, has_plain);
     for (size_t i = 0; i < tree->n; i++) {
         int seal = tree->parts[i].raw ? -1 : seal_of(&tree->parts[i]);
@@ -193,23 +211,60 @@ field_of(const struct out_item *item, const char *name)
     return span_trim(body);
 }
 
+static void
+add_words(struct out_item *item, const char *label, struct span body)
+{
+    enum { WORDS_MAX = 500 };
+    struct buf text = {0};
+    mime_decode_text(body, &text);
+    size_t len = text.len < WORDS_MAX ? text.len : WORDS_MAX;
+    while (len > 0 && len < text.len && ((unsigned char)text.at[len] & 0xc0) == 0x80)
+        len--;
+    buf_printf(&item->before, "%s: %.*s\n", label, (int)len, text.at);
+    buf_clear(&text);
+}
+
+static void
+note_author(const struct header_address *found, void *arg)
+{
+    struct span *author = arg;
+    if (author->len == 0)
+        *author = found->mailbox;
+}
+
+/* The item's sender is the envelope's, whom the gateway's answers reach; of a mailing list that is not who wrote it. */
+static void
+tell_author(struct out_item *item, struct span from)
+{
+    struct viaduct_text originator = item->in->message->originator;
+    struct span author = {"", 0};
+    struct buf address = {0}, display = {0};
+    header_addresses(from, note_author, &author);
+    if (originator.len > 0 && author.len > 0 && out_translate(item, author, &address, &display) &&
+        !span_equal_nocase(buf_span(&address), (struct span){originator.at, originator.len})) {
+        add_words(item, "From", from);
+        gwise_report(item->out,
+                     "the field From names another than the envelope's sender: it stands in the body");
+    }
+    buf_clear(&address);
+    buf_clear(&display);
+}
+
 void
 out_words(struct out_item *item)
 {
-    enum { WORDS_MAX = 500 };
-    struct span from = field_of(item, "From");
+    struct span from = field_of(item, "From"), sensitivity = field_of(item, "Sensitivity");
+    if (item->in->message != NULL)
+        tell_author(item, from);
     for (size_t i = 0; i < COUNT_OF(worded); i++) {
         struct span body = field_of(item, worded[i].field);
-        struct buf text = {0};
         if (body.len == 0 || span_equal(body, from))
             continue;
-        mime_decode_text(body, &text);
-        size_t len = text.len < WORDS_MAX ? text.len : WORDS_MAX;
-        while (len > 0 && len < text.len && ((unsigned char)text.at[len] & 0xc0) == 0x80)
-            len--;
-        buf_printf(&item->before, "%s: %.*s\n", worded[i].label, (int)len, text.at);
+        add_words(item, worded[i].label, body);
         gwise_report(item->out, "the field %s has no place in GroupWise: it stands in the body",
                      worded[i].field);
-        buf_clear(&text);
     }
+    if (span_starts_nocase(sensitivity, SPAN("p")))
+        gwise_report(item->out, "the sensitivity %.*s is sent as Confidential",
+                     (int)(sensitivity.len < 60 ? sensitivity.len : 60), sensitivity.at);
 }
