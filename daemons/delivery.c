@@ -43,7 +43,7 @@ translate_recipient(struct viaduct_gateway *gateway, struct delivery *delivery, 
     enum address_role role = recipient->listed ? ROLE_LISTED : ROLE_RESPONSIBLE;
     struct arena *arena = delivery->job->arena;
     int r = translate_out(gateway->translator, &recipient->address, role, arena, translation, &why);
-    if (is_missed(gateway, recipient, translation, r) && gateway_has_newer_book(gateway))
+    if ((r == -EAGAIN || is_missed(gateway, recipient, translation, r)) && gateway_has_newer_book(gateway))
         r = translate_out(gateway->translator, &recipient->address, role, arena, translation, &why);
     if (r == -ENOENT && !recipient->listed) {
         delivery->results[i] = (struct result){.outcome = VIADUCT_REFUSED, .given = true, .why = why};
@@ -119,8 +119,10 @@ fill_originator(struct viaduct_gateway *gateway, struct delivery *delivery, stru
 {
     struct translation translation;
     struct job *job = delivery->job;
-    int r = translate_out(gateway->translator, &job->file.envelope.originator, ROLE_ORIGINATOR, job->arena,
-                          &translation, why);
+    const struct address *originator = &job->file.envelope.originator;
+    int r = translate_out(gateway->translator, originator, ROLE_ORIGINATOR, job->arena, &translation, why);
+    if (r == -EAGAIN && gateway_has_newer_book(gateway)) /* published a moment ago */
+        r = translate_out(gateway->translator, originator, ROLE_ORIGINATOR, job->arena, &translation, why);
     if (r == 0)
         delivery->out.originator = text_from(translation.address.value);
     return r;

@@ -280,6 +280,8 @@ serve_recipient_check(struct viaduct_gateway *gateway, struct viaduct_text conne
     if (door == NULL)
         return -1;
     int r = recipient_check(gateway, door->connector, door->translator, span_from(address), doors->arena, &why);
+    if (r == -2 && gateway_has_newer_book(gateway)) /* published a moment ago */
+        r = recipient_check(gateway, door->connector, door->translator, span_from(address), doors->arena, &why);
     if (r < 0) {
         reason_set(reason, &why);
         counter_add(COUNTER_REFUSED_IN, 1);

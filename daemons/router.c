@@ -123,7 +123,7 @@ route_one(struct service *service, struct job *job, const struct recipient *reci
     struct route_choice choice = {crc32c(0, job->parts.id, ID_LEN), service_connector_refuses, service};
     int r =
         route_find_open(service->root, router->book, &recipient->address, &choice, job->arena, &answer, why);
-    if (r == -ENOENT && has_newer_book(service))
+    if ((r == -ENOENT || r == -EAGAIN) && has_newer_book(service))
         r = route_find_open(service->root, router->book, &recipient->address, &choice, job->arena, &answer,
                             why);
     bool nobody_else = r == -ENOENT || (r == 0 && strcmp(answer.connector, "host") == 0);

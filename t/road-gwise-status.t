@@ -29,6 +29,7 @@ connector "groupwise" {
     peer { root = "%s" poll = "1s" domain = "Exchange" settle = "1s" statuses = "full" }
     address-space { type = "GWISE" pattern = "*" }
     address-space { type = "SMTP" pattern = "*@gw.contoso.example" }
+    retry { first = "1s" }
 }
 book { source = { "%s" } }
 admin-address = "postmaster@contoso.example"

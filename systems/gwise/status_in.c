@@ -114,7 +114,8 @@ static struct span
 original_of(struct in_item *item, const struct kept_recipient *recipient)
 {
     struct buf text = {0};
-    const char *semicolon = memchr(recipient->orcpt.at, ';', recipient->orcpt.len);
+    const char *semicolon =
+        recipient->orcpt.len == 0 ? NULL : memchr(recipient->orcpt.at, ';', recipient->orcpt.len);
     if (semicolon != NULL) {
         struct span xtext = {semicolon + 1,
                              (size_t)(recipient->orcpt.at + recipient->orcpt.len - semicolon - 1)};

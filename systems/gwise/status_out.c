@@ -30,7 +30,7 @@ static void
 note_one(void *arg, const struct notice *notice)
 {
     struct telling *telling = arg;
-    const char *semicolon = memchr(notice->orcpt.at, ';', notice->orcpt.len);
+    const char *semicolon = notice->orcpt.len == 0 ? NULL : memchr(notice->orcpt.at, ';', notice->orcpt.len);
     struct span recipient = notice->recipient;
     if (semicolon != NULL) /* the address that its sender used */
         recipient = span_trim(

@@ -61,7 +61,7 @@ put_line(const char *field, struct span text, struct buf *out)
 static void
 put_orcpt(const struct notice *notice, struct buf *out)
 {
-    const char *semicolon = memchr(notice->orcpt.at, ';', notice->orcpt.len);
+    const char *semicolon = notice->orcpt.len == 0 ? NULL : memchr(notice->orcpt.at, ';', notice->orcpt.len);
     if (semicolon != NULL && dsn_is_ascii(notice->orcpt))
         put_line("Original-Recipient", notice->orcpt, out);
     else if (semicolon != NULL)
