@@ -96,6 +96,7 @@ SCENARIO_TESTS = \
 	t/equal-cost.t \
 	t/full-spool.t \
 	t/gwise-corpus.t \
+	t/gwise-hostile.t \
 	t/gwise-soak.t \
 	t/hours.t \
 	t/injection.t \
@@ -490,6 +491,7 @@ TRACKED_FILES = \
 	t/gwise-convert-t.c \
 	t/gwise-corpus.t \
 	t/gwise-directory-t.c \
+	t/gwise-hostile.t \
 	t/gwise-soak.t \
 	t/gwise-status-t.c \
 	t/gwise-tnef-t.c \

@@ -80,6 +80,10 @@ static const struct shape shapes[] = {
     {"quoted-printable", TOP "Content-Transfer-Encoding: quoted-printable\n\n", "=FC=\n=", ""},
     {"blanks in quoted-printable", TOP "Content-Transfer-Encoding: quoted-printable\n\nx", " \t", "x\n"},
     {"base64", TOP "Content-Transfer-Encoding: base64\n\n", "dGhl=\n=", ""},
+    {"blank texts beside TNEF", TOP "Content-Type: multipart/mixed; boundary=b\n\n",
+     "--b\n\n        \n        \n\n--b\nContent-Type: application/ms-tnef\n\nx\n", "--b--\n"},
+    {"names of parameters", TOP "Content-Disposition: attachment",
+     ";\n nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn#=\xc3\xbc", END},
     {"attached files", TOP "Content-Type: multipart/mixed; boundary=b\n\n",
      "--b\nContent-Disposition: attachment; filename=same\n\nx\n", "--b--\n"},
 };

@@ -128,17 +128,6 @@ plan_html(struct out_item *item, size_t index, bool plain_beside)
         gwise_report(item->out, "the HTML form of the body is left out, its plain text is sent");
 }
 
-/* Whether a text that is not blank stands beside it. */
-static bool
-has_text(struct out_item *item)
-{
-    for (size_t i = 0; i < item->tree.n; i++)
-        if ((is_body(&item->tree.parts[i], "text/plain") || is_body(&item->tree.parts[i], "text/html")) &&
-            !is_blank(item, &item->tree.parts[i]))
-            return true;
-    return false;
-}
-
 /* Its body counts where the message has no text of its own; files in it that cannot be sent are told of in the body, so it
  * is known before the body is written. */
 static void
@@ -150,16 +139,36 @@ plan_tnef(struct out_item *item, size_t index, bool has_text)
     part->body = part->tnef != NULL && !has_text && out_tnef_has_body(part->tnef);
 }
 
+/* What there is to read: in the whole, and which alternatives have it as plain text. */
+struct texts {
+    bool any, *has_plain;
+};
+
 static void
-plan_leaf(struct out_item *item, size_t index, const bool *has_plain)
+find_texts(struct out_item *item, struct texts *texts)
+{
+    const struct mime_tree *tree = &item->tree;
+    *texts = (struct texts){false, xcalloc(tree->n, sizeof *texts->has_plain)};
+    for (size_t i = 0; i < tree->n; i++) {
+        bool plain = is_body(&tree->parts[i], "text/plain");
+        if ((!plain && !is_body(&tree->parts[i], "text/html")) || is_blank(item, &tree->parts[i]))
+            continue;
+        texts->any = true;
+        if (plain)
+            mark_plain(tree, i, texts->has_plain);
+    }
+}
+
+static void
+plan_leaf(struct out_item *item, size_t index, const struct texts *texts)
 {
     const struct mime_part *part = &item->tree.parts[index];
     if (out_is_tnef(part))
-        plan_tnef(item, index, has_text(item));
+        plan_tnef(item, index, texts->any);
     else if (is_body(part, "text/plain"))
         item->parts[index].body = true;
     else if (is_body(part, "text/html"))
-        plan_html(item, index, has_plain_beside(&item->tree, index, has_plain));
+        plan_html(item, index, has_plain_beside(&item->tree, index, texts->has_plain));
     else
         item->parts[index].file = true;
 }
@@ -168,11 +177,9 @@ void
 out_plan(struct out_item *item)
 {
     const struct mime_tree *tree = &item->tree;
-    bool *has_plain = xcalloc(tree->n, sizeof *has_plain);
+    struct texts texts;
     item->parts = xcalloc(tree->n, sizeof *item->parts);
-    for (size_t i = 0; i < tree->n; i++)
-        if (is_body(&tree->parts[i], "text/plain") && !is_blank(item, &tree->parts[i]))
-            mark_plain(tree, i, has_plain);
+    find_texts(item, &texts);
     for (size_t i = 0; i < tree->n; i++) {
         int seal = tree->parts[i].raw ? -1 : seal_of(&tree->parts[i]);
         if (lies_sealed(item, i))
@@ -180,9 +187,9 @@ out_plan(struct out_item *item)
         if (seal >= 0)
             plan_seal(item, i, seal);
         else if (!tree->parts[i].multipart)
-            plan_leaf(item, i, has_plain);
+            plan_leaf(item, i, &texts);
     }
-    free(has_plain);
+    free(texts.has_plain);
     if (tree->too_deep)
         gwise_report(item->out, "parts nested deeper than %d are sent as one file", MIME_DEPTH_MAX);
     if (tree->too_many)
