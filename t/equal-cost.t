@@ -87,7 +87,7 @@ until(lambda: len(came("east", sent) + came("west", sent)) == N, "and goes when 
 
 # ---- one rests and takes nothing meanwhile ----
 
-viaduct.reload(refusing)
+viaduct.reload(refusing, whole=True)
 for rests, works in (("east", "west"), ("west", "east")):
     order("hold", rests, "out")
     sent = send_some("while %s takes nothing" % rests)

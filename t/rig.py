@@ -575,12 +575,17 @@ class Viaduct:
         except (OSError, AttributeError):
             pass  # none runs, or no longer
 
-    def reload(self, conf):
-        """Writes another configuration and reloads; waits for what the master says of it: the line."""
+    def reload(self, conf, whole=False):
+        """Writes another configuration and reloads; waits for what the master says of it: the line. `whole`: and until the
+        workers of before, who end what they have in hand, are gone."""
         self.write(conf)
+        old = [w["pid"] for w in self.master()[1].values()] if whole else []
         before = len([line for line in self.lines if re.search("say=\"?(reloaded|reload refused)", line)])
         self.process.send_signal(signal.SIGHUP)
-        return self.wait_log("say=\"?(reloaded|reload refused)", before + 1)[-1:]
+        line = self.wait_log("say=\"?(reloaded|reload refused)", before + 1)[-1:]
+        if whole:
+            until(lambda: not [pid for pid in old if os.path.exists("/proc/" + pid)], "the workers of before have ended")
+        return line
 
     def command(self, *args, **more):
         """viaduct NOUN VERB...: status and all it says."""
