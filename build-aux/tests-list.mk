@@ -22,6 +22,7 @@ UNIT_TESTS = \
 	t/gwise-carrier-t \
 	t/gwise-convert-t \
 	t/gwise-directory-t \
+	t/gwise-field-t \
 	t/gwise-status-t \
 	t/gwise-tnef-t \
 	t/header-address-t \
@@ -491,6 +492,7 @@ TRACKED_FILES = \
 	t/gwise-convert-t.c \
 	t/gwise-corpus.t \
 	t/gwise-directory-t.c \
+	t/gwise-field-t.c \
 	t/gwise-hostile.t \
 	t/gwise-soak.t \
 	t/gwise-status-t.c \

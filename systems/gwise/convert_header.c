@@ -325,7 +325,9 @@ void
 out_subject(struct out_item *item, struct buf *subject)
 {
     struct buf whole = {0};
-    mime_decode_text(field_of(item, "Subject"), &whole);
+    struct span field = {"", 0};
+    mime_field(buf_span(&item->tree.header), "Subject", &field); /* all of it: the body gets what is cut here */
+    mime_decode_text(field, &whole);
     struct span shown = cut(buf_span(&whole), SUBJECT_MAX);
     buf_add_span(subject, shown);
     if (shown.len < whole.len && !item->subject_told) {
