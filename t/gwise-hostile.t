@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Messages made to exhaust the converters go to GroupWise in little memory, by the real worker and its children; so does a large file.
 
-What each costs in instructions is counted by t/cost.t; here it is the whole program, with its limits set.
+What each costs in instructions is counted by t/cost.t; here it is the whole program, with its limits set. The large file has 64
+MiB; VIADUCT_LARGE_MIB=1024 for another size.
 """
 import os
 import resource
@@ -13,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from rig import BUILD, done, is_, note, ok, private_folder  # noqa: E402
 
 MOST = 48 << 20 # octets resident
+LARGE = int(os.environ.get("VIADUCT_LARGE_MIB", "64")) << 20
 TOP = b"From: anna@contoso.example\nTo: lnowak@gw.contoso.example\nSubject: x\nMIME-Version: 1.0\n"
 MIXED = TOP + b"Content-Type: multipart/mixed; boundary=b\n\n"
 top = private_folder()
@@ -34,7 +36,7 @@ connector "groupwise" {
     type = "gwise"
     peer { root = "%s/gateway" domain = "Exchange" }
     address-space { type = "GWISE" pattern = "*" }
-    limits { message = "1G" }
+    limits { message = "3G" }
 }
 book { source = { "%s/people.csv" } }
 log { level = "minimum" }
@@ -135,7 +137,7 @@ def html():
 def large():
     yield MIXED + b"--b\n\ntext\n--b\nContent-Type: application/pdf; name=plan.pdf\nContent-Transfer-Encoding: base64\n\n"
     piece = base64(bytes(range(57)) * 1000)
-    for _ in range((64 << 20) // 57000):
+    for _ in range(LARGE // 57000):
         yield piece
     yield b"--b--\n"
 
@@ -180,7 +182,7 @@ for make in HOSTILE:
         with open(os.path.join(folder("ReadyOut"), items[0]), "rb") as f:
             ok({deep: b"at the bottom", wide: b"\n299999"}[make] in f.read().replace(b"\r", b""), "%s: to the last of it" % what)
     if make is large:
-        ok(size > (64 << 20) - 57000, "and the large file is in it whole")
+        ok(size > LARGE - 57000, "and the large file is in it whole")
     for name in os.listdir(folder("ReadyOut")):
         os.unlink(os.path.join(folder("ReadyOut"), name))
 is_(os.listdir(folder("Badmail")) if os.path.isdir(folder("Badmail")) else [], [], "nothing went to Badmail")
