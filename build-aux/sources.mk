@@ -155,7 +155,7 @@ viaduct_SOURCES = \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
 	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
 	commands/simulate_show.c commands/simulate_side.c \
-	commands/master.h commands/master_state.c commands/message_fields.c commands/message_show.c \
+	commands/master.h commands/master_state.c commands/message_fields.c commands/message_report.c commands/message_show.c \
 	commands/message_show.h commands/probe.c commands/probe.h commands/queue.c commands/queue_change.c \
 	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \
 	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \

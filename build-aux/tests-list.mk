@@ -120,6 +120,7 @@ SCENARIO_TESTS = \
 	t/postmaster.t \
 	t/readiness.t \
 	t/readme.t \
+	t/reconvert.t \
 	t/recover.t \
 	t/relay.t \
 	t/reports.t \
@@ -533,6 +534,7 @@ TRACKED_FILES = \
 	t/racer.c \
 	t/readiness.t \
 	t/readme.t \
+	t/reconvert.t \
 	t/recover-t.c \
 	t/recover.t \
 	t/relay.t \

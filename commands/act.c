@@ -35,6 +35,10 @@ snap(struct message *message, void *arg)
     }
     if (snapshot->act->skips_held && folder == FOLDER_HOLD)
         return true;
+    if (snapshot->act->concerns != NULL && !snapshot->act->concerns(snapshot->act, message->place)) {
+        snapshot->act->n_apart++;
+        return true;
+    }
     if (snapshot->n == snapshot->size) {
         snapshot->size = snapshot->size > 0 ? snapshot->size * 2 : 64;
         snapshot->at = xrealloc(snapshot->at, snapshot->size * sizeof *snapshot->at);
@@ -212,6 +216,16 @@ move_item(struct act_item *item, const struct act_goal *goal)
     return r;
 }
 
+/* The converter's item goes before its message leaves ReadyOut: an end in between leaves a message that is converted again, and
+ * no item that could be taken for one of the next conversion. */
+static void
+remove_converted(const struct act_item *item)
+{
+    char name[QUEUE_NAME_MAX + 8];
+    snprintf(name, sizeof name, "%s.item", item->parts.stem);
+    spool_remove(item->place->fd, name);
+}
+
 static int
 act_on(struct act_item *item)
 {
@@ -234,6 +248,8 @@ act_on(struct act_item *item)
     r = remember(item, &goal);
     if (r == 0 && item->act->clear != NULL)
         item->act->clear(item);
+    if (r == 0 && item->place->folder == FOLDER_READY_OUT)
+        remove_converted(item);
     return r < 0 ? r : move_item(item, &goal);
 }
 
@@ -318,6 +334,8 @@ act_report(const struct act *act)
     if (act->n_badmail > 0)
         fprintf(stderr, "%zu matching messages in Badmail were left alone; see `viaduct badmail`\n",
                 act->n_badmail);
+    if (act->n_apart > 0)
+        fprintf(stderr, "%zu matching messages %s, and were left alone\n", act->n_apart, act->apart);
     if (act->matched == 0)
         return EXIT_NOTHING;
     if (command_has(act->command, OPTION_DRY_RUN))

@@ -47,6 +47,7 @@ struct act {
     const char *verb;   /* "hold" */
     const char *done;   /* "held" */
     const char *reason; /* the operator's, never NULL */
+    const char *apart;  /* what is told of those that `concerns` passes over */
     act_decide *decide;
     int (*copy)(struct act_item *item);   /* before anything is remembered; may be NULL */
     void (*clear)(struct act_item *item); /* the last step before the move; may be NULL */
@@ -55,9 +56,10 @@ struct act {
     bool stays;       /* the copy is all: nothing is remembered and nothing moved */
     bool asks;        /* must be confirmed */
     bool skips_held;  /* what is held already is no failure */
-    size_t first;     /* operand at which the filter begins */
+    bool (*concerns)(const struct act *act, const struct place *place); /* NULL: every folder's messages */
+    size_t first;                                                       /* operand at which the filter begins */
     /* counts */
-    size_t matched, n_done, n_gone, n_busy, n_refused, n_badmail;
+    size_t matched, n_done, n_gone, n_busy, n_refused, n_badmail, n_apart;
     bool no_permission; /* some were refused for that */
 };
 

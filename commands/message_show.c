@@ -122,10 +122,19 @@ message_print_report(struct message *message)
     print_span("last status", envelope->last_status);
     print_span("last reason", envelope->last_text);
     print_span("last remote", envelope->last_remote);
-    return 0;
+    return folder_has_envelopes(message->place->folder) ? message_print_conversion(message) : 0;
 }
 
 /* ---- the journal ---- */
+
+/* Of a conversion's report one line; --report has all. */
+static struct span
+shown_text(const struct journal_entry *entry)
+{
+    const char *end = entry->text.len > 0 ? memchr(entry->text.at, '\n', entry->text.len) : NULL;
+    bool cut = message_is_conversion(entry) && end != NULL;
+    return cut ? (struct span){entry->text.at, (size_t)(end - entry->text.at)} : entry->text;
+}
 
 static void
 add_pair(struct buf *out, const char *key, struct span value)
@@ -158,7 +167,7 @@ print_entry(const struct journal_entry *entry, void *arg)
         print_time(entry->next_s, when);
         buf_printf(&out, " next=%s", when);
     }
-    add_pair(&out, "why", entry->text);
+    add_pair(&out, "why", shown_text(entry));
     puts(out.at);
     for (size_t i = 0; i < entry->n_marks; i++) {
         const struct recipient_mark *mark = &entry->marks[i];
@@ -314,6 +323,8 @@ message_print_json(struct message *message)
         json_end_object(&json);
     }
     json_end_array(&json);
+    if (message->has_file && !message->damaged && folder_has_envelopes(message->place->folder))
+        message_add_conversion(message, &json);
     json_end_object(&json);
     puts(out.at);
     buf_clear(&out);

@@ -7,9 +7,16 @@
 #define VIADUCT_MESSAGE_SHOW_H
 
 #include "commands/spool_walk.h"
+#include "common/json_out.h"
 
 int message_print_envelope(struct message *message);
 int message_print_report(struct message *message);
+/* What conversions lost or changed: lines behind a report, or the member "conversions" of an object. An entry of the journal that
+ * tells of one. */
+int message_print_conversion(struct message *message);
+void message_add_conversion(struct message *message, struct json *json);
+bool message_is_conversion(const struct journal_entry *entry);
+
 int message_print_log(struct message *message);
 int message_print_header(struct message *message);
 int message_print_body(struct message *message);

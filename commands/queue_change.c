@@ -1,10 +1,11 @@
-/* queue_change.c - retry, hold, release, bounce, delete, reroute: what becomes of each message (see act.h) */
+/* queue_change.c - retry, hold, release, bounce, delete, reroute, reconvert: what becomes of each message (see act.h) */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "commands/act.h"
+#include "systems/registry.h"
 
 /* The declared move of the operator's command, or -EINVAL saying what can be done instead. */
 static int
@@ -181,5 +182,42 @@ queue_reroute(struct command *command)
     snprintf(arg, sizeof arg, "%.40s", to);
     struct act act = {
         .verb = "reroute", .done = "rerouted", .decide = decide_reroute, .only = FOLDER_COUNT, .arg = arg};
+    return act_run(&act, command);
+}
+
+/* ---- reconvert ---- */
+
+/* What lies in ReadyOut has an item; what is deferred is converted before its next attempt where the connector's system wants
+ * every message converted. Modules from outside are not asked: to load one would run its code as the operator. */
+static bool
+is_converted(const struct act *act, const struct place *place)
+{
+    const struct conf_root *root = act->command->root;
+    if (flow_find(WORKER_COMMAND, place->folder, VERDICT_RECONVERT) == NULL)
+        return false;
+    if (place->folder == FOLDER_READY_OUT)
+        return true;
+    const struct conf_connector *connector = root != NULL ? conf_connector_find(root, place->connector) : NULL;
+    const struct viaduct_system *system =
+        connector != NULL ? registry_builtin_for(root, connector, false) : NULL;
+    return system != NULL && system->always_convert;
+}
+
+/* The original has been there all the time; only its item goes (act.c). */
+static int
+decide_reconvert(struct act_item *item, struct act_goal *goal)
+{
+    return go_to(item, goal, VERDICT_RECONVERT, item->place->connector, item->parts.stem);
+}
+
+int
+queue_reconvert(struct command *command)
+{
+    struct act act = {.verb = "reconvert",
+                      .done = "sent back to be converted",
+                      .decide = decide_reconvert,
+                      .only = FOLDER_COUNT,
+                      .concerns = is_converted,
+                      .apart = "wait in no folder that holds converted ones"};
     return act_run(&act, command);
 }

@@ -20,6 +20,8 @@
 #include "daemons/converter.h"
 #include "daemons/intake.h"
 
+enum { REPORT_KEPT = 32 << 10 }; /* octets, as outwards */
+
 struct work {
     struct viaduct_gateway *gateway;
     struct job *job;
@@ -127,6 +129,19 @@ on_committed(void *arg, int result, const struct viaduct_reason *reason)
         work->reason = *reason;
 }
 
+/* What was lost stays with the message: `viaduct queue show --report`. */
+static void
+keep_report(struct work *work)
+{
+    const struct buf *report = &work->conversion->report;
+    if (report->len > 0)
+        intake_journal(work->intake,
+                       (struct journal_entry){
+                           .kind = JOURNAL_TRACE,
+                           .verdict = SPAN("converted"),
+                           .text = {report->at, report->len < REPORT_KEPT ? report->len : REPORT_KEPT}});
+}
+
 static enum viaduct_converted
 convert(void *arg, struct conversion *conversion)
 {
@@ -156,6 +171,7 @@ convert(void *arg, struct conversion *conversion)
     if (answer != VIADUCT_CONVERTED)  /* half a message would lie in Temp */
         work->gateway->services.intake_drop(work->intake);
     if (answer == VIADUCT_CONVERTED) {
+        keep_report(work);
         int folder = service_folder(work->gateway->service, FOLDER_READY_IN, work->job->connector);
         work->gateway->services.intake_commit(work->intake, folder, work->job->name, on_committed, work);
         log_flush();

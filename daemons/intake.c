@@ -183,6 +183,14 @@ serve_intake_add(struct viaduct_intake *intake, const void *bytes, size_t len)
     return r;
 }
 
+void
+intake_journal(struct viaduct_intake *intake, struct journal_entry entry)
+{
+    entry.time_ms = time_ms();
+    entry.by = span_of(intake->gateway->service->instance);
+    maker_journal(intake->maker, &entry);
+}
+
 /* ---- end ---- */
 
 static void

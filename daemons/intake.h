@@ -16,4 +16,7 @@ int intake_open(struct viaduct_gateway *gateway);
 int recipient_check(struct viaduct_gateway *gateway, const char *origin, struct translator *translator,
                     struct span address, struct arena *arena, struct why *why);
 
+/* Adds an entry to the journal that the message begins with; before intake_commit(). Its time and author are filled in. */
+void intake_journal(struct viaduct_intake *intake, struct journal_entry entry);
+
 #endif

@@ -25,6 +25,7 @@ struct work {
     struct queue_writer *writer;
     struct viaduct_delivery delivery;
     char need[40];
+    bool told; /* an earlier conversion left a report in the journal */
     struct conversion *conversion;
 };
 
@@ -121,13 +122,15 @@ item_name(const struct job *job, char name[QUEUE_NAME_MAX + 8])
     snprintf(name, QUEUE_NAME_MAX + 8, "%s.item", job->parts.stem);
 }
 
-/* What the carrier asked for stands in the journal's last entry of this kind. */
+/* What the carrier asked for stands in the journal's last entry of this kind, what was lost in that of the other. */
 static void
 find_need(const struct journal_entry *entry, void *arg)
 {
     struct work *work = arg;
     if (entry->kind == JOURNAL_TRACE && span_equal(entry->verdict, SPAN("convert")))
         snprintf(work->need, sizeof work->need, "%.*s", (int)entry->text.len, entry->text.at);
+    if (entry->kind == JOURNAL_TRACE && span_equal(entry->verdict, SPAN("converted")))
+        work->told = entry->text.len > 0;
 }
 
 /* The envelope as the system will see it. Recipients that cannot be mapped are the carrier's to judge, unless there is nobody
@@ -219,16 +222,19 @@ fail_each(struct service *service, struct job *job, struct translator *translato
     return (struct judgement){.verdict = VERDICT_FAIL, .sync = true, .why = first};
 }
 
+/* Into the journal, where `viaduct queue show --report` finds the last one: so one that lost nothing is told of too, where there
+ * is an older one to outdate. */
 static void
-tell_report(struct job *job, const struct conversion *conversion)
+tell_report(struct job *job, const struct conversion *conversion, bool told)
 {
     struct journal_entry entry = {
         .kind = JOURNAL_TRACE, .verdict = SPAN("converted"), .text = buf_span(&conversion->report)};
     struct why why;
-    if (conversion->report.len == 0)
+    if (conversion->report.len == 0 && !told)
         return;
-    log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
-            (int)strcspn(conversion->report.at, "\n"), conversion->report.at);
+    if (conversion->report.len > 0)
+        log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "lost or changed: %.*s",
+                (int)strcspn(conversion->report.at, "\n"), conversion->report.at);
     if (job_journal(job, &entry, &why) < 0)
         log_say(LOG_CONVERSION, LEVEL_MEDIUM, job->parts.stem, "the conversion report is not kept: %s",
                 why.text);
@@ -252,7 +258,7 @@ tell_broken(struct job *job, const struct conversion *conversion)
 }
 
 static struct judgement
-judge_conversion(struct service *service, struct job *job, const struct conversion *conversion)
+judge_conversion(struct service *service, struct job *job, const struct conversion *conversion, bool told)
 {
     char name[QUEUE_NAME_MAX + 8];
     item_name(job, name);
@@ -265,7 +271,7 @@ judge_conversion(struct service *service, struct job *job, const struct conversi
     if (conversion->answer != VIADUCT_CONVERTED)
         return job_fail(job, &conversion->why);
     tell_broken(job, conversion);
-    tell_report(job, conversion);
+    tell_report(job, conversion, told);
     int ready = service_folder(service, FOLDER_READY_OUT, service->connector_name);
     spool_remove(ready, name); /* of an earlier conversion: disposable */
     int r = spool_move(service->temp_fd, name, ready, name);
@@ -305,7 +311,7 @@ take(struct service *service, struct job *job)
     converter_run(converter_limits(service), converter_file_limit(job->file.body_bytes), convert, &work,
                   &conversion);
     queue_writer_leave(work.writer);
-    struct judgement judgement = judge_conversion(service, job, &conversion);
+    struct judgement judgement = judge_conversion(service, job, &conversion, work.told);
     conversion_clear(&conversion);
     return judgement;
 }

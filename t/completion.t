@@ -76,7 +76,7 @@ is_((words("simulate", ""), words("queue", "export", "")), ([":files"], [":folde
 # ---- bash ----
 
 is_(sorted(bash("")), nouns, "bash: the nouns")
-is_(bash("queue", "re"), ["retry", "release", "reroute", "reason=", "remote="], "the verbs, and the fields of the one that is meant when none is said")
+is_(bash("queue", "re"), ["retry", "release", "reroute", "reconvert", "reason=", "remote="], "the verbs, and the fields of the one that is meant when none is said")
 is_(bash("queue", "list", "connector=b"), ["branch", "brook"], "bash has the value alone in its word, and gets it so")
 is_(bash("queue", "list", "conn"), ["connector="], "a field waits for its value")
 is_(bash("queue", "list", "--li"), ["--limit"], "the options")
