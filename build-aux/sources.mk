@@ -70,6 +70,8 @@ libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clo
 	systems/gwise/api_write.h systems/gwise/carrier.c systems/gwise/carrier.h systems/gwise/carrier_claim.c \
 	systems/gwise/carrier_in.c systems/gwise/carrier_in.h systems/gwise/carrier_judge.c \
 	systems/gwise/carrier_out.c systems/gwise/carrier_out.h systems/gwise/carrier_watch.c systems/gwise/carrier_write.c \
+	systems/gwise/choices.c systems/gwise/choices.def systems/gwise/choices.h systems/gwise/convert_time.c systems/gwise/convert_time.h \
+	systems/gwise/meeting_find.c systems/gwise/meeting_in.c systems/gwise/meeting_out.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
 	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/directory.def systems/gwise/directory.h systems/gwise/directory_read.c systems/gwise/directory_write.c systems/gwise/kept.c systems/gwise/kept.h systems/gwise/search.c systems/gwise/status_in.c systems/gwise/status_out.c \
 	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_ops.c systems/gwise/convert_out.c systems/gwise/convert_plan.c systems/gwise/convert_tnef.c \

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	t/filter-t \
 	t/flow-t \
 	t/gwise-api-t \
+	t/gwise-calendar-t \
 	t/gwise-carrier-t \
 	t/gwise-convert-t \
 	t/gwise-directory-t \
@@ -124,6 +125,7 @@ SCENARIO_TESTS = \
 	t/recover.t \
 	t/relay.t \
 	t/reports.t \
+	t/road-gwise-calendar.t \
 	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/router.t \
@@ -489,6 +491,7 @@ TRACKED_FILES = \
 	t/gateway_standin.py \
 	t/gwconvert.c \
 	t/gwise-api-t.c \
+	t/gwise-calendar-t.c \
 	t/gwise-carrier-t.c \
 	t/gwise-convert-t.c \
 	t/gwise-corpus.t \
@@ -540,6 +543,7 @@ TRACKED_FILES = \
 	t/relay.t \
 	t/reports.t \
 	t/rig.py \
+	t/road-gwise-calendar.t \
 	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/route-t.c \

@@ -151,6 +151,24 @@ check_codepage(struct check *check, const struct conf_connector *connector)
     codepage_free(codepage);
 }
 
+/* Converters know zones by tables of their own; here the machine's are asked, where it has them. */
+static void
+check_timezone(struct check *check, const struct conf_connector *connector)
+{
+    static const char folder[] = "/usr/share/zoneinfo";
+    const char *name = connector->convert.timezone;
+    struct stat status;
+    char path[256];
+    if (name == NULL || stat(folder, &status) < 0)
+        return;
+    bool fine = name[0] != '\0' && name[0] != '/' && strstr(name, "..") == NULL &&
+                (size_t)snprintf(path, sizeof path, "%s/%s", folder, name) < sizeof path &&
+                stat(path, &status) == 0 && S_ISREG(status.st_mode);
+    if (!fine)
+        conf_complain(check->conf, &connector->convert.timezone, &connector->convert.place, check->errors,
+                      "timezone: \"%s\" is no time zone known here; it is written like Europe/Berlin", name);
+}
+
 static void
 check_connector(struct check *check, const struct conf_connector *connector)
 {
@@ -163,6 +181,8 @@ check_connector(struct check *check, const struct conf_connector *connector)
     check_mapping(check, connector);
     if (strcmp(connector->type, "gwise") == 0)
         check_codepage(check, connector);
+    if (strcmp(connector->type, "gwise") == 0)
+        check_timezone(check, connector);
 }
 
 static void

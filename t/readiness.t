@@ -77,6 +77,7 @@ FINE = {
     "authorities": conf.replace("peer { to", 'peer { tls { mode = verify ca-file = "%s" } to' % authority.file),
     "a module built with the kit": typed("fit"),
     "a code page": typed("gwise", 'peer { root = "/nonexistent" } convert { codepage = "850" }'),
+    "a time zone": typed("gwise", 'peer { root = "/nonexistent" } convert { timezone = "Etc/UTC" }'),
     "a log in a file that is not there yet": conf + 'log { target = "%s/new.log" }\n' % viaduct.top,
 }
 # What it is, the configuration, the line that is blamed (its first words), what is said.
@@ -102,6 +103,8 @@ WRONG = [
     ("a file that is no library", typed("words"), 'connector "spare"', "words.so is no module for this machine"),
     ("a module that is cut off", typed("cut"), 'connector "spare"', "cut.so is no module for this machine"),
     ("a code page", typed("gwise", 'peer { root = "/nonexistent" } convert {\ncodepage = "12" }'), "codepage", "\"12\" is no code page known here"),
+    ("a time zone", typed("gwise", 'peer { root = "/nonexistent" } convert {\ntimezone = "Etc/Atlantis" }'), "timezone", "\"Etc/Atlantis\" is no time zone known here"),
+    ("a path for a time zone", typed("gwise", 'peer { root = "/nonexistent" } convert {\ntimezone = "../../../etc/passwd" }'), "timezone", "no time zone"),
 ]
 
 

@@ -86,8 +86,14 @@ bool api_token(struct span token, const char tag[4], struct span *value);
 /* Splits "Domain.PostOffice.User"; the user may hold dots. False where a part is missing or empty. */
 bool api_split_address(struct span text, struct api_address *address);
 
-/* The date of 1.2 files: D/M/YYYY H:M[:S] [+-HH[:MM]]; local time where there is no zone. False where it is
- * none. */
+/* The date of 1.2 files: D/M/YYYY H:M[:S] [+-HH[:MM]]. False where it is none. */
+struct api_clock {
+    int year, month, day, hour, minute, second; /* month 1 to 12 */
+    bool zoned;
+    int zone_s; /* of zoned ones, east of UTC */
+};
+bool api_read_clock(struct span text, struct api_clock *clock);
+/* The same as a time; by the machine's clock where there is no zone. */
 bool api_read_date(struct span text, int64_t *time_s);
 
 #endif

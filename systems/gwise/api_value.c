@@ -124,29 +124,40 @@ take_zone(struct span text, int *zone_s)
 }
 
 bool
+api_read_clock(struct span text, struct api_clock *clock)
+{
+    *clock = (struct api_clock){.year = 0};
+    if (!take_number(&text, 31, &clock->day) || !take_sign(&text, '/') ||
+        !take_number(&text, 12, &clock->month) || !take_sign(&text, '/') ||
+        !take_number(&text, 9999, &clock->year))
+        return false;
+    if (clock->year < 100)
+        clock->year += clock->year < 70 ? 2000 : 1900;
+    if (clock->day < 1 || clock->month < 1 || clock->year < 1970)
+        return false;
+    if (text.len > 0 && (!take_number(&text, 23, &clock->hour) || !take_sign(&text, ':') ||
+                         !take_number(&text, 59, &clock->minute)))
+        return false;
+    if (take_sign(&text, ':') && !take_number(&text, 60, &clock->second))
+        return false;
+    clock->zoned = text.len > 0;
+    return !clock->zoned || take_zone(text, &clock->zone_s);
+}
+
+bool
 api_read_date(struct span text, int64_t *time_s)
 {
-    struct tm tm = {.tm_isdst = -1};
-    int year;
-    if (!take_number(&text, 31, &tm.tm_mday) || !take_sign(&text, '/') || !take_number(&text, 12, &tm.tm_mon) ||
-        !take_sign(&text, '/') || !take_number(&text, 9999, &year))
+    struct api_clock clock;
+    if (!api_read_clock(text, &clock))
         return false;
-    if (year < 100)
-        year += year < 70 ? 2000 : 1900;
-    if (tm.tm_mday < 1 || tm.tm_mon < 1 || year < 1970)
-        return false;
-    tm.tm_mon -= 1;
-    tm.tm_year = year - 1900;
-    if (text.len > 0 &&
-        (!take_number(&text, 23, &tm.tm_hour) || !take_sign(&text, ':') || !take_number(&text, 59, &tm.tm_min)))
-        return false;
-    if (take_sign(&text, ':') && !take_number(&text, 60, &tm.tm_sec))
-        return false;
-    int zone_s = 0;
-    bool zoned = text.len > 0;
-    if (zoned && !take_zone(text, &zone_s))
-        return false;
-    *time_s = zoned ? timegm(&tm) - zone_s : mktime(&tm);
+    struct tm tm = {.tm_year = clock.year - 1900,
+                    .tm_mon = clock.month - 1,
+                    .tm_mday = clock.day,
+                    .tm_hour = clock.hour,
+                    .tm_min = clock.minute,
+                    .tm_sec = clock.second,
+                    .tm_isdst = -1};
+    *time_s = clock.zoned ? timegm(&tm) - clock.zone_s : mktime(&tm);
     return true;
 }
 

@@ -1,9 +1,6 @@
 /* api_write.c - the writer of API header files (see api_write.h) */
 #include "systems/gwise/api_write.h"
 
-#include <stdio.h>
-#include <time.h>
-
 void
 api_escape(struct buf *out, struct span value)
 {
@@ -81,15 +78,4 @@ api_list_end(struct api_list *list)
 {
     BUG_UNLESS(list->n > 0);
     buf_add_text(list->out, " ; \r\n");
-}
-
-void
-api_write_date(int64_t time_s, char text[40])
-{
-    struct tm tm;
-    time_t clock = (time_t)time_s;
-    if (localtime_r(&clock, &tm) == NULL)
-        memset(&tm, 0, sizeof tm);
-    snprintf(text, 40, "%d/%d/%d %d:%d:%d", tm.tm_mday, tm.tm_mon + 1, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-             tm.tm_sec);
 }

@@ -35,7 +35,4 @@ void api_list_end(struct api_list *list);
 /* The value with its escapes. */
 void api_escape(struct buf *out, struct span value);
 
-/* "25/11/2026 7:3:9": local time, nothing padded. */
-void api_write_date(int64_t time_s, char text[40]);
-
 #endif

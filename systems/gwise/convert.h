@@ -1,12 +1,13 @@
 /* convert.h - GroupWise items from and to Internet messages: what both directions share
  *
- * Carried now: messages with a text body, subject, sender, recipients, date, importance, sensitivity and
- * attached files, both ways. From GroupWise, appointments, notes, tasks, phone messages and statuses come as
- * readable mail, since losing them would be worse; becoming iCalendar and delivery reports is another matter.
+ * Carried: messages with a text body, subject, sender, recipients, date, importance, sensitivity and attached
+ * files, both ways; appointments and what is answered to them as iCalendar, both ways (meeting_in.c,
+ * meeting_out.c); tasks and notes towards GroupWise. From it, notes, tasks and phone messages come as readable
+ * mail, statuses as reports, or as mail where there is no report for them.
  * Directory answers (Msg-Type Admin) are handed on, busy searches and what nobody knows are refused with their
  * reason, and stay for a person to look at.
  *
- * Options of the connector: convert.codepage, convert.unmappable, peer.domain.
+ * Options of the connector: convert.codepage, convert.unmappable, convert.timezone, peer.domain.
  */
 #ifndef VIADUCT_GWISE_CONVERT_H
 #define VIADUCT_GWISE_CONVERT_H

@@ -142,15 +142,17 @@ static void
 put_thread(struct in_item *item, struct buf *out)
 {
     static const char *const lists[] = {"To", "To-CC", "CC"};
-    struct kept kept;
+    struct kept kept = {.message_id = item->answered};
     struct span id = {"", 0};
-    for (size_t i = 0; i < COUNT_OF(lists) && id.len == 0; i++) {
+    for (size_t i = 0; i < COUNT_OF(lists) && id.len == 0 && kept.message_id.len == 0; i++) {
         const struct api_item *list = api_find(&item->file.root, lists[i]);
         for (const struct api_item *e = list != NULL ? list->children : NULL; e != NULL && id.len == 0;
              e = e->next)
             api_token(api_text(e, "CDBA"), GWISE_TOKEN_ID, &id);
     }
-    if (id.len == 0 || !kept_find(item->in, id, item->arena, &kept) || kept.message_id.len == 0)
+    if (id.len > 0 && !kept_find(item->in, id, item->arena, &kept))
+        return;
+    if (kept.message_id.len == 0)
         return;
     buf_printf(out, "In-Reply-To: %.*s\nReferences: %.*s\n", (int)kept.message_id.len, kept.message_id.at,
                (int)kept.message_id.len, kept.message_id.at);
@@ -173,6 +175,13 @@ static void
 put_subject(const struct in_item *item, struct buf *out)
 {
     struct buf text = {0};
+    if (item->kind == IN_STATUS && item->meeting != NULL) {
+        buf_add_text(&text, in_answer_prefix(item));
+        buf_add_span(&text, item->meeting->summary);
+        put_text("Subject", span_trim(buf_span(&text)), out);
+        buf_clear(&text);
+        return;
+    }
     if (item->kind == IN_STATUS) {
         struct span action = in_status_action(item);
         buf_printf(&text, "Status%s%.*s: ", action.len > 0 ? " " : "", (int)action.len, action.at);
@@ -210,7 +219,7 @@ put_date(const struct in_item *item, struct buf *out)
 {
     int64_t sent_s;
     char date[40];
-    if (api_read_date(api_text(&item->file.root, "Date-Sent"), &sent_s)) {
+    if (gwise_read_date(item->site, api_text(&item->file.root, "Date-Sent"), &sent_s)) {
         header_date(sent_s, date);
         buf_printf(out, "Date: %s\n", date);
     }
@@ -230,7 +239,7 @@ in_header(struct in_item *item, struct buf *out)
         put_address(item, api_find(&item->file.root, "From")->children, (struct span){"", 0}, true, out);
         buf_add_byte(out, '\n');
     }
-    if (item->kind == IN_STATUS)
+    if (item->kind == IN_STATUS && item->meeting == NULL)
         buf_add_text(out, "Auto-Submitted: auto-replied\n");
 }
 
@@ -267,11 +276,25 @@ static const struct {
     {IN_APPOINTMENT, "Begin-Time", "Begin"}, {IN_APPOINTMENT, "End-Time", "End"},
     {IN_APPOINTMENT, "Location", "Place"},   {IN_NOTE, "Begin-Time", "Day"},
     {IN_TASK, "Begin-Time", "Begin"},        {IN_TASK, "End-Time", "Due"},
-    {IN_TASK, "Task-Category", "Category"},  {IN_TASK, "Task-Priority", "Priority"},
     {IN_PHONE, "Caller-Name", "Caller"},     {IN_PHONE, "Caller-Company", "Company"},
     {IN_PHONE, "Caller-Phone", "Telephone"}, {IN_PHONE, "Call-Action", "Action"},
     {IN_STATUS, "Set-Status", "Status"},     {IN_STATUS, "Orig-Msg-Id", "Message"},
 };
+
+/* "A1", as GroupWise shows it. */
+static void
+add_rank(const struct api_item *root, struct buf *out)
+{
+    struct span category = api_text(root, "Task-Category"), number = api_text(root, "Task-Priority");
+    struct buf rank = {0};
+    buf_add_span(&rank, category);
+    buf_add_span(&rank, number);
+    for (size_t i = 0; i < rank.len; i++)
+        rank.at[i] = (unsigned char)rank.at[i] < ' ' ? ' ' : rank.at[i];
+    if (rank.len > 0)
+        buf_printf(out, "Priority: %.*s\n", (int)rank.len, rank.at);
+    buf_clear(&rank);
+}
 
 void
 in_words(struct in_item *item, struct buf *out)
@@ -294,6 +317,9 @@ in_words(struct in_item *item, struct buf *out)
     for (size_t i = 0; i < COUNT_OF(facts); i++)
         if (facts[i].kind == item->kind)
             add_fact(&item->file.root, facts[i].key, facts[i].label, out);
+    if (item->kind == IN_TASK)
+        add_rank(&item->file.root, out);
     buf_add_byte(out, '\n');
-    gwise_report(item->out, "an item of the kind \"%s\" is carried as a message", titles[item->kind]);
+    if (item->meeting == NULL)
+        gwise_report(item->out, "an item of the kind \"%s\" is carried as a message", titles[item->kind]);
 }

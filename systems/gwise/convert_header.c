@@ -10,15 +10,14 @@
 #include "common/address.h"
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/api_write.h"
+#include "systems/gwise/choices.h"
 #include "systems/gwise/convert_out.h"
 #include "systems/gwise/kept.h"
 #include "systems/mime/mime_header.h"
 
 enum {
-    SUBJECT_MAX = 250, /* octets of UTF-8 */
     FIELD_READ_MAX = 64 << 10,
-    LISTED_MAX = 500, /* addresses shown of a header field */
-    TOKEN_SUBJECT_MAX = 100
+    LISTED_MAX = 500 /* addresses shown of a header field */
 };
 
 static struct span
@@ -254,7 +253,8 @@ asked(const struct out_item *item)
 static const char *
 status_request(const struct out_item *item)
 {
-    static const char *const words[] = {"None", "Delivered", "Opened", "Full"};
+    const char *const words[] = {gwise_words.request_none, gwise_words.request_delivered,
+                                 gwise_words.request_opened, gwise_words.request_both};
     return words[asked(item)];
 }
 
@@ -274,7 +274,7 @@ add_token(struct out_item *item, const struct api_address *address, const char *
     buf_add_byte(token, '.');
     buf_add_span(token, address->user);
     buf_printf(token, "%ssbjt", mark);
-    buf_add_span(token, cut(buf_span(&subject), TOKEN_SUBJECT_MAX));
+    buf_add_span(token, cut(buf_span(&subject), GWISE_TOKEN_SUBJECT_MAX));
     buf_printf(token, "%sosnt%s%sstrq%s", mark, date, mark, status_request(item));
     buf_printf(token, "%s" GWISE_TOKEN_ID GWISE_ID_PREFIX "%s", mark, item->in->id != NULL ? item->in->id : "");
     buf_clear(&subject);
@@ -328,7 +328,8 @@ out_subject(struct out_item *item, struct buf *subject)
     struct span field = {"", 0};
     mime_field(buf_span(&item->tree.header), "Subject", &field); /* all of it: the body gets what is cut here */
     mime_decode_text(field, &whole);
-    struct span shown = cut(buf_span(&whole), SUBJECT_MAX);
+    out_meeting_subject(item, &whole);
+    struct span shown = cut(buf_span(&whole), GWISE_SUBJECT_MAX);
     buf_add_span(subject, shown);
     if (shown.len < whole.len && !item->subject_told) {
         item->subject_told = true;
@@ -348,12 +349,13 @@ priority(const struct out_item *item)
     if (importance.len == 0)
         importance = field_of(item, "Priority");
     if (span_starts_nocase(importance, SPAN("high")) || span_starts_nocase(importance, SPAN("urgent")))
-        return "High";
+        return gwise_words.priority_high;
     if (span_starts_nocase(importance, SPAN("low")) || span_starts_nocase(importance, SPAN("non-urgent")))
-        return "Low";
+        return gwise_words.priority_low;
     if (importance.len == 0 && x.len > 0 && (x.at[0] == '1' || x.at[0] == '2'))
-        return "High";
-    return importance.len == 0 && x.len > 0 && (x.at[0] == '4' || x.at[0] == '5') ? "Low" : "Normal";
+        return gwise_words.priority_high;
+    return importance.len == 0 && x.len > 0 && (x.at[0] == '4' || x.at[0] == '5') ? gwise_words.priority_low
+                                                                                  : gwise_words.priority_normal;
 }
 
 static const char *
@@ -361,8 +363,9 @@ security(const struct out_item *item)
 {
     struct span sensitivity = field_of(item, "Sensitivity");
     if (span_starts_nocase(sensitivity, SPAN("company")))
-        return "Proprietary";
-    return span_starts_nocase(sensitivity, SPAN("p")) ? "Confidential" : "Normal"; /* personal, private */
+        return gwise_words.security_company;
+    return span_starts_nocase(sensitivity, SPAN("p")) ? gwise_words.security_private /* personal, private */
+                                                      : out_meeting_security(item);
 }
 
 static void
@@ -403,10 +406,10 @@ out_header(struct out_item *item, struct buf *header, struct viaduct_reason *rea
     }
     if (!mime_read_date(field_of(item, "Date"), &sent_s))
         sent_s = item->in->message->arrival_ms / 1000;
-    api_write_date(sent_s, date);
+    gwise_write_date(item->site, sent_s, true, date);
     api_put_raw(header, "Wpc-Api", "1.2");
     api_put_raw(header, "Header-Char", "T50");
-    api_put_raw(header, "Msg-Type", "MAIL");
+    api_put_raw(header, "Msg-Type", out_meeting_type(item));
     if (!put_from(item, date, header, reason) || !put_recipients(item, "To", 1, false, header, reason) ||
         !put_recipients(item, "To-CC", 2, false, header, reason) ||
         !put_recipients(item, "To-BC", 3, false, header, reason))
@@ -427,10 +430,11 @@ out_header(struct out_item *item, struct buf *header, struct viaduct_reason *rea
     put_files(item, header);
     out_subject(item, &text);
     api_put(header, "Subject", buf_span(&text));
+    out_meeting_put(item, header);
     buf_reset(&text);
     buf_printf(&text, GWISE_ID_PREFIX "%s", item->in->id != NULL ? item->in->id : "");
     api_put(header, "Msg-Id", buf_span(&text));
-    api_write_date(sent_s, date);
+    gwise_write_date(item->site, sent_s, true, date);
     api_put_raw(header, "Date-Sent", date);
     api_put_raw(header, "Security", security(item));
     api_put_raw(header, "Msg-Priority", priority(item));
@@ -454,6 +458,7 @@ out_keep(const struct out_item *item, struct viaduct_reason *reason)
                         .subject = cut(buf_span(&subject), 400),
                         .envid = text_span(item->in->message->envid),
                         .asked = asked(item)};
+    out_meeting_keep(item, &kept);
     int r = kept_out(item->in, buf_span(&id), &kept, reason);
     buf_clear(&id);
     buf_clear(&subject);

@@ -235,7 +235,8 @@ tell_envelope(struct in_item *item, struct viaduct_reason *reason)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.1.7", "its sender (From) is missing or no address");
     struct span id = api_text(&item->file.root, "Msg-Id");
     struct viaduct_envelope_in envelope = {.size = sizeof envelope};
-    if (item->from != NULL && item->kind != IN_STATUS) /* a status must not be answered by a report */
+    if (item->from != NULL &&
+        (item->kind != IN_STATUS || item->meeting != NULL)) /* a status must not be answered by a report */
         envelope.originator = (struct viaduct_text){item->from, strlen(item->from)};
     envelope.foreign_id = (struct viaduct_text){id.at, id.len < 400 ? id.len : 400};
     int result = item->out->envelope(item->out->arg, &envelope, item->recipients, item->n_recipients);
@@ -273,6 +274,8 @@ understand(struct in_item *item, const struct buf *raw, struct buf *header, stru
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the header file has no line -END-");
     if (item->kind == IN_STATUS && !in_status(item, reason))
         return VIADUCT_CONVERT_NOTHING;
+    if (item->kind == IN_APPOINTMENT)
+        in_meeting(item);
     if (item->file.dotted)
         gwise_report(item->out, "addresses are dotted: the gateway's Addressing Format should be Component");
     return VIADUCT_CONVERTED;
@@ -315,7 +318,9 @@ gwise_from_foreign(const struct viaduct_convert_in *in, const struct viaduct_con
     if (item.codepage == NULL)
         return VIADUCT_CONVERT_BAD;
     item.arena = arena_new(API_ARENA_MAX);
-    enum viaduct_converted result = convert(&item, &raw, &header, &evidence, reason);
+    item.site = gwise_site(in, reason);
+    enum viaduct_converted result =
+        item.site != NULL ? convert(&item, &raw, &header, &evidence, reason) : VIADUCT_CONVERT_BAD;
     for (size_t i = 0; i < item.n_parts; i++) {
         free(item.parts[i].name);
         free(item.parts[i].shown);
@@ -323,6 +328,7 @@ gwise_from_foreign(const struct viaduct_convert_in *in, const struct viaduct_con
     free(item.parts);
     free(item.recipients);
     arena_free(item.arena);
+    calendar_zone_free(item.site);
     buf_clear(&raw);
     buf_clear(&header);
     buf_clear(&evidence);

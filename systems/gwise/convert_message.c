@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "common/crc32c.h"
+#include "systems/gwise/choices.h"
 #include "systems/gwise/convert_in.h"
 #include "systems/mime/mime_decode.h"
 #include "systems/mime/mime_header.h"
@@ -38,6 +39,12 @@ each_piece(struct in_item *item, const struct in_part *part, void (*take)(void *
 }
 
 /* ---- the body ---- */
+
+/* What there is to read, one after the other. */
+struct reading {
+    struct buf words;
+    const struct in_part *body;
+};
 
 struct text {
     struct in_item *item;
@@ -91,12 +98,16 @@ take_text(void *arg, struct span bytes)
 }
 
 static void
-pass_body(struct text *text, const struct in_part *body, const struct buf *words)
+pass_body(struct text *text, const struct reading *reading)
 {
     text->column = 0;
-    add_text(text, buf_span(words));
-    if (body != NULL)
-        each_piece(text->item, body, take_text, text);
+    add_text(text, buf_span(&reading->words));
+    if (reading->body != NULL)
+        each_piece(text->item, reading->body, take_text, text);
+    if (text->item->comment != NULL) {
+        add_text(text, SPAN("\n"));
+        each_piece(text->item, text->item->comment, take_text, text);
+    }
     if (!text->measuring)
         mime_quote_end(&text->quoter, &text->item->piece);
     if (text->measuring)
@@ -106,14 +117,14 @@ pass_body(struct text *text, const struct in_part *body, const struct buf *words
 }
 
 static void
-write_body(struct in_item *item, const struct in_part *body, const struct buf *words)
+write_body(struct in_item *item, const struct reading *reading)
 {
     struct text text = {.item = item, .measuring = true, .plain = true};
-    pass_body(&text, body, words);
+    pass_body(&text, reading);
     text.measuring = false;
     buf_add_text(&item->piece, "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: ");
     buf_add_text(&item->piece, text.plain ? "7bit\n\n" : "quoted-printable\n\n");
-    pass_body(&text, body, words);
+    pass_body(&text, reading);
     buf_clear(&text.utf8);
 }
 
@@ -182,15 +193,41 @@ part_named(struct in_item *item, struct span name)
     return NULL;
 }
 
+/* Whether an element of Attach-File is the comment that was taken for text. */
+static bool
+is_comment(const struct in_item *item, const struct api_item *element)
+{
+    struct span name = span_of(gwise_words.comments_file);
+    return item->comment != NULL && (span_equal_nocase(api_text(element, "Original-File"), name) ||
+                                     span_equal_nocase(api_text(element, "Current-File"), name));
+}
+
+/* Of an appointment: the comment that gateways attach to it, under its name, or under one that Attach-File explains. */
+static void
+find_comment(struct in_item *item)
+{
+    const struct api_item *list = api_find(&item->file.root, "Attach-File");
+    struct span name = span_of(gwise_words.comments_file);
+    struct in_part *part = item->kind == IN_APPOINTMENT ? part_named(item, name) : NULL;
+    for (const struct api_item *e = list != NULL ? list->children : NULL;
+         e != NULL && part == NULL && item->kind == IN_APPOINTMENT; e = e->next)
+        if (span_equal_nocase(api_text(e, "Original-File"), name))
+            part = part_named(item, api_text(e, "Current-File"));
+    if (part != NULL)
+        part->used = true;
+    item->comment = part;
+}
+
 /* Whether any came, or should have. */
 static bool
 has_files(const struct in_item *item)
 {
     const struct api_item *list = api_find(&item->file.root, "Attach-File");
-    if (list != NULL && list->children != NULL)
-        return true;
+    for (const struct api_item *e = list != NULL ? list->children : NULL; e != NULL; e = e->next)
+        if (!is_comment(item, e))
+            return true;
     for (size_t i = 0; i < item->n_parts; i++)
-        if (item->parts[i].kind == PART_FILE)
+        if (item->parts[i].kind == PART_FILE && !item->parts[i].used)
             return true;
     return false;
 }
@@ -206,7 +243,7 @@ write_files(struct in_item *item, const char *boundary)
              e = e->next, n++) {
             struct span current = api_text(e, "Current-File"), original = api_text(e, "Original-File");
             struct in_part *part = part_named(item, current.len > 0 ? current : original);
-            if (part == NULL && current.len > 0 && span_equal_nocase(current, body))
+            if (part == NULL && ((current.len > 0 && span_equal_nocase(current, body)) || is_comment(item, e)))
                 continue; /* the body once more */
             if (part == NULL) {
                 gwise_report(item->out, "the file %.*s did not come with the item",
@@ -230,28 +267,78 @@ in_boundary(const struct in_item *item, char boundary[60])
     snprintf(boundary, 60, "=_gwise_%08x_%016llx", crc32c(0, id.at, id.len), (unsigned long long)time_ms());
 }
 
+struct description {
+    struct in_item *item;
+    struct buf text;
+    bool cut;
+};
+
+static void
+take_description(void *arg, struct span bytes)
+{
+    enum { DESCRIPTION_MAX = 64 << 10 };
+    struct description *description = arg;
+    struct buf lines = {0};
+    for (size_t i = 0; i < bytes.len; i++)
+        if (bytes.at[i] != '\r')
+            buf_add_byte(&lines, bytes.at[i]);
+    description->cut = description->cut || description->text.len > DESCRIPTION_MAX;
+    if (!description->cut)
+        codepage_decode(description->item->codepage, buf_span(&lines), &description->text);
+    buf_clear(&lines);
+}
+
+/* The text alone, or, of what has a calendar, both as forms of the same. */
+static void
+write_text(struct in_item *item, const struct reading *reading)
+{
+    struct description description = {.item = item};
+    char boundary[60];
+    if (item->meeting == NULL) {
+        write_body(item, reading);
+        return;
+    }
+    in_boundary(item, boundary);
+    boundary[2] = 'a'; /* neither of the two boundaries begins like the other */
+    buf_printf(&item->piece, "Content-Type: multipart/alternative; boundary=\"%s\"\n\n--%s\n", boundary,
+               boundary);
+    write_body(item, reading);
+    if (reading->body != NULL)
+        each_piece(item, reading->body, take_description, &description);
+    if (item->comment != NULL) {
+        buf_add_byte(&description.text, '\n');
+        each_piece(item, item->comment, take_description, &description);
+    }
+    if (description.cut)
+        gwise_report(item->out, "the text is cut in the calendar, and whole in the message");
+    buf_printf(&item->piece, "\n--%s\n", boundary);
+    in_write_calendar(item, buf_span(&description.text));
+    buf_printf(&item->piece, "\n--%s--\n", boundary);
+    buf_clear(&description.text);
+}
+
 static void
 write_item(struct in_item *item)
 {
-    const struct in_part *body = NULL;
-    struct buf words = {0};
+    struct reading reading = {.body = NULL};
     char boundary[60];
-    for (size_t i = 0; i < item->n_parts && body == NULL; i++)
+    for (size_t i = 0; i < item->n_parts && reading.body == NULL; i++)
         if (item->parts[i].kind == PART_BODY)
-            body = &item->parts[i];
-    in_words(item, &words);
+            reading.body = &item->parts[i];
+    find_comment(item);
+    in_words(item, &reading.words);
     in_header(item, &item->piece);
     buf_add_text(&item->piece, "MIME-Version: 1.0\n");
     if (has_files(item)) {
         in_boundary(item, boundary);
         buf_printf(&item->piece, "Content-Type: multipart/mixed; boundary=\"%s\"\n\n--%s\n", boundary,
                    boundary);
-        write_body(item, body, &words);
+        write_text(item, &reading);
         write_files(item, boundary);
     } else {
-        write_body(item, body, &words);
+        write_text(item, &reading);
     }
-    buf_clear(&words);
+    buf_clear(&reading.words);
 }
 
 int

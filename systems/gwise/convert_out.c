@@ -61,10 +61,15 @@ convert(struct out_item *item, struct buf *header, struct viaduct_reason *reason
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "the message cannot be read: %s",
                           strerror(-result));
     bool status = out_status(item, header);
-    if (!status)
+    if (!status) {
         out_plan(item);
-    if (!status)
+        out_meeting_find(item);
+        status = out_meeting_status(item, header);
+    }
+    if (!status) {
+        out_meeting_words(item);
         out_words(item);
+    }
     /* A first try without sizes: what cannot be expressed is to be known before anything is written. */
     if (!status && !out_header(item, header, reason))
         return VIADUCT_CONVERT_REFUSED;
@@ -89,7 +94,8 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
     if (item.codepage == NULL)
         return VIADUCT_CONVERT_BAD;
     struct buf header = {0};
-    enum viaduct_converted result = convert(&item, &header, reason);
+    item.site = gwise_site(in, reason);
+    enum viaduct_converted result = item.site != NULL ? convert(&item, &header, reason) : VIADUCT_CONVERT_BAD;
     buf_clear(&header);
     for (size_t i = 0; i < item.n_files; i++)
         free(item.files[i].name);
@@ -97,6 +103,8 @@ gwise_to_foreign(const struct viaduct_convert_in *in, const struct viaduct_conve
     for (size_t i = 0; item.parts != NULL && i < item.tree.n; i++)
         out_tnef_free(item.parts[i].tnef);
     free(item.parts);
+    out_meeting_free(&item);
+    calendar_zone_free(item.site);
     mime_tree_clear(&item.tree);
     buf_clear(&item.before);
     buf_clear(&item.after);
@@ -306,6 +314,7 @@ out_write_body(struct out_item *item)
     for (size_t i = 0; i < item->tree.n; i++)
         if (item->parts[i].body)
             write_body(item, i);
+    out_meeting_body(item);
     out_add_text(item, buf_span(&item->after));
     if (!item->body_begun)
         out_add_text(item, SPAN("\n")); /* a body of no octets makes the gateway drop the message */

@@ -2,10 +2,12 @@
 #ifndef VIADUCT_GWISE_CONVERT_OUT_H
 #define VIADUCT_GWISE_CONVERT_OUT_H
 
+#include "systems/calendar/calendar.h"
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/api_write.h"
 #include "systems/gwise/container.h"
 #include "systems/gwise/convert.h"
+#include "systems/gwise/convert_time.h"
 #include "systems/mime/mime_walk.h"
 
 /* What becomes of a part of the message; neither: it is left out. */
@@ -21,14 +23,24 @@ struct out_file {
     uint64_t bytes;
 };
 
+/* What a calendar in the message says. */
+struct out_meeting {
+    struct arena *arena;
+    struct calendar_item item;
+    const char *type; /* Msg-Type */
+    bool subject_told;
+};
+
 struct out_item {
     const struct viaduct_convert_in *in;
     const struct viaduct_convert_out *out;
     struct codepage *codepage;
+    struct calendar_zone *site; /* whose clocks the item's times are */
     enum unmappable how;
     uint64_t changed; /* characters that the code page lacks */
     struct mime_tree tree;
-    struct out_part *parts; /* one for each of the tree's */
+    struct out_part *parts;      /* one for each of the tree's */
+    struct out_meeting *meeting; /* what its calendar says; NULL: it has none, or none that can be said */
     struct container_writer writer;
     struct buf before, after; /* lines of ours round the body, UTF-8 */
     struct out_file *files;
@@ -74,6 +86,21 @@ bool out_tnef_has_body(const struct out_tnef *tnef);
 void out_tnef_body(struct out_item *item, const struct out_tnef *tnef);
 void out_tnef_files(struct out_item *item, const struct out_tnef *tnef);
 
+/* meeting_find.c, meeting_out.c: look for a calendar among the parts that are files; what it says goes into the item's type
+ * and times, and into words before the body. All of them do nothing where there is none. */
+struct kept;
+void out_meeting_find(struct out_item *item);
+void out_meeting_free(struct out_item *item);
+void out_meeting_words(struct out_item *item);
+void out_meeting_body(struct out_item *item);
+void out_meeting_subject(struct out_item *item, struct buf *subject);
+const char *out_meeting_type(const struct out_item *item);
+const char *out_meeting_security(const struct out_item *item);
+void out_meeting_put(const struct out_item *item, struct buf *header);
+void out_meeting_keep(const struct out_item *item, struct kept *kept);
+/* Writes the header of a status instead, where the message answers an appointment that is known; else adds nothing. */
+bool out_meeting_status(struct out_item *item, struct buf *header);
+
 /* The text of the header file, UTF-8, for the parts written. False with the reason where the item cannot be
  * expressed. */
 bool out_header(struct out_item *item, struct buf *header, struct viaduct_reason *reason);
@@ -83,6 +110,15 @@ int out_keep(const struct out_item *item, struct viaduct_reason *reason);
 
 /* Writes the header of a status instead, where the message is a report that GroupWise has one for; else adds nothing. */
 bool out_status(struct out_item *item, struct buf *header);
+
+/* What a status says: whose, of which message there (its Msg-Id and Msg-Type), what, and why (may be empty). */
+struct out_told {
+    struct span who, id, type, reason;
+    const char *action;
+};
+bool out_write_status(struct out_item *item, const struct out_told *told, struct buf *header);
+/* Whether the connector wants them (convert.reports). */
+bool out_sends_statuses(const struct out_item *item);
 
 /* An element of an address list, with its token. */
 void out_put_address(struct api_list *list, const struct api_address *address);

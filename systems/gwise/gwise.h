@@ -4,8 +4,8 @@
  * below the gateway's root (option peer.root). Addresses are GWISE: Domain.PostOffice.User, where the user may
  * hold dots.
  *
- * What is carried stands in convert.h. Not yet: directory synchronisation by ADMIN files (its answers are
- * handed to dirsync's folder), busy searches, meeting requests as iCalendar, statuses as delivery reports.
+ * What is carried stands in convert.h, what was chosen where the format is not known in choices.def. Not yet: directory
+ * synchronisation by ADMIN files (its answers are handed to dirsync's folder), times of a host calendar for busy searches.
  */
 #ifndef VIADUCT_GWISE_H
 #define VIADUCT_GWISE_H

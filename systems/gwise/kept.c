@@ -1,7 +1,7 @@
 /* kept.c - what is remembered of messages that have left (see kept.h) */
 #include "systems/gwise/kept.h"
 
-enum { VALUE_MAX = 16 << 10, ROOM_FOR_WORDS = 2000 };
+enum { VALUE_MAX = 16 << 10, ROOM_FOR_WORDS = 2000, UID_MAX = 500 };
 
 static struct viaduct_text
 text_of(struct span span)
@@ -65,6 +65,12 @@ kept_out(const struct viaduct_convert_in *in, struct span id, const struct kept 
     if (kept->asked != 0)
         buf_printf(&value, "asked%s%s\n", (kept->asked & GWISE_ASKED_DELIVERED) != 0 ? " delivered" : "",
                    (kept->asked & GWISE_ASKED_OPENED) != 0 ? " opened" : "");
+    if (kept->uid.len > 0 && kept->uid.len <= UID_MAX) { /* half a name is none */
+        add_line(&value, "uid", kept->uid, UID_MAX);
+        add_line(&value, "organizer", kept->organizer, 320);
+        buf_printf(&value, "meeting %d %lld %s\n", kept->sequence, (long long)kept->begin_s,
+                   kept->task ? "task" : "event");
+    }
     for (size_t i = 0; in->message != NULL && i < in->message->n_recipients; i++)
         if (in->message->recipients[i].responsible)
             add_recipient(&value, &in->message->recipients[i]);
@@ -129,6 +135,27 @@ line_is(struct span line, const char *name, struct span *value)
     return true;
 }
 
+static struct span
+next_word(struct span *text)
+{
+    const char *blank = memchr(text->at, ' ', text->len);
+    struct span word = {text->at, blank != NULL ? (size_t)(blank - text->at) : text->len};
+    size_t whole = word.len + (blank != NULL);
+    *text = (struct span){text->at + whole, text->len - whole};
+    return word;
+}
+
+static void
+read_meeting(struct span value, struct kept *kept)
+{
+    uint64_t number = 0;
+    if (span_to_u64(next_word(&value), INT32_MAX, &number))
+        kept->sequence = (int)number;
+    if (span_to_u64(next_word(&value), (uint64_t)1 << 40, &number))
+        kept->begin_s = (int64_t)number;
+    kept->task = span_equal(value, SPAN("task"));
+}
+
 bool
 kept_find(const struct viaduct_convert_in *in, struct span id, struct arena *arena, struct kept *kept)
 {
@@ -151,6 +178,12 @@ kept_find(const struct viaduct_convert_in *in, struct span id, struct arena *are
         else if (line_is(line, "asked", &value))
             kept->asked = (memmem(value.at, value.len, "delivered", 9) != NULL ? GWISE_ASKED_DELIVERED : 0U) |
                           (memmem(value.at, value.len, "opened", 6) != NULL ? GWISE_ASKED_OPENED : 0U);
+        else if (line_is(line, "uid", &value))
+            kept->uid = value;
+        else if (line_is(line, "organizer", &value))
+            kept->organizer = value;
+        else if (line_is(line, "meeting", &value))
+            read_meeting(value, kept);
         else if (line_is(line, "to", &value) && kept->recipients.len == 0)
             kept->recipients = rest;
     }

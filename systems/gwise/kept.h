@@ -4,6 +4,7 @@
  * By the time it comes the message has long left the spool. Under that id the connector keeps (services->remember)
  *
  *     message-id <...>                 subject TEXT               envid XTEXT            asked delivered opened
+ *     uid TEXT                         organizer MAILBOX          meeting SEQUENCE BEGIN event|task
  *     to ADDRESS TAB ORIGINAL TAB ORCPT TAB NOTIFY                one for each recipient that the gateway delivers to
  *
  * a line each. Where they do not all fit, recipients at the end are left out: their reports go without ORCPT.
@@ -23,6 +24,10 @@ enum { GWISE_ASKED_DELIVERED = 1, GWISE_ASKED_OPENED = 2 };
 struct kept {
     struct span message_id, subject, envid;
     unsigned asked;
+    struct span uid, organizer; /* of a meeting or task that went out; uid empty: it was none */
+    int sequence;
+    int64_t begin_s; /* 0: it has no begin */
+    bool task;
     struct span recipients; /* the lines "to ...", for kept_recipient() */
 };
 

@@ -1,44 +1,35 @@
 /* status_in.c - what a status of GroupWise's says of a message, as a report (see convert_in.h)
  *
  * GroupWise tracks a message per recipient and sends an item for each step. Of those the host gets what its mail knows:
- * delivered, not delivered, read, deleted unread; the first and the last two only where they were asked for. Steps that
- * mail has no report for (accepted, declined, delegated, completed) come as readable mail, and so does everything about
- * a message that nobody remembers.
+ * delivered, not delivered, read, deleted unread; the first and the last two only where they were asked for. A meeting that
+ * was accepted or declined is answered (meeting_in.c). Steps that mail has no report for (delegated, completed) come as
+ * readable mail, and so does everything about a message that nobody remembers.
  *
- * No genuine status file is known. The words that are looked for, and the keywords they stand in, are in one table here,
- * so that one edit changes them.
+ * No genuine status file is known. The words that are looked for are in choices.def.
  */
 #include <stdio.h>
 
 #include "common/dsn.h"
 #include "conf/conf.h"
+#include "systems/gwise/choices.h"
 #include "systems/gwise/convert_in.h"
 #include "systems/gwise/kept.h"
 #include "systems/mime/mime_header.h"
 
-enum fate { FATE_UNKNOWN, FATE_WORDS, FATE_NOTICE };
+/* ACCEPTED, DECLINED: of a meeting, else in words; DELETED: a meeting is declined, else a notice. */
+enum fate { FATE_UNKNOWN, FATE_WORDS, FATE_NOTICE, FATE_ACCEPTED, FATE_DECLINED, FATE_DELETED };
 
-/* Beginnings of words, the first that occurs in Action or Set-Status decides: "undeliverable" before "delivered". */
 static const struct {
     const char *stem;
     enum fate fate;
     enum notice_kind kind;
 } stems[] = {
-    {"undeliver", FATE_NOTICE, NOTICE_FAILED},
-    {"fail", FATE_NOTICE, NOTICE_FAILED},
-    {"reject", FATE_NOTICE, NOTICE_FAILED},
-    {"expired", FATE_NOTICE, NOTICE_FAILED},
-    {"deliver", FATE_NOTICE, NOTICE_DELIVERED},
-    {"receiv", FATE_NOTICE, NOTICE_DELIVERED},
-    {"transferred", FATE_NOTICE, NOTICE_DELIVERED},
-    {"accept", FATE_WORDS, NOTICE_NONE},
-    {"declin", FATE_WORDS, NOTICE_NONE},
-    {"delegat", FATE_WORDS, NOTICE_NONE},
-    {"complet", FATE_WORDS, NOTICE_NONE},
-    {"delet", FATE_NOTICE, NOTICE_DELETED},
-    {"purg", FATE_NOTICE, NOTICE_DELETED},
-    {"open", FATE_NOTICE, NOTICE_DISPLAYED},
-    {"read", FATE_NOTICE, NOTICE_DISPLAYED},
+#define WORD(name, text)
+#define STATUS(stem, fate, notice) {stem, fate, notice},
+#define TOLD(notice, word)
+#define ANSWER(answer, word, mail)
+#define NUMBER(name, value)
+#include "systems/gwise/choices.def"
 };
 
 static const char *const subjects[] = {
@@ -98,7 +89,7 @@ time_of(const struct in_item *item)
     const struct api_item *report = api_find(&item->file.root, "Status-Report");
     int64_t now_s = time_ms() / 1000, time_s = 0;
     struct span text = report != NULL ? api_text(report->children, "Time") : (struct span){"", 0};
-    if (!api_read_date(text, &time_s))
+    if (!gwise_read_date(item->site, text, &time_s))
         return 0;
     return time_s < now_s ? time_s : now_s;
 }
@@ -172,8 +163,13 @@ in_status(struct in_item *item, struct viaduct_reason *reason)
                    (int)(action.len < 60 ? action.len : 60), action.at);
         return false;
     }
-    if (fate != FATE_NOTICE || !kept_find(item->in, id, item->arena, &kept))
+    if (fate == FATE_UNKNOWN || fate == FATE_WORDS || !kept_find(item->in, id, item->arena, &kept))
         return true; /* in words */
+    if (fate != FATE_NOTICE && item->from != NULL &&
+        in_answer(item, &kept, fate == FATE_ACCEPTED ? CALENDAR_ACCEPTED : CALENDAR_DECLINED, time_of(item)))
+        return true;
+    if (fate == FATE_ACCEPTED || fate == FATE_DECLINED)
+        return true; /* in words: it was no meeting */
     if (item->from != NULL)
         kept_recipient(&kept, span_of(item->from), &recipient);
     if (!was_asked(notice.kind, &kept, &recipient)) {
