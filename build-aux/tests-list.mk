@@ -143,6 +143,7 @@ SCENARIO_TESTS = \
 FUZZ_TARGETS = \
 	fuzz/address-fuzz \
 	fuzz/book-fuzz \
+	fuzz/calendar-fuzz \
 	fuzz/conf-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
@@ -165,6 +166,7 @@ FUZZ_TARGETS = \
 CORPUS_RUNNERS = \
 	fuzz/address-corpus \
 	fuzz/book-corpus \
+	fuzz/calendar-corpus \
 	fuzz/conf-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
@@ -188,6 +190,8 @@ fuzz_address_corpus_SOURCES = fuzz/address-fuzz.c fuzz/run-corpus.c
 fuzz_address_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_book_corpus_SOURCES = fuzz/book-fuzz.c fuzz/run-corpus.c
 fuzz_book_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_calendar_corpus_SOURCES = fuzz/calendar-fuzz.c fuzz/run-corpus.c
+fuzz_calendar_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_conf_corpus_SOURCES = fuzz/conf-fuzz.c fuzz/run-corpus.c
 fuzz_conf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
@@ -296,6 +300,7 @@ TRACKED_FILES = \
 	$(srcdir)/demo \
 	fuzz/address-fuzz.c \
 	fuzz/book-fuzz.c \
+	fuzz/calendar-fuzz.c \
 	fuzz/conf-fuzz.c \
 	fuzz/corpus/address/header \
 	fuzz/corpus/address/idna \
@@ -309,6 +314,11 @@ TRACKED_FILES = \
 	fuzz/corpus/book/entry \
 	fuzz/corpus/book/manifest \
 	fuzz/corpus/book/shard \
+	fuzz/corpus/calendar/lines \
+	fuzz/corpus/calendar/note \
+	fuzz/corpus/calendar/request \
+	fuzz/corpus/calendar/task \
+	fuzz/corpus/calendar/values \
 	fuzz/corpus/conf/sample.conf \
 	fuzz/corpus/conf/whole.conf \
 	fuzz/corpus/conf/wrong.conf \
@@ -326,7 +336,9 @@ TRACKED_FILES = \
 	fuzz/corpus/gwise-api/directory-answer.api \
 	fuzz/corpus/gwise-api/mail-from-gateway.api \
 	fuzz/corpus/gwise-api/refused.api \
+	fuzz/corpus/gwise-convert/calendar \
 	fuzz/corpus/gwise-convert/html \
+	fuzz/corpus/gwise-convert/item-appointment \
 	fuzz/corpus/gwise-convert/item-busy-answer \
 	fuzz/corpus/gwise-convert/item-directory-answer \
 	fuzz/corpus/gwise-convert/item-mail-from-gateway \

@@ -15,6 +15,7 @@
 #include "common/track_read.h"
 #include "conf/conf.h"
 #include "daemons/pickup.h"
+#include "systems/calendar/calendar.h"
 #include "systems/gwise/api_read.h"
 #include "systems/gwise/container.h"
 #include "systems/gwise/convert.h"
@@ -230,6 +231,34 @@ read_html(struct span text)
     for (size_t at = 0; at < text.len; at += 1000)
         html_text_feed(&html, text.at + at, text.len - at < 1000 ? text.len - at : 1000, &out);
     html_text_end(&html, &out);
+}
+
+#define ICAL "BEGIN:VCALENDAR\nMETHOD:REQUEST\nBEGIN:VEVENT\nUID:u\nDTSTART:20260701T120000Z\n"
+
+static const struct shape calendar_shapes[] = {
+    {"components in each other", "", "BEGIN:VEVENT\n", ""},
+    {"calendars in each other", "", "BEGIN:VCALENDAR\n", ""},
+    {"alarms", ICAL, "BEGIN:VALARM\nTRIGGER:-PT#M\nEND:VALARM\n", "END:VEVENT\nEND:VCALENDAR\n"},
+    {"people", ICAL, "ATTENDEE;CN=\"x #\":mailto:a#@b.example\n", "END:VEVENT\nEND:VCALENDAR\n"},
+    {"events", "BEGIN:VCALENDAR\n", "BEGIN:VEVENT\nUID:#\nDTSTART:20260701T120000Z\nEND:VEVENT\n",
+     "END:VCALENDAR\n"},
+    {"zones", "BEGIN:VCALENDAR\n", "BEGIN:VTIMEZONE\nTZID:#\nBEGIN:STANDARD\nEND:STANDARD\nEND:VTIMEZONE\n",
+     "BEGIN:VEVENT\nUID:u\nDTSTART;TZID=x:20260701T120000\nEND:VEVENT\nEND:VCALENDAR\n"},
+    {"folds of a text", ICAL "DESCRIPTION:", "\n x", "\nEND:VEVENT\nEND:VCALENDAR\n"},
+    {"escapes of a text", ICAL "DESCRIPTION:", "\\n\\,", "\nEND:VEVENT\nEND:VCALENDAR\n"},
+    {"dates of a series", ICAL, "RDATE:20260701T12#\n", "END:VEVENT\nEND:VCALENDAR\n"},
+    {"parameters", ICAL, "SUMMARY;X=#;X=\"#\":x\n", "END:VEVENT\nEND:VCALENDAR\n"},
+};
+
+static struct calendar_zone *site;
+
+static void
+read_calendar(struct span text)
+{
+    struct calendar_item item;
+    struct buf out = {0};
+    if (calendar_read(text, site, arena, NULL, NULL, &item, &why) == 0)
+        calendar_write(&item, site, &out);
 }
 
 /* ---- envelopes, journals, reports: one line is one recipient ---- */
@@ -461,6 +490,7 @@ static const struct {
     {{"API file", read_api}, SHAPES(api_shapes)},
     {{"message of a GroupWise item", convert_item}, SHAPES(api_shapes)},
     {{"text of HTML", read_html}, SHAPES(html_shapes)},
+    {{"calendar", read_calendar}, SHAPES(calendar_shapes)},
     {{"envelope", read_envelope}, SHAPES(recipient_shapes)},
     {{"journal", read_journal}, SHAPES(recipient_shapes)},
     {{"journal's entry", read_entry}, SHAPES(recipient_shapes)},
@@ -474,6 +504,7 @@ static const struct {
 int
 main(int argc, char **argv)
 {
+    site = calendar_zone_new(SPAN("Europe/Berlin"));
     for (size_t i = 0; i < COUNT_OF(table); i++)
         for (size_t j = 0; j < table[i].n && (argc < 2 || strstr(table[i].parser.name, argv[1]) != NULL); j++)
             if (argc < 3 || strstr(table[i].shapes[j].name, argv[2]) != NULL)

@@ -288,6 +288,33 @@ understand(struct calendar_reading *reading, icalcomponent *calendar, struct why
     return reading->full ? why_set(why, "5.6.0", "the calendar takes too much memory") : 0;
 }
 
+/* As fgets(). libical's own reader of strings looks for the end of a line anew with each piece of it, which makes a long
+ * line cost the square of its length. */
+static char *
+next_piece(char *piece, size_t size, void *rest)
+{
+    struct span *text = rest;
+    size_t most = text->len < size - 1 ? text->len : size - 1;
+    const char *end = most > 0 ? memchr(text->at, '\n', most) : NULL;
+    size_t len = end != NULL ? (size_t)(end - text->at) + 1 : most;
+    if (len == 0)
+        return NULL;
+    memcpy(piece, text->at, len);
+    piece[len] = '\0';
+    *text = (struct span){text->at + len, text->len - len};
+    return piece;
+}
+
+static icalcomponent *
+parse(struct span lines)
+{
+    icalparser *parser = icalparser_new();
+    icalparser_set_gen_data(parser, &lines);
+    icalcomponent *calendar = icalparser_parse(parser, next_piece);
+    icalparser_free(parser);
+    return calendar;
+}
+
 int
 calendar_read(struct span text, const struct calendar_zone *site, struct arena *arena,
               void (*report)(void *arg, const char *line), void *arg, struct calendar_item *item,
@@ -302,8 +329,7 @@ calendar_read(struct span text, const struct calendar_zone *site, struct arena *
     if (result == 0) {
         icalerror_set_errors_are_fatal(0);
         ical_set_unknown_token_handling_setting(ICAL_DISCARD_TOKEN);
-        buf_add_byte(&lines, '\0');
-        icalcomponent *calendar = icalparser_parse_string(lines.at);
+        icalcomponent *calendar = parse(buf_span(&lines));
         result = understand(reading, calendar, why);
         if (calendar != NULL)
             icalcomponent_free(calendar);
