@@ -236,6 +236,7 @@ REPORT_TEXTS = \
 	conf/templates/relayed.txt
 
 MAN_PAGES = \
+	man/viaduct-gwise.7 \
 	man/viaduct-master.8 \
 	man/viaduct-sendmail.1
 
@@ -414,6 +415,7 @@ TRACKED_FILES = \
 	fuzz/tnef-fuzz.c \
 	fuzz/translate-header-fuzz.c \
 	man/manual.c \
+	man/viaduct-gwise.7 \
 	man/viaduct-log.5.in \
 	man/viaduct-master.8 \
 	man/viaduct-queue-file.5.in \

@@ -67,11 +67,10 @@ rule_of(const struct calendar_zone *zone, const struct change *change, int *nth)
 
 static void
 add_observance(icalcomponent *vtimezone, const struct calendar_zone *zone, const struct change *change,
-               bool daylight, bool ruled)
+               bool summer, bool ruled)
 {
     static const char *const days[] = {"SU", "MO", "TU", "WE", "TH", "FR", "SA"};
-    icalcomponent *observance =
-        icalcomponent_new(daylight ? ICAL_XDAYLIGHT_COMPONENT : ICAL_XSTANDARD_COMPONENT);
+    icalcomponent *observance = icalcomponent_new(summer ? ICAL_XDAYLIGHT_COMPONENT : ICAL_XSTANDARD_COMPONENT);
     struct icaltimetype begin = icaltime_null_time();
     int nth = 0;
     char rule[80];
