@@ -338,6 +338,7 @@ TRACKED_FILES = \
 	fuzz/corpus/gwise-api/mail-from-gateway.api \
 	fuzz/corpus/gwise-api/refused.api \
 	fuzz/corpus/gwise-convert/calendar \
+	fuzz/corpus/gwise-convert/calendar-empty \
 	fuzz/corpus/gwise-convert/html \
 	fuzz/corpus/gwise-convert/item-appointment \
 	fuzz/corpus/gwise-convert/item-busy-answer \

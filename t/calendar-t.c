@@ -347,6 +347,7 @@ test_malformed(void)
 {
     struct buf text = {0};
     refused(SPAN(""), "no calendar", "no text");
+    refused((struct span){NULL, 0}, "no calendar", "none at all");
     refused(SPAN("\0\1\2\xff"), "no calendar", "octets");
     refused(SPAN("BEGIN:VCALENDAR\nEND:VCALENDAR\n"), "no event", "an empty calendar");
     refused(SPAN("BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:x\n"), "do not end", "a calendar that breaks off");

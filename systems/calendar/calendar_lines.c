@@ -266,7 +266,7 @@ calendar_lines(struct span text, const struct calendar_report *report, struct bu
     struct reading reading = {.report = report, .lines = lines};
     if (text.len > CALENDAR_TEXT_MAX)
         return why_set(why, "5.6.0", "the calendar has more than %d octets", CALENDAR_TEXT_MAX);
-    bool fine = read_lines(&reading, text);
+    bool fine = text.len > 0 && read_lines(&reading, text);
     buf_clear(&reading.line);
     if (fine && reading.finished && reading.n_items > 0) {
         tell_missed(&reading);
