@@ -87,8 +87,8 @@ find_sides(const struct command *command, struct side *from, struct side *to)
         return r;
     struct side *foreign = from->connector != NULL && to->connector == NULL ? from : to;
     if (foreign->given && foreign->connector != NULL && !span_equal(named.type, foreign->type))
-        return command_usage(command, "connector %s has addresses of type %.*s", named.connector->title,
-                             (int)named.type.len, named.type.at);
+        return command_usage(command, "connector %s has addresses of type %.*s",
+                             command->values[OPTION_CONNECTOR], (int)named.type.len, named.type.at);
     foreign->connector = named.connector;
     foreign->type = named.type;
     foreign->given = true;

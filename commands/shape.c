@@ -286,7 +286,7 @@ shape_fields(const struct shape *shape, size_t *n)
         fields[SHAPE_BUCKETS + i] =
             (struct field){names[i], FIELD_NUMBER, COST_NAME, 5, "up to so many minutes", false};
     }
-    *n = (size_t)(SHAPE_BUCKETS + shape->n_buckets + 1);
+    *n = (size_t)SHAPE_BUCKETS + (size_t)shape->n_buckets + 1;
     return fields;
 }
 

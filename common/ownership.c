@@ -216,7 +216,7 @@ static int
 compare_rights(struct ownership *ownership, const char *path, const struct rights *rights, struct why *why)
 {
     char what[160];
-    struct stat st;
+    struct stat st = {0};
     int fd = openat(ownership->spool_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
     if (r == 0 && rights->uid != NUMBER_UNKNOWN && rights->gid != NUMBER_UNKNOWN) {

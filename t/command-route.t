@@ -82,6 +82,8 @@ code, found = rows("route", "nobody@contoso.example")
 is_((code, found[0]["status"]), (1, "5.1.1"), "an unknown recipient of the host gets the words its sender would")
 code, out, _ = viaduct("address", "alice@contoso.example", "--from", "SMTP", "--to", "GWISE")
 ok(code == 0 and "GWISE:Exchange.HQ.alice" in out and "(book)" in out, "address says what it becomes, and by which rule")
+code, _, err = viaduct("address", "GW.PO.user", "--from", "GWISE", "--to", "SMTP", "--connector", "host")
+is_((code, "connector host has addresses of type SMTP" in err), (2, True), "the host is no connector for addresses of another type, and is told so")
 ok("and back:" in out and "SMTP:alice@contoso.example" in out, "in both directions")
 for args in ((), ("--to", "X400")):
     code, _, err = viaduct("address", "alice@contoso.example", *args)
