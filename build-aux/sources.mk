@@ -73,7 +73,7 @@ libsystems_a_SOURCES = systems/calendar/calendar.h systems/calendar/calendar_clo
 	systems/gwise/choices.c systems/gwise/choices.def systems/gwise/choices.h systems/gwise/convert_time.c systems/gwise/convert_time.h \
 	systems/gwise/meeting_find.c systems/gwise/meeting_in.c systems/gwise/meeting_out.c \
 	systems/gwise/container.c systems/gwise/container.h systems/gwise/convert.c systems/gwise/convert.h \
-	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/directory.def systems/gwise/directory.h systems/gwise/directory_read.c systems/gwise/directory_write.c systems/gwise/kept.c systems/gwise/kept.h systems/gwise/search.c systems/gwise/status_in.c systems/gwise/status_out.c \
+	systems/gwise/convert_fields.c systems/gwise/convert_header.c systems/gwise/convert_in.c systems/gwise/directory.def systems/gwise/directory.h systems/gwise/directory_read.c systems/gwise/directory_write.c systems/gwise/files.c systems/gwise/kept.c systems/gwise/kept.h systems/gwise/search.c systems/gwise/status_in.c systems/gwise/status_out.c \
 	systems/gwise/convert_in.h systems/gwise/convert_message.c systems/gwise/convert_ops.c systems/gwise/convert_out.c systems/gwise/convert_plan.c systems/gwise/convert_tnef.c \
 	systems/gwise/convert_out.h systems/gwise/gwise.c systems/gwise/gwise.h systems/gwise/html_text.c \
 	systems/gwise/html_text.h \
@@ -152,7 +152,7 @@ bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
-	commands/completion.c commands/connector.h commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
+	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
 	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
@@ -162,7 +162,7 @@ viaduct_SOURCES = \
 	commands/queue_export.c commands/route.c commands/shape.c commands/spool_map.c commands/spool_walk.c \
 	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \
 	commands/track_balance.c commands/track_balance.h commands/tree.c \
-	commands/tree.h commands/viaduct.c commands/commands.def
+	commands/tree.h commands/trial.c commands/trial.h commands/trial_child.c commands/trial_inside.h commands/viaduct.c commands/commands.def
 viaduct_LDADD = libworker.a $(CONVERT_LIBS) $(WORKER_LIBS)
 
 viaduct_sendmail_SOURCES = commands/sendmail.c commands/sendmail.h commands/sendmail_message.c

@@ -79,6 +79,7 @@ SCENARIO_TESTS = \
 	t/clock.t \
 	t/command-badmail.t \
 	t/command-control.t \
+	t/command-convert.t \
 	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \
@@ -442,6 +443,7 @@ TRACKED_FILES = \
 	t/clockwork.py \
 	t/command-badmail.t \
 	t/command-control.t \
+	t/command-convert.t \
 	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \

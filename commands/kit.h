@@ -1,6 +1,6 @@
 /* kit.h - what a system's module sees when the command calls it: the kit's services with no spool behind them
  *
- * `connector test` and `simulate` call modules as gateways and converters do, so what they tell is what the module
+ * `connector test`, `simulate` and `convert` call modules as gateways and converters do, so what they tell is what the module
  * itself says. Nothing can be taken in through these services, nothing is kept and nothing was.
  */
 #ifndef VIADUCT_COMMANDS_KIT_H

@@ -15,6 +15,7 @@ lookup_open(struct lookup *lookup, struct command *command)
 {
     struct why why = {"", ""};
     lookup->command = command;
+    lookup->bookless = false;
     lookup->arena = arena_new(LOOKUP_ARENA);
     if (command->spool_fd < 0) {
         fprintf(stderr,
@@ -22,6 +23,7 @@ lookup_open(struct lookup *lookup, struct command *command)
                 command->spool_path);
         lookup->book_fd = -ENOENT;
         lookup->book = book_new(-1);
+        lookup->bookless = true;
         return;
     }
     command_check_readable(command, FOLDER_BOOK);
@@ -35,6 +37,7 @@ lookup_open(struct lookup *lookup, struct command *command)
                      (unsigned long long)book_generation(lookup->book));
     else if (r == -ENOENT)
         fprintf(stderr, "(there is no address book; `viaduct book build` makes one)\n");
+    lookup->bookless = r == -ENOENT;
 }
 
 void

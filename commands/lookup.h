@@ -12,6 +12,7 @@ struct lookup {
     struct command *command;
     struct book *book;
     int book_fd;
+    bool bookless; /* no book was ever built: look-ups in `book` say that it cannot be read */
     struct arena *arena;
 };
 

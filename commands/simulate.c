@@ -66,20 +66,36 @@ scan_message(struct sim_message *message, struct header_scan *scan)
         dsn_subject_decode(subject, &message->subject);
 }
 
+int
+sim_message_read(const char *path, struct sim_message *message, struct header_scan *scan)
+{
+    int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return command_fail_errno(errno, "the message %s", path);
+    int r = copy_message(fd, message);
+    close(fd);
+    if (r < 0)
+        return command_fail_errno(-r, "the message %s", path);
+    scan_message(message, scan);
+    return 0;
+}
+
+void
+sim_message_clear(struct sim_message *message)
+{
+    buf_clear(&message->header);
+    buf_clear(&message->subject);
+    if (message->fd >= 0)
+        close(message->fd);
+}
+
 static int
 read_message(struct simulation *simulation, const char *path, bool quiet)
 {
     struct header_scan scan;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return command_fail_errno(errno, "the message %s", path);
-    int r = copy_message(fd, &simulation->message);
-    close(fd);
-    if (r < 0)
-        return command_fail_errno(-r, "the message %s", path);
-    scan_message(&simulation->message, &scan);
-    if (quiet)
-        return 0;
+    int r = sim_message_read(path, &simulation->message, &scan);
+    if (r != 0 || quiet)
+        return r;
     printf("message %s, %llu bytes, header %llu bytes, %u hops%s\n", path,
            (unsigned long long)simulation->message.bytes, (unsigned long long)scan.bytes, (unsigned)scan.hops,
            scan.has_nul ? ", with NUL bytes" : "");
@@ -327,11 +343,8 @@ simulate(struct command *command)
         sim_side_clear(&simulation.sides[i]);
     free(simulation.sides);
     free(simulation.recipients);
-    buf_clear(&simulation.message.header);
-    buf_clear(&simulation.message.subject);
+    sim_message_clear(&simulation.message);
     buf_clear(&simulation.report);
-    if (simulation.message.fd >= 0)
-        close(simulation.message.fd);
     lookup_close(&simulation.lookup);
     return r;
 }

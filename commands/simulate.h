@@ -9,6 +9,7 @@
 
 #include "commands/listing.h"
 #include "commands/lookup.h"
+#include "common/header_scan.h"
 #include "systems/viaduct/system.h"
 
 /* The message, with LF line ends as in the spool. */
@@ -21,6 +22,11 @@ struct sim_message {
 };
 
 enum { SIM_HEADER_MAX = 1 << 20 };
+
+/* Reads a message from a file, "-" for standard input; fills in `scan`. 0, or an exit code after saying why. message->fd must be
+ * -1 before, and sim_message_clear() follows in any case. */
+int sim_message_read(const char *path, struct sim_message *message, struct header_scan *scan);
+void sim_message_clear(struct sim_message *message);
 
 /* What a connector is given. Lines end in LF. */
 struct sim_side {

@@ -77,7 +77,7 @@ with open(os.path.join(os.environ.get("VIADUCT_SRC", "."), "commands", "commands
     verbs = re.findall(r'^VERB\("([a-z]+)", "([a-z]*)", \w+, \w+, ([^"]*), "', f.read(), re.M)
 has = {(noun, verb) for noun, verb, options in verbs if re.search(r"\bLISTS\b", options)}
 json_only = {(noun, verb) for noun, verb, options in verbs if "O(JSON)" in options and (noun, verb) not in has}
-is_(json_only, {("status", ""), ("queue", "show"), ("badmail", "show"), ("connector", "show")}, "whoever speaks JSON lists, but for those that show one thing")
+is_(json_only, {("status", ""), ("convert", ""), ("queue", "show"), ("badmail", "show"), ("connector", "show")}, "whoever speaks JSON lists, but for those that show one thing")
 tried = {tuple((verb + ("", ""))[:2]) if (tuple((verb + ("", ""))[:2])) in has else (verb[0], "") for verb, *_ in LISTS}
 is_(has - tried, {("badmail", "list"), ("shape", ""), ("config", "check")}, "all were tried but those that are one with another")
 

@@ -23,6 +23,9 @@
 extern const struct viaduct_inbound_ops gwise_inbound_ops;
 extern const struct viaduct_outbound_ops gwise_outbound_ops;
 
+/* Items as files beside the gateway's folders (files.c). */
+extern const struct viaduct_files_ops gwise_files_ops;
+
 enum gateway_folder { API_IN, ATT_IN, API_OUT, ATT_OUT, GWPROB, GWHOLD, GATEWAY_FOLDERS };
 
 struct gateway_tree {

@@ -50,4 +50,5 @@ const struct viaduct_system gwise_system = {.size = sizeof gwise_system,
                                             .address = &address_ops,
                                             .inbound = &gwise_inbound_ops,
                                             .outbound = &gwise_outbound_ops,
-                                            .convert = &gwise_convert_ops};
+                                            .convert = &gwise_convert_ops,
+                                            .files = &gwise_files_ops};

@@ -329,6 +329,29 @@ struct viaduct_convert_ops {
                                            const struct viaduct_convert_out *, struct viaduct_reason *);
 };
 
+/* What a container becomes on disk: each file is begun by file(), then come its octets, and where it is text what a person
+ * sees of it. Each returns 0, or -errno, which ends it. */
+struct viaduct_files_out {
+    size_t size;
+    int (*file)(void *arg, const char *what, const char *name); /* "header", "body" or "file"; a plain name */
+    int (*data)(void *arg, const void *bytes, size_t len);
+    int (*shown)(void *arg, const void *bytes, size_t len); /* UTF-8, LF line ends */
+    void *arg;
+};
+
+/* Items as files in a folder, apart from the road: for a person who asks what becomes of one (`viaduct convert`). Called in a
+ * child that has a converter's limits. */
+struct viaduct_files_ops {
+    size_t size;
+    /* Makes the container that a carrier would of the item whose main file lies at `path`, with the files it names from where
+     * the system leaves them. 0, or -1 with reason. */
+    int (*gather)(const struct viaduct_services *, struct viaduct_gateway *, const char *path,
+                  int (*write)(void *arg, const void *bytes, size_t len), void *arg, struct viaduct_reason *);
+    /* The files that a carrier would make of a container (`in` reads it). 0, or -1 with reason. */
+    int (*spread)(const struct viaduct_convert_in *in, const struct viaduct_files_out *,
+                  struct viaduct_reason *);
+};
+
 struct viaduct_system {
     size_t size;
     unsigned abi;             /* VIADUCT_SYSTEM_ABI */
@@ -341,6 +364,7 @@ struct viaduct_system {
     const struct viaduct_outbound_ops *outbound;
     const struct viaduct_convert_ops *convert;
     const void *directory; /* reserved in ABI 1 */
+    const struct viaduct_files_ops *files;
 };
 
 #ifdef __cplusplus
