@@ -71,6 +71,9 @@ install_packages() {
     if [[ " $* " = *" postfix "* ]]; then
         printf 'postfix postfix/main_mailer_type select Local only\n' | as_root debconf-set-selections || return
     fi
+    if [[ " $* " = *" slapd "* ]]; then # no database of its own
+        printf 'slapd slapd/no_configuration boolean true\n' | as_root debconf-set-selections || return
+    fi
     trap allow_start EXIT
     forbid_start
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \

@@ -92,6 +92,14 @@ SYSTEMS_LIBS = libsystems.a libbook.a libviaduct.a $(SSL_LIBS) $(CARES_LIBS) -ld
 CONVERT_LIBS = $(SYSTEMS_LIBS) $(CALENDAR_LIBS)
 no_convert = systems/no_convert.c
 
+# ---- directories: their sides, plans and runs ----
+
+noinst_LIBRARIES += libdirectory.a
+libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/entry.h directory/ldap.h directory/plan.h \
+	directory/policy.h directory/run.h directory/side.h \
+	directory/names.c
+DIRECTORY_LIBS = libdirectory.a $(SYSTEMS_LIBS) $(LDAP_LIBS)
+
 # ---- the road: pickup and inbound-gateway, cleanup, router, outbound-gateway, bouncer ----
 
 gateway_sources = daemons/gateway.h daemons/gateway.c

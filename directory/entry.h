@@ -1,0 +1,138 @@
+/* entry.h - a recipient as a directory knows it, and the set of all of one side
+ *
+ * What differs between directories ends at the sides (side.h): each makes a `struct dir_entry` of what it reads. A set keeps
+ * all entries of one directory packed, some hundred octets each; it is also the file in which the last reading is kept
+ * (spool/dirsync/), so that a run which reads only changes has the rest.
+ *
+ * An entry is known by its id, which nothing but its own directory gives and which stays when it is renamed or moved:
+ * objectGUID, entryUUID, dominoUNID; where a directory has none (GroupWise, CSV), its key. An entry that we wrote carries a
+ * mark: whose it is and which entry of the other side it stands for,
+ *
+ *     viaduct:<dirsync>:<id of the source>
+ *
+ * in an attribute of its own (importedFrom, adminDescription ...). The mark is the link between both sides: it lies in the
+ * directory itself, so no lost file of ours can break it.
+ *
+ * What is hostile here: values, which may hold any octet, and the set's file.
+ */
+#ifndef VIADUCT_DIRECTORY_ENTRY_H
+#define VIADUCT_DIRECTORY_ENTRY_H
+
+#include "common/address.h"
+
+enum dir_attribute {
+#define ATTRIBUTE(symbol, name, domino, ldap, characters) DIR_##symbol,
+#include "directory/attributes.def"
+    DIR_ATTRIBUTES
+};
+
+enum dir_kind {
+    DIR_MAILBOX,   /* a user whose mail lies on this side */
+    DIR_MAIL_USER, /* a user of this side whose mail goes elsewhere (targetAddress) */
+    DIR_CONTACT,
+    DIR_GROUP,
+    DIR_RESOURCE,
+    DIR_FOLDER, /* mail-enabled public folder, mail-in database */
+    DIR_KINDS
+};
+
+struct dir_proxy {
+    struct address address;
+    bool primary; /* of its type */
+};
+
+enum { DIR_PROXIES_MAX = 500, DIR_ID_MAX = 255, DIR_NAME_MAX = 4096, DIR_MARK_MAX = 1024 };
+
+struct dir_entry {
+    struct span id;   /* printable; never empty */
+    struct span name; /* where it is: a DN, a GroupWise address; what a person sees of it */
+    struct span mark; /* as it stands there, ours or a stranger's; empty: nobody's */
+    enum dir_kind kind;
+    bool hidden;    /* from address lists */
+    bool opted_out; /* shall not be exported */
+    bool disabled;  /* a user whose account is disabled */
+    bool
+        broken; /* could not be mapped; `trouble` says why. Counts as present, and is neither changed nor exported */
+    unsigned policy; /* 1 + index of the recipient policy that applies; 0: none */
+    struct span trouble;
+    struct span value[DIR_ATTRIBUTES]; /* UTF-8 without control octets; empty: none */
+    struct address
+        target; /* where its mail is sent: targetAddress, a foreign recipient's own address; type empty: none */
+    struct dir_proxy *proxies;
+    size_t n_proxies;
+    struct span *members; /* of a group: names (as `name`) of entries on the same side, in no order */
+    size_t n_members;
+};
+
+/* The canonical name of an attribute ("displayName"), its limit in characters, and of a kind ("contact"). */
+const char *dir_attribute_name(enum dir_attribute attribute);
+size_t dir_attribute_limit(enum dir_attribute attribute);
+const char *dir_kind_name(enum dir_kind kind);
+
+/* The attribute with this canonical name (ASCII case ignored), or DIR_ATTRIBUTES. */
+enum dir_attribute dir_attribute_find(struct span name);
+
+/* The proxy that is primary of the type, else the first of it; NULL: none. `type` in upper case. */
+const struct dir_proxy *dir_entry_proxy(const struct dir_entry *entry, struct span type);
+
+/* The parts of a mark of ours. False for a stranger's, and for an empty one. */
+bool dir_mark_parse(struct span mark, struct span *dirsync, struct span *source);
+void dir_mark_print(const char *dirsync, struct span source, struct buf *out);
+
+/* ---- sets ---- */
+
+struct dir_set;
+
+NEW_MEMORY struct dir_set *dir_set_new(void);
+void dir_set_free(struct dir_set *set);
+
+/* Adds a copy, in place of the one with the same id where there is one. Returns its place, which stays valid (and changes
+ * meaning never) until the set is freed; SIZE_MAX with `why` for an entry that cannot be: no id, too long. */
+size_t dir_set_put(struct dir_set *set, const struct dir_entry *entry, struct why *why);
+
+/* Takes the entry with this id out; its place is never used again. True where there was one. */
+bool dir_set_drop(struct dir_set *set, struct span id);
+
+/* How many entries are in it, and how many places there are (those of dropped ones count). */
+size_t dir_set_count(const struct dir_set *set);
+size_t dir_set_places(const struct dir_set *set);
+
+/* Reads the entry at a place; its spans point into the set and live until the next dir_set_put() or free; `proxies` and
+ * `members` point into `room`, whose memory the caller frees with dir_room_clear() and reuses from call to call. False for a
+ * dropped one. */
+struct dir_room {
+    struct dir_proxy *proxies;
+    size_t proxies_size;
+    struct span *members;
+    size_t members_size;
+    char types[32][24]; /* of addresses, upper case, NUL-terminated: shared */
+    size_t n_types;
+};
+bool dir_set_get(const struct dir_set *set, size_t place, struct dir_room *room, struct dir_entry *entry);
+void dir_room_clear(struct dir_room *room);
+
+/* Look-ups: the place, or SIZE_MAX. By id and by mark octet for octet, by name without ASCII case; by address as
+ * address_equal(), among targets and proxies: `*more` says whether others have it too (a conflict). The indexes are built at
+ * the first question after a change. */
+size_t dir_set_find_id(const struct dir_set *set, struct span id);
+size_t dir_set_find_name(const struct dir_set *set, struct span name);
+size_t dir_set_find_mark(const struct dir_set *set, struct span mark);
+size_t dir_set_find_address(const struct dir_set *set, const struct address *address, bool *more);
+
+/* What is known of the reading as a whole; stands in the set's file. */
+struct dir_reading {
+    char source[256];  /* which server or file, with what makes its cookie valid (invocationId); "" */
+    struct buf cookie; /* of the change source: octets; empty: none */
+    int64_t full_s;    /* when all was read, seconds since 1970; 0: never */
+    int64_t read_s;    /* when changes were read */
+};
+
+/* Writes the set into a new file `name` of the folder (through `name`.new, fsynced, then renamed over it), and reads it back.
+ * The file: a text line "viaduct-directory 1", the reading's lines, then records with length and CRC32C, and a last line that
+ * counts them; a file that is torn is no set. Return 0, -ENOENT, -EINVAL with `why` (torn), or -errno with `why`. */
+int dir_set_write(const struct dir_set *set, const struct dir_reading *reading, int folder_fd, const char *name,
+                  struct why *why);
+int dir_set_read(struct dir_set *set, struct dir_reading *reading, int folder_fd, const char *name,
+                 struct why *why);
+
+#endif

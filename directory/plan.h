@@ -1,0 +1,95 @@
+/* plan.h - what would make two directories agree, written down before anything is done
+ *
+ *     host set x foreign set x configuration x what is pending --> plan --> file --> (a person) --> apply
+ *
+ * The planner is a pure function: it reads no directory and no clock but those it is given. Who owns what: a recipient belongs
+ * to the side where its mailbox is; what that side says of it wins on the other side, each time, save attributes that the
+ * configuration names `initial` (set once, then the other side's own). Links are the marks (entry.h); an entry with a
+ * stranger's mark is never touched; an unmarked one whose address collides is a conflict, which `adopt` may solve.
+ *
+ * The plan file is text, meant to be read: see plan_write().
+ */
+#ifndef VIADUCT_DIRECTORY_PLAN_H
+#define VIADUCT_DIRECTORY_PLAN_H
+
+#include "directory/change.h"
+#include "directory/policy.h"
+
+enum dir_note { DIR_CONFLICT, DIR_REFUSAL, DIR_REMARK, DIR_NOTE_KINDS };
+
+/* Why something is not done, or was done in another way, for one entry. */
+struct dir_notice {
+    enum dir_note kind;
+    bool host;
+    struct span id, name, text;
+};
+
+/* What hides since when: kept between runs (spool/dirsync/<name>.pending). */
+struct dir_pending; /* of one dirsync: (side, id) --> since */
+NEW_MEMORY struct dir_pending *dir_pending_new(void);
+void dir_pending_free(struct dir_pending *pending);
+int dir_pending_read(struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
+int dir_pending_write(const struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
+int64_t dir_pending_since(const struct dir_pending *pending, bool host, struct span id); /* 0: is not */
+void dir_pending_set(struct dir_pending *pending, bool host, struct span id,
+                     int64_t since_s); /* 0: no longer */
+
+struct dir_plan_input {
+    const struct conf_root *root;
+    const struct conf_dirsync *dirsync;
+    const struct dir_policies *policies;
+    const struct dir_set *host, *foreign;
+    bool host_complete,
+        foreign_complete; /* both readings ended well; else nothing is hidden or deleted on the other side */
+    uint64_t host_before,
+        foreign_before; /* entries at the last applied plan; 0: none. A much smaller reading deletes nothing */
+    const struct dir_pending *pending;
+    int64_t now_s;
+    const char *address_type; /* of the foreign system: "GWISE" */
+    const char *adopt;        /* NULL, or which unmarked entries may be adopted: "all", or an address */
+};
+
+struct dir_plan {
+    struct dir_change
+        *changes; /* in the order in which they are to be carried out: host before foreign, groups last */
+    size_t n_changes;
+    struct dir_notice *notices;
+    size_t n_notices;
+    struct arena *arena; /* all texts */
+    char dirsync[128];
+    int64_t made_s;
+    uint64_t host_entries, foreign_entries;
+    uint64_t linked;   /* pairs */
+    char refused[500]; /* why a guard forbids to carry it out without --force; "" : nothing */
+    char hash[65];     /* of the file's text up to its hash line; set by plan_write and plan_read */
+};
+
+/* Returns a plan, never NULL; a plan without changes says that both agree. */
+struct dir_plan *dir_plan_make(const struct dir_plan_input *input);
+void dir_plan_free(struct dir_plan *plan);
+
+/* Counts by side, operation and kind of entry: for limits, `show`, status. */
+uint64_t dir_plan_count(const struct dir_plan *plan, bool host, enum dir_operation operation,
+                        int kind /* -1: all */);
+
+/* The guard: limits.delete and limits.change by number and by share of what is linked, for each side and for each kind of
+ * entry; the first that is passed is named in `why`. DELETE, HIDE and DISABLE count as deletions. 0 or -EPERM with `why`. */
+int dir_plan_guard(const struct dir_plan *plan, const struct conf_dirsync *dirsync, struct why *why);
+
+/* The file: "viaduct-plan 1", head lines, then for each change a paragraph
+ *
+ *     change 17: add contact to host
+ *       name: CN=Ann Beebe,OU=GroupWise,DC=contoso,DC=example
+ *       source: GWDOM.PO1.ABEEBE
+ *       + displayName: Ann Beebe
+ *       - telephoneNumber: 123
+ *       why: ...
+ *
+ * then notices, counts, and last "hash: <SHA-256 of all before>". A value that is not printable UTF-8, or begins or ends with
+ * a blank, stands as ":: base64". */
+void dir_plan_write(struct dir_plan *plan, struct buf *out);
+
+/* Reads it back; -EINVAL with `why` (line) where it is none; -EBADMSG where the hash does not fit: it was edited or cut. */
+int dir_plan_read(struct span text, struct dir_plan **plan, struct why *why);
+
+#endif
