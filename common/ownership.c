@@ -272,6 +272,8 @@ rights_of(struct ownership *ownership, enum folder folder, const char *connector
         return (struct rights){0, common, 0750};
     case FOLDER_BOOK:
         return (struct rights){worker_uid(ownership, WORKER_DIRSYNC, ""), common, 0750};
+    case FOLDER_DIRSYNC: /* what is known of people is no other worker's business */
+        return (struct rights){worker_uid(ownership, WORKER_DIRSYNC, ""), common, 0700};
     case FOLDER_CORRELATION: /* both converters write, the outbound one removes what is old */
         return (struct rights){worker_uid(ownership, WORKER_OUTBOUND_CONVERTER, connector),
                                folder_gid(ownership, folder, connector), 01770};

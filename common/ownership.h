@@ -8,7 +8,7 @@
  * supplementary group; mode 1770 (sticky: only the taker moves things out) drop              owner pickup, mode
  * 3733: anybody may put, nobody else may look or take Temp/<lane>       owner: its worker, mode 0700 state
  * counters    root, group common, 1770: each worker makes its own files track             owner observer (who
- * removes what is old), group common, 1770 book              owner dirsync, group common, 0750 queue files
+ * removes what is old), group common, 1770 book              owner dirsync, group common, 0750 dirsync 0700 queue files
  * 0660, group common (every worker's primary group)
  */
 #ifndef VIADUCT_OWNERSHIP_H

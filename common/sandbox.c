@@ -79,7 +79,7 @@ ruleset_new(struct service *service, struct ruleset *ruleset)
     ruleset->abi = (int)abi;
     ruleset->handled = fs_rights_of(ruleset->abi);
     struct ruleset_attr attr = {.handled_access_fs = ruleset->handled};
-    if (abi >= 4 && service->worker->network != NETWORK_CONNECT)
+    if (abi >= 4 && service->network != NETWORK_CONNECT)
         attr.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP;
     if (abi >= 6)
         attr.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
@@ -176,13 +176,15 @@ allow_observer(struct service *service, struct ruleset *ruleset)
     allow_path(ruleset, service->spool_fd, path, LANDLOCK_ACCESS_FS_REMOVE_FILE);
 }
 
-/* dirsync publishes the book: it builds a folder in its Temp and renames that. */
+/* dirsync publishes the book: it builds a folder where it keeps what it knows, and renames that. */
 static void
 allow_dirsync(struct service *service, struct ruleset *ruleset)
 {
     char folder[SPOOL_PATH_MAX], path[SPOOL_PATH_MAX + 100];
     uint64_t rights = FOREIGN_RIGHTS | LANDLOCK_ACCESS_FS_REMOVE_DIR;
     folder_path(FOLDER_BOOK, NULL, path);
+    allow_path(ruleset, service->spool_fd, path, rights);
+    folder_path(FOLDER_DIRSYNC, NULL, path);
     allow_path(ruleset, service->spool_fd, path, rights);
     folder_path(FOLDER_TEMP, NULL, folder);
     for (int lane = 0; lane < STATE_LANES; lane++) {

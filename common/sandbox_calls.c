@@ -221,10 +221,9 @@ sandbox_refuse_calls(const struct service *service)
     if (r == 0)
         r = refuse_own_code(filter);
     if (r == 0)
-        r = service->worker->network == NETWORK_CONNECT
-                ? refuse_odd_sockets(filter)
-                : refuse(filter, connect_calls, COUNT_OF(connect_calls));
-    if (r == 0 && service->worker->network == NETWORK_NONE)
+        r = service->network == NETWORK_CONNECT ? refuse_odd_sockets(filter)
+                                                : refuse(filter, connect_calls, COUNT_OF(connect_calls));
+    if (r == 0 && service->network == NETWORK_NONE)
         r = refuse(filter, accept_calls, COUNT_OF(accept_calls));
     if (r == 0)
         r = seccomp_load(filter);

@@ -27,6 +27,48 @@ given_fd(const char *path)
     return -1;
 }
 
+static void
+add_secret(struct buf *secrets, const char *path)
+{
+    int fd = path == NULL ? -1 : open(path, O_RDONLY | O_NOCTTY);
+    if (fd >= 0)
+        buf_printf(secrets, "%s%d:%s", secrets->len > 0 ? "\n" : SECRETS_VARIABLE "=", fd, path);
+}
+
+static void
+add_directory(struct buf *secrets, const struct conf_directory *directory)
+{
+    add_secret(secrets, directory->password_file);
+    add_secret(secrets, directory->keytab_file);
+    add_secret(secrets, directory->tls.key_file);
+}
+
+static void
+add_directories(struct buf *secrets, const struct conf_root *root)
+{
+    for (size_t i = 0; i < root->host.directories_n; i++)
+        add_directory(secrets, &root->host.directories[i]);
+    for (size_t i = 0; i < root->dirsyncs_n; i++)
+        add_directory(secrets, &root->dirsyncs[i].foreign.directory);
+}
+
+char *
+secrets_open(const struct conf_root *root, enum worker_id worker, const char *connector)
+{
+    struct buf secrets = {0};
+    const struct conf_connector *own = conf_connector_find(root, connector);
+    const struct conf_host *host = &root->host;
+    if (worker == WORKER_INBOUND)
+        add_secret(&secrets, host->smtp.tls.key_file);
+    if (worker == WORKER_INBOUND && own != NULL)
+        add_secret(&secrets, own->smtp.tls.key_file);
+    if (worker == WORKER_OUTBOUND)
+        add_secret(&secrets, own != NULL ? own->peer.tls.key_file : host->deliver.tls.key_file);
+    if (worker == WORKER_DIRSYNC)
+        add_directories(&secrets, root);
+    return secrets.at;
+}
+
 int
 secret_read(const char *path, struct buf *out)
 {

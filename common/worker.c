@@ -472,8 +472,11 @@ raise_descriptors(void)
 int
 worker_main(const struct worker *worker, int argc, char **argv)
 {
-    struct service service = {
-        .worker = worker, .spool_fd = -1, .temp_fd = -1, .max_in_hand = worker->max_in_hand};
+    struct service service = {.worker = worker,
+                              .spool_fd = -1,
+                              .temp_fd = -1,
+                              .max_in_hand = worker->max_in_hand,
+                              .network = worker->network};
     struct arguments args;
     service.inside = xcalloc(1, sizeof *service.inside);
     service.inside->horizon_s = INT64_MAX;

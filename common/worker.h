@@ -131,6 +131,7 @@ struct service {
     bool on_hold;         /* an operator holds this worker's direction */
     bool resting;         /* the worker's to set: takes nothing now (its schedule is closed) */
     unsigned max_in_hand; /* the worker's to lower in prepare() */
+    enum network network; /* the worker's to lower in prepare() */
     void *data;           /* the worker's */
     struct service_inside *inside; /* the skeleton's */
 };

@@ -124,31 +124,6 @@ build_command(struct master *master, const struct child *child, struct command *
     }
 }
 
-/* Private keys are root's, the child will be somebody else: it gets a descriptor of each that its sections
- * name. What cannot be opened is left to the child, which says why. */
-static void
-add_secret(struct buf *secrets, const struct conf_tls *tls)
-{
-    int fd = tls->key_file == NULL ? -1 : open(tls->key_file, O_RDONLY | O_NOCTTY);
-    if (fd >= 0)
-        buf_printf(secrets, "%s%d:%s", secrets->len > 0 ? "\n" : SECRETS_VARIABLE "=", fd, tls->key_file);
-}
-
-static char *
-open_secrets(const struct master *master, const struct child *child)
-{
-    struct buf secrets = {0};
-    const struct conf_connector *connector = conf_connector_find(master->root, child->connector);
-    const struct conf_host *host = &master->root->host;
-    if (child->worker == WORKER_INBOUND)
-        add_secret(&secrets, &host->smtp.tls);
-    if (child->worker == WORKER_INBOUND && connector != NULL)
-        add_secret(&secrets, &connector->smtp.tls);
-    if (child->worker == WORKER_OUTBOUND)
-        add_secret(&secrets, connector != NULL ? &connector->peer.tls : &host->deliver.tls);
-    return secrets.at;
-}
-
 _Noreturn static void
 child_exec(struct master *master, const struct child *child, const struct identity *identity, pid_t master_pid)
 {
@@ -166,7 +141,8 @@ child_exec(struct master *master, const struct child *child, const struct identi
     for (size_t i = 0; i < COUNT_OF(passed); i++)
         if (getenv(passed[i]) != NULL)
             environment[n++] = xasprintf("%s=%s", passed[i], getenv(passed[i]));
-    if (identity != NULL && (environment[n] = open_secrets(master, child)) != NULL)
+    if (identity != NULL &&
+        (environment[n] = secrets_open(master->root, child->worker, child->connector)) != NULL)
         n++;
     become(identity);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

@@ -49,7 +49,7 @@ def rights(instance, symbol, connector):
     may = {"CONTROL": {"list", "read"}, "BOOK": {"list", "read"}, "TRACK": {"read", "write", "cut", "create"}}.get(symbol, set())
     if program == "observer":
         may = may | {"list"} | ({"read"} if symbol in ("STATE", "COUNTERS") else {"unlink"} if symbol == "TRACK" else set())
-    if program == "dirsync" and symbol == "BOOK":
+    if program == "dirsync" and symbol in ("BOOK", "DIRSYNC"):
         may = may | ALL | {"mkdir"}
     if connector and own and connector != own:
         door = program == "inbound-gateway" and own == "host" and symbol == "MTS_IN" and connector == "branch"
