@@ -30,6 +30,7 @@ NEW_MEMORY struct dir_pending *dir_pending_new(void);
 void dir_pending_free(struct dir_pending *pending);
 int dir_pending_read(struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
 int dir_pending_write(const struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
+size_t dir_pending_count(const struct dir_pending *pending);
 int64_t dir_pending_since(const struct dir_pending *pending, bool host, struct span id); /* 0: is not */
 void dir_pending_set(struct dir_pending *pending, bool host, struct span id,
                      int64_t since_s); /* 0: no longer */
@@ -71,6 +72,9 @@ void dir_plan_free(struct dir_plan *plan);
 /* Counts by side, operation and kind of entry: for limits, `show`, status. */
 uint64_t dir_plan_count(const struct dir_plan *plan, bool host, enum dir_operation operation,
                         int kind /* -1: all */);
+
+/* Whether it has a change for this side. */
+bool dir_plan_writes(const struct dir_plan *plan, bool host);
 
 /* The guard: limits.delete and limits.change by number and by share of what is linked, for each side and for each kind of
  * entry; the first that is passed is named in `why`. DELETE, HIDE and DISABLE count as deletions. 0 or -EPERM with `why`. */
