@@ -96,7 +96,8 @@ no_convert = systems/no_convert.c
 
 noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/entry.h directory/ldap.h directory/plan.h \
-	directory/policy.h directory/run.h directory/side.h \
+	directory/policy.h directory/run.c directory/run.h directory/run_apply.c directory/run_book.c directory/side.h \
+	directory/status.c directory/status.h \
 	directory/names.c
 DIRECTORY_LIBS = libdirectory.a $(SYSTEMS_LIBS) $(LDAP_LIBS)
 

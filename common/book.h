@@ -99,6 +99,10 @@ struct book_builder *book_builder_new(int temp_fd, uint64_t generation, const ch
  * the builder goes on; after another -errno (disk full) it can only be dropped. */
 int book_builder_add(struct book_builder *builder, const struct book_entry *entry, struct why *why);
 
+/* Whether a recipient that was added has this address: 1, with the name of that one added to `owner` (NULL: not wanted); 0; or
+ * -errno. */
+int book_builder_has(struct book_builder *builder, const struct address *address, struct buf *owner);
+
 /* Finishes, fsyncs, and publishes by renaming into the book folder; older generations but the last are removed.
  * Files get the group of the book folder, so that workers may read them. Frees the builder in any case, and
  * removes what it wrote where it fails. Returns 0 or -errno with `why`. */

@@ -299,6 +299,20 @@ book_builder_entries(const struct book_builder *builder)
 }
 
 int
+book_builder_has(struct book_builder *builder, const struct address *address, struct buf *owner)
+{
+    struct given given = {0};
+    struct buf key = {0};
+    int r = builder->broken ? -EIO : address_key(address, &key);
+    if (r == 0)
+        r = given_find(builder, buf_span(&key), &given);
+    buf_clear(&key);
+    if (r > 0 && owner != NULL)
+        given_name(builder, &given, owner);
+    return r;
+}
+
+int
 book_builder_add(struct book_builder *builder, const struct book_entry *entry, struct why *why)
 {
     if (builder->broken) {

@@ -81,8 +81,7 @@ take_lock(const struct dir_run *run, struct why *why)
 
 /* ---- reading ---- */
 
-static void
-tell(const struct dir_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void tell(const struct dir_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void
 tell(const struct dir_run *run, const char *format, ...)
@@ -139,7 +138,8 @@ read_reach(struct steps *steps, struct reach *reach, bool full, struct why *why)
     if (r < 0)
         return r;
     recall(steps, reach);
-    r = reach->side->ops->read(reach->side, &reach->set, &reach->reading, full || is_full_due(steps, reach), why);
+    r = reach->side->ops->read(reach->side, &reach->set, &reach->reading, full || is_full_due(steps, reach),
+                               why);
     if (r < 0)
         return r;
     reach->read = true;
@@ -205,15 +205,16 @@ take_plan(struct steps *steps, struct why *why)
     plan_name(run, "plan", name);
     int r = dir_file_read(run->folder_fd, name, PLAN_BYTES_MAX, &text);
     if (r == -ENOENT)
-        why_set(why, "5.3.5", "there is no plan for %s; `viaduct dirsync plan %s` makes one", run->dirsync->title,
-                run->dirsync->title);
+        why_set(why, "5.3.5", "there is no plan for %s; `viaduct dirsync plan %s` makes one",
+                run->dirsync->title, run->dirsync->title);
     else if (r < 0)
         why_set(why, "4.3.0", "dirsync/%s in the spool: %s", name, strerror(-r));
     else
         r = dir_plan_read(buf_span(&text), &steps->plan, why);
     buf_clear(&text);
     if (r == 0 && run->hash != NULL && !span_starts_nocase(span_of(steps->plan->hash), span_of(run->hash))) {
-        why_set(why, "5.3.5", "the plan that lies there is %.12s, not %.64s: look at it before it is carried out",
+        why_set(why, "5.3.5",
+                "the plan that lies there is %.12s, not %.64s: look at it before it is carried out",
                 steps->plan->hash, run->hash);
         r = -ESTALE;
     }
@@ -386,7 +387,8 @@ keep_status(struct steps *steps, int64_t begun_s, int r, const struct why *why)
     snprintf(status->text, sizeof status->text, "%s", r < 0 ? why->text : "");
     int written = dir_status_write(run->folder_fd, run->dirsync->title, status);
     if (written < 0)
-        tell(run, "dirsync/%s.status in the spool cannot be written: %s", run->dirsync->title, strerror(-written));
+        tell(run, "dirsync/%s.status in the spool cannot be written: %s", run->dirsync->title,
+             strerror(-written));
 }
 
 int
