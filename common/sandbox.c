@@ -237,13 +237,13 @@ service_allow_path(struct service *service, const char *path, bool write)
 }
 
 void
-service_allow_parent(struct service *service, const char *path)
+service_allow_parent(struct service *service, const char *path, bool write)
 {
     char *folder = xstrdup(path);
     char *slash = strrchr(folder, '/');
     if (slash != NULL)
         *slash = '\0';
-    service_allow_path(service, slash == NULL ? "." : folder[0] == '\0' ? "/" : folder, false);
+    service_allow_path(service, slash == NULL ? "." : folder[0] == '\0' ? "/" : folder, write);
     free(folder);
 }
 

@@ -172,8 +172,8 @@ int service_listener(struct service *service, const char *address, struct why *w
 /* In prepare(): a file or folder outside the spool that the sandbox shall leave to the worker. */
 void service_allow_path(struct service *service, const char *path, bool write);
 
-/* The same for the folder that a file lies in, since a file may be replaced by renaming; read only. */
-void service_allow_parent(struct service *service, const char *path);
+/* The same for the folder that a file lies in, since a file may be replaced by renaming. */
+void service_allow_parent(struct service *service, const char *path, bool write);
 
 /* Names in a folder are looked at again soon (all of them). */
 void service_rescan(struct service *service, enum folder folder);

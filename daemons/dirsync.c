@@ -136,7 +136,7 @@ prepare(struct service *service)
     service->data = dirsync;
     dirsync->book_fd = folder_open(service->spool_fd, FOLDER_BOOK, NULL);
     for (size_t i = 0; i < service->root->book.source.n; i++)
-        service_allow_parent(service, service->root->book.source.at[i]);
+        service_allow_parent(service, service->root->book.source.at[i], false);
     return dirsync->book_fd < 0 ? dirsync->book_fd : 0;
 }
 

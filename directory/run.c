@@ -57,7 +57,7 @@ run_address_type(const struct conf_root *root, const struct conf_dirsync *dirsyn
 {
     struct why why;
     const struct viaduct_system *system =
-        registry_for(root, conf_connector_find(root, dirsync->connector), &why);
+        registry_for(root, conf_connector_find(root, dirsync->connector), false, &why);
     return system != NULL ? system->address_type : "SMTP";
 }
 
