@@ -160,7 +160,7 @@ viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
-	commands/badmail_note.c commands/book.c commands/command.h commands/config.c commands/connector.c \
+	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/command.h commands/config.c commands/connector.c \
 	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \

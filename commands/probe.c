@@ -7,18 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "commands/become.h"
 #include "commands/kit.h"
-#include "common/ownership.h"
 #include "systems/registry.h"
 
 /* ---- one connector ---- */
@@ -110,53 +108,29 @@ probe_here(const struct command *command, const struct conf_connector *connector
     return r;
 }
 
-/* Who the connector's outbound gateway is when root starts it; false where root does not, or never has. */
-static bool
-gateway_identity(const struct command *command, const char *name, struct identity *identity)
+struct look {
+    const struct command *command;
+    const struct conf_connector *connector;
+    pid_t asked_by;
+};
+
+static int
+probe_as_gateway(void *arg)
 {
-    struct why why;
-    struct stat st;
-    char path[SPOOL_PATH_MAX];
-    int spool = geteuid() == 0 ? open(command->root->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool known = spool >= 0 && folder_path(FOLDER_MTS_OUT, name, path) == 0 &&
-                 fstatat(spool, path, &st, 0) == 0 && st.st_uid != 0;
-    struct ownership *ownership = known ? ownership_open(spool, command->root, &why) : NULL;
-    known = ownership != NULL && ownership_identity(ownership, WORKER_OUTBOUND, name, identity, &why) == 0 &&
-            identity->uid == st.st_uid;
-    ownership_free(ownership);
-    if (spool >= 0)
-        close(spool);
-    return known;
+    struct look *look = arg;
+    if (getpid() != look->asked_by &&
+        told.findings != NULL) /* the parent sorts what it knows; this cannot reach it */
+        told.findings->listing.sort = told.findings->listing.n_fields;
+    return probe_here(look->command, look->connector);
 }
 
 /* What root may do proves nothing for the gateway: root tests as its user. */
 static int
 probe_connector(const struct command *command, const struct conf_connector *connector)
 {
-    struct identity identity = {0};
-    int status = 0;
-    if (!gateway_identity(command, connector != NULL ? connector->title : "host", &identity)) {
-        free(identity.groups);
-        return probe_here(command, connector);
-    }
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (setgroups(identity.n_groups, identity.groups) < 0 || setgid(identity.gid) < 0 ||
-            setuid(identity.uid) < 0)
-            _exit(command_fail_errno(errno, "cannot become the gateway's user %u", identity.uid));
-        if (told.findings != NULL) /* the parent sorts what it knows; this cannot reach it */
-            told.findings->listing.sort = told.findings->listing.n_fields;
-        int r = probe_here(command, connector);
-        fflush(NULL);
-        _exit(r);
-    }
-    free(identity.groups);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (pid < 0)
-        return command_fail_errno(errno, "no process for the test");
-    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BUG;
+    struct look look = {command, connector, getpid()};
+    return command_become(command, WORKER_OUTBOUND, FOLDER_MTS_OUT,
+                          connector != NULL ? connector->title : "host", probe_as_gateway, &look);
 }
 
 int
