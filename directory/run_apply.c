@@ -71,8 +71,9 @@ open_applied(struct applying *applying, struct why *why)
                   take_applied(applying, buf_span(&text));
     bool torn = text.len > 0 && text.at[text.len - 1] != '\n';
     buf_clear(&text);
-    applying->fd = openat(run->folder_fd, name,
-                          O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0600);
+    applying->fd =
+        openat(run->folder_fd, name,
+               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC | (resume ? 0 : O_TRUNC), 0600);
     int len = resume ? snprintf(line, sizeof line, "\n")
                      : snprintf(line, sizeof line, "plan %s\n", applying->plan->hash);
     if (applying->fd < 0 || ((!resume || torn) && write(applying->fd, line, (size_t)len) != len)) {
@@ -102,7 +103,8 @@ follow_pending(struct applying *applying, const struct dir_change *change)
     int64_t now = time_ms() / 1000;
     if (change->operation == DIR_HIDE && dir_pending_since(applying->pending, change->host, change->id) == 0)
         dir_pending_set(applying->pending, change->host, change->id, now);
-    else if (change->operation == DIR_SHOW || change->operation == DIR_DELETE || change->operation == DIR_DISABLE)
+    else if (change->operation == DIR_SHOW || change->operation == DIR_DELETE ||
+             change->operation == DIR_DISABLE)
         dir_pending_set(applying->pending, change->host, change->id, 0);
 }
 
@@ -114,8 +116,8 @@ fail(struct applying *applying, const struct dir_change *change, const struct wh
     applying->run->status.failed++;
     snprintf(text, sizeof text, "%s: cannot %s %s: %.*s%s: %s", change->host ? "host" : "foreign",
              dir_operation_name(change->operation), dir_kind_name(change->kind),
-             change->name.len < 300 ? (int)change->name.len : 300, change->name.at, change->name.len < 300 ? "" : "...",
-             why->text);
+             change->name.len < 300 ? (int)change->name.len : 300, change->name.at,
+             change->name.len < 300 ? "" : "...", why->text);
     if (applying->run->note != NULL)
         applying->run->note(applying->run->arg, text);
 }
@@ -129,7 +131,8 @@ done(void *arg, const struct dir_change *change, enum dir_result result, const s
         [DIR_DONE] = "done", [DIR_DONE_BEFORE] = "before", [DIR_STALE] = "stale", [DIR_REFUSED] = "refused"};
     applying->n_over++;
     if (applying->run->progress != NULL)
-        applying->run->progress(applying->run->arg, "carrying out", applying->n_over, applying->plan->n_changes);
+        applying->run->progress(applying->run->arg, "carrying out", applying->n_over,
+                                applying->plan->n_changes);
     if (result == DIR_BROKEN) {
         if (!applying->broken)
             applying->why = *why;
@@ -194,7 +197,8 @@ run_apply(struct dir_run *run, const struct dir_plan *plan, struct dir_side *hos
     free(applying.settled);
     if (applying.broken) {
         why_set(why, applying.why.status, "after %llu of %zu changes: %s; the rest is done by the next run",
-                (unsigned long long)(run->status.done + run->status.failed), plan->n_changes, applying.why.text);
+                (unsigned long long)(run->status.done + run->status.failed), plan->n_changes,
+                applying.why.text);
         return -ENOTCONN;
     }
     return r < 0 ? r : (int64_t)applying.n_failed;

@@ -42,8 +42,8 @@ struct building {
     int err;
 };
 
-static void
-tell(const struct building *building, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void tell(const struct building *building, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 static void
 tell(const struct building *building, const char *format, ...)
@@ -91,9 +91,9 @@ add_address(struct building *building, const struct address *address, bool prima
     if (taken < 0)
         building->err = taken;
     else if (taken > 0)
-        tell(building, "%.*s:%.*s of %.*s belongs to %.*s already, who keeps it in the book", (int)address->type.len,
-             address->type.at, (int)address->value.len, address->value.at, (int)whose.len, whose.at, (int)owner.len,
-             owner.len > 0 ? owner.at : "");
+        tell(building, "%.*s:%.*s of %.*s belongs to %.*s already, who keeps it in the book",
+             (int)address->type.len, address->type.at, (int)address->value.len, address->value.at,
+             (int)whose.len, whose.at, (int)owner.len, owner.len > 0 ? owner.at : "");
     else
         building->proxies[building->n_proxies++] =
             (struct book_proxy){*address, primary && !has_primary(building, address->type)};
@@ -186,8 +186,8 @@ add_foreign(struct building *building, struct shelf *foreign)
         if (copied)
             add_entry_addresses(building, &copy);
         struct span display = display_of(&entry);
-        add_recipient(building, display.len > 0 || !copied ? display : display_of(&copy), span_of(foreign->connector),
-                      &entry.target, span_of(foreign->type));
+        add_recipient(building, display.len > 0 || !copied ? display : display_of(&copy),
+                      span_of(foreign->connector), &entry.target, span_of(foreign->type));
     }
 }
 
@@ -203,7 +203,8 @@ shelf_of_entry(const struct building *building, const struct dir_entry *entry)
             if (span_equal(span_of(building->foreigns[i].title), dirsync))
                 return &building->foreigns[i];
     for (size_t i = 0; i < building->n_foreigns && entry->target.value.len > 0; i++)
-        if (!address_is_smtp(&entry->target) && span_equal(span_of(building->foreigns[i].type), entry->target.type))
+        if (!address_is_smtp(&entry->target) &&
+            span_equal(span_of(building->foreigns[i].type), entry->target.type))
             return &building->foreigns[i];
     return NULL;
 }
@@ -221,7 +222,8 @@ add_host(struct building *building, struct shelf *host)
             add_address(building, &entry.target, true, entry.name);
         add_entry_addresses(building, &entry);
         add_recipient(building, display_of(&entry), span_of(foreign != NULL ? foreign->connector : "host"),
-                      foreign != NULL ? &entry.target : NULL, foreign != NULL ? span_of(foreign->type) : SPAN("SMTP"));
+                      foreign != NULL ? &entry.target : NULL,
+                      foreign != NULL ? span_of(foreign->type) : SPAN("SMTP"));
     }
 }
 
@@ -252,7 +254,8 @@ load_all(struct building *building, struct why *why)
         shelf->title = root->host.directories[i].title;
         run_directory_set_name(&root->host.directories[i], name);
         if (load(building, shelf, name) < 0) {
-            why_set(why, "4.3.0", "no new book: directory \"%s\" has not been read yet, and its people would be unknown",
+            why_set(why, "4.3.0",
+                    "no new book: directory \"%s\" has not been read yet, and its people would be unknown",
                     shelf->title);
             return -EAGAIN;
         }
@@ -377,9 +380,9 @@ run_book(struct dir_run *run, struct why *why)
     uint64_t generation = book_next_generation(run->book_fd, why);
     if (generation == 0)
         return -EIO;
-    building.builder =
-        book_builder_new(run->folder_fd, generation,
-                         root->book.source.n > 0 ? root->book.source.at[0] : root->host.directories[0].title, why);
+    building.builder = book_builder_new(
+        run->folder_fd, generation,
+        root->book.source.n > 0 ? root->book.source.at[0] : root->host.directories[0].title, why);
     int r = building.builder != NULL ? build(&building, why) : -EIO;
     clear(&building);
     return r;
