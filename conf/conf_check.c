@@ -181,16 +181,6 @@ check_host(const struct conf *conf, struct conf_errors *errors)
     check_limits(conf, errors, &host->limits);
     check_listener_tls(conf, errors, &host->smtp.tls);
     check_peer_tls(conf, errors, &host->deliver.tls, &host->deliver.to);
-    for (size_t i = 0; i < host->directories_n; i++) {
-        const struct conf_directory *directory = &host->directories[i];
-        if (directory->url.n == 0)
-            conf_error(errors, &directory->place, "directory \"%s\" needs url", directory->title);
-        if (directory->base == NULL)
-            conf_error(errors, &directory->place, "directory \"%s\" needs base", directory->title);
-        if (directory->password_file != NULL && directory->bind_dn == NULL)
-            conf_error(errors, &directory->place, "directory \"%s\": password-file needs bind-dn",
-                       directory->title);
-    }
 }
 
 static void
@@ -368,6 +358,7 @@ conf_check(const struct conf *conf, struct conf_errors *errors)
     for (size_t i = 0; i < root->connectors_n; i++)
         check_connector(conf, errors, i);
     conf_check_times(conf, errors);
+    conf_check_directories(conf, errors);
     for (size_t i = 0; i < root->policies_n; i++)
         check_policy(conf, errors, &root->policies[i]);
     check_uids(conf, errors);

@@ -258,18 +258,6 @@ check_hops(const struct conf *conf, struct conf_errors *errors, const struct con
                        to->at[i]);
 }
 
-static void
-check_directory(const struct conf *conf, struct conf_errors *errors, const struct conf_directory *directory)
-{
-    for (size_t i = 0; i < directory->url.n; i++) {
-        struct span url = span_of(directory->url.at[i]);
-        if (!span_starts_nocase(url, SPAN("ldap://")) && !span_starts_nocase(url, SPAN("ldaps://")) &&
-            !span_starts_nocase(url, SPAN("ldapi://")))
-            conf_error(errors, conf_blame(conf, &directory->url, &directory->place),
-                       "url: \"%s\" begins with none of ldap://, ldaps://, ldapi://", directory->url.at[i]);
-    }
-}
-
 void
 conf_check_net(const struct conf *conf, struct conf_errors *errors)
 {
@@ -277,8 +265,6 @@ conf_check_net(const struct conf *conf, struct conf_errors *errors)
     check_listeners(conf, errors);
     check_server(conf, errors, &root->host.smtp);
     check_hops(conf, errors, &root->host.deliver.to, &root->host.deliver.place);
-    for (size_t i = 0; i < root->host.directories_n; i++)
-        check_directory(conf, errors, &root->host.directories[i]);
     for (size_t i = 0; i < root->connectors_n; i++) {
         const struct conf_connector *connector = &root->connectors[i];
         struct span type = span_of(connector->type);

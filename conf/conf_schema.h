@@ -178,6 +178,13 @@ void conf_check_times(const struct conf *conf, struct conf_errors *errors);
 void conf_check_sending(const struct conf *conf, struct conf_errors *errors, const char *const *schedule,
                         const struct conf_place *section);
 
+/* A schedule by its name, or NULL after an error with a "did you mean". */
+const struct conf_schedule *conf_find_schedule(const struct conf *conf, struct conf_errors *errors,
+                                               const char *name, const struct conf_place *place);
+
+/* Directories and dirsyncs (conf_check_directory.c). */
+void conf_check_directories(const struct conf *conf, struct conf_errors *errors);
+
 /* Addresses, networks and next hops (conf_check_net.c). */
 void conf_check_net(const struct conf *conf, struct conf_errors *errors);
 

@@ -139,6 +139,32 @@ static const struct mistake mistakes[] = {
      "x.conf:4: ", "a run needs times", "a run needs times"},
     {HOST "dirsync \"d\" { export { containers = { x } } limits { delete = { \"120%\" } } }",
      "x.conf:3: ", "\"120%\" is neither a number nor a share", "shares are checked"},
+    {HOST "dirsync \"d\" {\n import { container = \"OU=GW,OU=Staff,DC=x\" }\n export { containers = { "
+          "\"ou=staff,dc=x\" } } }",
+     "x.conf:5: ", "would come back", "what is imported is not exported"},
+    {HOST "dirsync \"d\" {\n export { containers = { x } } limits { shrink = \"7\" } }",
+     "x.conf:4: ", "\"7\" is not a share", "shrink is a share"},
+    {HOST
+     "connector \"c\" { type = \"smtp\" }\ndirsync \"d\" { connector = \"c\" export { containers = { x } } }",
+     "x.conf:4: ", "since its connector is of type smtp", "another system's dirsync names its directory"},
+    {HOST "dirsync \"d\" { import { container = x }\n foreign { format = \"csv\" } }",
+     "x.conf:4: ", "foreign needs read", "a file that is imported needs a name"},
+    {HOST "dirsync \"d\" { export { containers = { x } }\n foreign { format = \"ldap\" directory { url = { "
+          "\"ldaps://x/\" } } } }",
+     "x.conf:4: ", "the foreign directory of dirsync \"d\" needs base", "a foreign directory needs its base"},
+    {HOST "dirsync \"a/b\" { export { containers = { x } } }",
+     "x.conf:3: ", "dirsync \"a/b\": the name must be", "a name that cannot be a file's"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"http://x/\" } base = \"\" } }",
+     "x.conf:2: ", "begins with none of ldap://", "a directory's URL is checked"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\" bind-dn = "
+     "\"cn=a\" } }",
+     "x.conf:2: ", "bind-dn needs password-file", "a name without a password is nobody"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\" auth = "
+     "\"gssapi\" } }",
+     "x.conf:2: ", "needs keytab-file", "Kerberos needs a key table"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\"\n map = { "
+     "\"=x\" } } }",
+     "x.conf:3: ", "map: \"=x\" is not of the form", "a map is checked"},
     {HOST "metrics { listen = \"127.0.0.1:25\" }\nconnector \"c\" { type = \"smtp\"\n listen = { "
           "\"127.0.0.1:25\" } }",
      "x.conf:5: ", "is taken by \"127.0.0.1:25\" at x.conf:3", "two listeners on one address are an error"},
