@@ -26,8 +26,8 @@ find_identity(const struct command *command, enum worker_id worker, enum folder 
                  st.st_uid != 0;
     struct ownership *ownership = known ? ownership_open(spool, command->root, &why) : NULL;
     known = ownership != NULL &&
-            ownership_identity(ownership, worker, worker_table[worker].per == PER_ONE ? "" : connector, identity,
-                               &why) == 0 &&
+            ownership_identity(ownership, worker, worker_table[worker].per == PER_ONE ? "" : connector,
+                               identity, &why) == 0 &&
             identity->uid == st.st_uid;
     ownership_free(ownership);
     if (spool >= 0)
@@ -36,8 +36,8 @@ find_identity(const struct command *command, enum worker_id worker, enum folder 
 }
 
 _Noreturn static void
-child(const struct command *command, enum worker_id worker, const char *connector, const struct identity *identity,
-      int (*work)(void *arg), void *arg)
+child(const struct command *command, enum worker_id worker, const char *connector,
+      const struct identity *identity, int (*work)(void *arg), void *arg)
 {
     char *secrets = secrets_open(command->root, worker, connector != NULL ? connector : "");
     if (secrets != NULL)

@@ -10,7 +10,7 @@
 
 /* Calls work(arg) as the user of the worker who owns `folder`, in a child that has the worker's secrets, and returns its exit
  * code; here, without any change, where root does not run the spool or never has. The work must say itself what went wrong. */
-int command_become(const struct command *command, enum worker_id worker, enum folder folder, const char *connector,
-                   int (*work)(void *arg), void *arg);
+int command_become(const struct command *command, enum worker_id worker, enum folder folder,
+                   const char *connector, int (*work)(void *arg), void *arg);
 
 #endif
