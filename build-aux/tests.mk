@@ -12,7 +12,7 @@ LIBFUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 # programs that a test looks into.
 check_LIBRARIES = libtested.a
 libtested_a_SOURCES = daemons/pickup_envelope.c commands/filter.c commands/text.c
-LDADD = libtested.a $(CONVERT_LIBS) $(WORKER_LIBS)
+LDADD = libtested.a libdirectory.a $(CONVERT_LIBS) $(WORKER_LIBS) $(LDAP_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(CORPUS_RUNNERS)
 EXTRA_PROGRAMS = $(FUZZ_TARGETS)

@@ -22,7 +22,7 @@ enum dir_operation {
  *     member           values are names on the entry's own side
  *     targetAddress, mail, mark, hidden ("TRUE", "FALSE" or nothing)
  *
- * Of a single-valued attribute at most one value is removed and one added; removing without adding clears it. */
+ * `mail` goes with the primary SMTP address, and stands alone where the side keeps no others (DIR_PROXIES_MAIL). Of a single-valued attribute at most one value is removed and one added; removing without adding clears it. */
 struct dir_delta {
     struct span name;
     struct span *remove;
@@ -34,8 +34,9 @@ struct dir_delta {
 struct dir_change {
     enum dir_operation operation;
     enum dir_kind kind;
-    bool host;            /* of the host's directory; else of the foreign one */
-    struct span id;       /* of the entry; empty for DIR_ADD */
+    bool host; /* of the host's directory; else of the foreign one */
+    struct span
+        id; /* of the entry; empty for DIR_ADD, and for a DIR_CHANGE of what the plan adds: see `name` */
     struct span name;     /* where it is, or shall be */
     struct span new_name; /* DIR_RENAME */
     struct span

@@ -11,7 +11,10 @@
  *     viaduct:<dirsync>:<id of the source>
  *
  * in an attribute of its own (importedFrom, adminDescription ...). The mark is the link between both sides: it lies in the
- * directory itself, so no lost file of ours can break it.
+ * directory itself, so no lost file of ours can break it. An entry that was there before and got our mark because an operator
+ * asked for it has "viaduct-adopted:<dirsync>:<id>": it stays where it is, and is let go instead of deleted. Where a directory
+ * keeps no marks, what tells ours apart (a GroupWise domain) gives "viaduct:<dirsync>:" without id; its target then says whose
+ * copy it is.
  *
  * What is hostile here: values, which may hold any octet, and the set's file.
  */
@@ -75,9 +78,33 @@ enum dir_attribute dir_attribute_find(struct span name);
 /* The proxy that is primary of the type, else the first of it; NULL: none. `type` in upper case. */
 const struct dir_proxy *dir_entry_proxy(const struct dir_entry *entry, struct span type);
 
-/* The parts of a mark of ours. False for a stranger's, and for an empty one. */
+/* The parts of a mark that some dirsync of viaduct's made. False for a stranger's, and for an empty one. A dirsync is named as
+ * its title, save that ':' stands there as '_'. dir_mark_print() adds a mark to `out`. */
 bool dir_mark_parse(struct span mark, struct span *dirsync, struct span *source);
-void dir_mark_print(const char *dirsync, struct span source, struct buf *out);
+bool dir_mark_adopted(struct span mark);
+void dir_mark_print(const char *dirsync, struct span source, bool adopted, struct buf *out);
+
+/* ---- what a directory can keep ---- */
+
+enum dir_naming {
+    DIR_NAMED_DN,      /* names are DNs, made of the display name, and can change */
+    DIR_NAMED_ADDRESS, /* the value of the target address is name and key: another address is another entry */
+    DIR_NAMED_FREELY   /* any text that no other entry has, made of the display name */
+};
+
+/* Of a side: what is not kept by both sides is not kept in step, so that nothing is written again and again. */
+struct dir_traits {
+    uint32_t attributes;             /* bits 1 << DIR_DISPLAY ... */
+    uint16_t limits[DIR_ATTRIBUTES]; /* characters of a value; 0: as attributes.def says */
+    bool hides;                      /* entries can be hidden from address lists */
+    bool members;                    /* groups have members */
+    enum {
+        DIR_PROXIES_NONE,
+        DIR_PROXIES_MAIL,
+        DIR_PROXIES_ALL
+    } proxies; /* beside the target: one SMTP address, or all */
+    enum dir_naming naming;
+};
 
 /* ---- sets ---- */
 
@@ -105,8 +132,6 @@ struct dir_room {
     size_t proxies_size;
     struct span *members;
     size_t members_size;
-    char types[32][24]; /* of addresses, upper case, NUL-terminated: shared */
-    size_t n_types;
 };
 bool dir_set_get(const struct dir_set *set, size_t place, struct dir_room *room, struct dir_entry *entry);
 void dir_room_clear(struct dir_room *room);

@@ -44,7 +44,9 @@ struct dir_plan_input {
         foreign_complete; /* both readings ended well; else nothing is hidden or deleted on the other side */
     uint64_t host_before,
         foreign_before; /* entries at the last applied plan; 0: none. A much smaller reading deletes nothing */
+    const struct dir_traits *host_traits, *foreign_traits; /* NULL: all is kept, as Active Directory does */
     const struct dir_pending *pending;
+    const struct dir_set *given, *added; /* what the plan before left, see struct dir_plan; NULL: nothing */
     int64_t now_s;
     const char *address_type; /* of the foreign system: "GWISE" */
     const char *adopt;        /* NULL, or which unmarked entries may be adopted: "all", or an address */
@@ -59,10 +61,19 @@ struct dir_plan {
     struct arena *arena; /* all texts */
     char dirsync[128];
     int64_t made_s;
-    uint64_t host_entries, foreign_entries;
-    uint64_t linked;   /* pairs */
+    uint64_t host_entries, foreign_entries; /* without our copies */
+    uint64_t linked;                        /* pairs */
+    uint64_t linked_kinds[2][DIR_KINDS];    /* copies by side (1: on the host) and kind */
     char refused[500]; /* why a guard forbids to carry it out without --force; "" : nothing */
     char hash[65];     /* of the file's text up to its hash line; set by plan_write and plan_read */
+
+    /* What must be kept for the next plan, in files of their own (NULL in a plan that was read). Both may be written as soon as the
+     * plan is: they say what will be so or is harmless.
+     *     given    proxies that policies made for host entries, where the directory does not keep them (`proxies = book`, or not
+     *              writable): by the host's id, for the book. One for each directory of the host
+     *     added    which proxies of a copy came from its source, by direction and source: only those are ever removed. One for
+     *              each dirsync. Lost, old addresses stay until somebody removes them */
+    struct dir_set *given, *added;
 };
 
 /* Returns a plan, never NULL; a plan without changes says that both agree. */

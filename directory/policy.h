@@ -105,6 +105,10 @@ void dir_taken_free(struct dir_taken *taken);
  * another one has it. */
 bool dir_taken_add(struct dir_taken *taken, const struct address *address, struct span owner);
 bool dir_taken_by_other(const struct dir_taken *taken, const struct address *address, struct span owner);
+/* Names somebody who is asked besides: the planner's sets, which know their addresses already. He answers as
+ * dir_taken_by_other(). */
+void dir_taken_ask(struct dir_taken *taken,
+                   bool (*by_other)(void *arg, const struct address *address, struct span owner), void *arg);
 
 /* What an entry lacks by its policy. For each template of which the entry has no proxy of the type (for a primary type: no
  * primary), the first free address of at most `DIR_TRIES` tries is given out (dir_taken_add() is done) and reported by `each`;

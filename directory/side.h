@@ -63,7 +63,8 @@ struct dir_side {
     const struct dir_context *context;
     const char *title; /* for messages: the directory's or connector's name */
     bool host;
-    bool writable; /* set by open() */
+    bool writable;            /* set by open() */
+    struct dir_traits traits; /* set by open(): what it can keep */
 };
 
 /* The sides. Each returns a side that is not open yet, or NULL with `why` where its configuration cannot be. */
