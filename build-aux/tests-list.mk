@@ -237,6 +237,7 @@ REPORT_TEXTS = \
 	conf/templates/relayed.txt
 
 MAN_PAGES = \
+	man/viaduct-dirsync.7 \
 	man/viaduct-gwise.7 \
 	man/viaduct-master.8 \
 	man/viaduct-sendmail.1
@@ -277,6 +278,7 @@ TRACKED_FILES = \
 	conf/conf-doc.c \
 	conf/conf.h \
 	conf/conf_check.c \
+	conf/conf_check_directory.c \
 	conf/conf_check_net.c \
 	conf/conf_check_times.c \
 	conf/conf_doc.c \
@@ -417,6 +419,7 @@ TRACKED_FILES = \
 	fuzz/tnef-fuzz.c \
 	fuzz/translate-header-fuzz.c \
 	man/manual.c \
+	man/viaduct-dirsync.7 \
 	man/viaduct-gwise.7 \
 	man/viaduct-log.5.in \
 	man/viaduct-master.8 \
