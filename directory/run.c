@@ -26,6 +26,7 @@ struct steps {
     struct dir_policies *policies;
     struct reach host, foreign;
     struct dir_pending *pending;
+    struct dir_set *given, *added; /* what the plan before left */
     struct dir_plan *plan;
 };
 
@@ -59,6 +60,12 @@ run_address_type(const struct conf_root *root, const struct conf_dirsync *dirsyn
     const struct viaduct_system *system =
         registry_for(root, conf_connector_find(root, dirsync->connector), false, &why);
     return system != NULL ? system->address_type : "SMTP";
+}
+
+void
+run_given_name(const struct conf_directory *directory, char name[300])
+{
+    snprintf(name, 300, "directory.%.200s.given", directory->title);
 }
 
 /* ---- the lock ---- */
@@ -148,6 +155,30 @@ read_reach(struct steps *steps, struct reach *reach, bool full, struct why *why)
 
 /* ---- planning ---- */
 
+/* What the plan before left. What cannot be read is as not there: plan.h says what that costs. */
+static struct dir_set *
+recall_left(const struct steps *steps, const char *name)
+{
+    struct dir_reading reading = {.full_s = 0};
+    struct why why = {"", ""};
+    struct dir_set *set = dir_set_new();
+    int r = dir_set_read(set, &reading, steps->run->folder_fd, name, &why);
+    buf_clear(&reading.cookie);
+    if (r < 0 && r != -ENOENT)
+        tell(steps->run, "%s: %s", name, why.text);
+    if (r == 0)
+        return set;
+    dir_set_free(set);
+    return NULL;
+}
+
+static int
+keep_left(const struct steps *steps, const struct dir_set *set, const char *name, struct why *why)
+{
+    struct dir_reading reading = {.read_s = time_ms() / 1000};
+    return set == NULL ? 0 : dir_set_write(set, &reading, steps->run->folder_fd, name, why);
+}
+
 static void
 count_notices(const struct dir_plan *plan, struct dir_status *status)
 {
@@ -169,7 +200,11 @@ make_plan(struct steps *steps, struct why *why)
 {
     struct dir_run *run = steps->run;
     struct buf text = {0};
-    char name[300];
+    char name[300], given[300], added[300];
+    run_given_name(run_directory(run->root, run->dirsync), given);
+    plan_name(run, "added", added);
+    steps->given = recall_left(steps, given);
+    steps->added = recall_left(steps, added);
     struct dir_plan_input input = {
         .root = run->root,
         .dirsync = run->dirsync,
@@ -180,7 +215,11 @@ make_plan(struct steps *steps, struct why *why)
         .foreign_complete = steps->foreign.read,
         .host_before = run->status.host_entries,
         .foreign_before = run->status.foreign_entries,
+        .host_traits = &steps->host.side->traits,
+        .foreign_traits = &steps->foreign.side->traits,
         .pending = steps->pending,
+        .given = steps->given,
+        .added = steps->added,
         .now_s = time_ms() / 1000,
         .address_type = run_address_type(run->root, run->dirsync),
         .adopt = run->adopt,
@@ -190,9 +229,12 @@ make_plan(struct steps *steps, struct why *why)
     plan_name(run, "plan", name);
     int r = dir_file_write(run->folder_fd, name, buf_span(&text), false);
     buf_clear(&text);
-    if (r < 0)
-        return why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-r)), r;
-    return 0;
+    if (r < 0) {
+        why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-r));
+        return r;
+    }
+    r = keep_left(steps, steps->plan->given, given, why);
+    return r < 0 ? r : keep_left(steps, steps->plan->added, added, why);
 }
 
 /* The plan that a person has looked at. */
@@ -414,6 +456,8 @@ dir_run(struct dir_run *run, struct why *why)
     if (steps.plan != NULL)
         dir_plan_free(steps.plan);
     dir_pending_free(steps.pending);
+    dir_set_free(steps.given);
+    dir_set_free(steps.added);
     dir_policies_free(steps.policies);
     /* What was read before something failed is better than what was known before. */
     struct why other = {"", ""};

@@ -9,6 +9,8 @@
  *     lock                    flock: one run at a time
  *     directory.<name>.set    what a directory of the host held at its last reading
  *     <dirsync>.set           ... and a foreign one
+ *     directory.<name>.given  proxies that policies made and the directory does not keep, for the book (plan.h)
+ *     <dirsync>.added         which proxies of copies came from their sources (plan.h)
  *     <dirsync>.plan          the last plan
  *     <dirsync>.applied       how far it was carried out: its hash, then a line for each change, appended
  *     <dirsync>.pending       what hides since when
@@ -63,8 +65,9 @@ int64_t run_apply(struct dir_run *run, const struct dir_plan *plan, struct dir_s
  * configuration is still unread. 0 (`run->published`), or -errno with `why`. Needs the lock. */
 int run_book(struct dir_run *run, struct why *why);
 
-/* The names of a set's file. */
+/* The names of files that hold sets. */
 void run_directory_set_name(const struct conf_directory *directory, char name[300]);
+void run_given_name(const struct conf_directory *directory, char name[300]);
 void run_dirsync_set_name(const struct conf_dirsync *dirsync, char name[300]);
 
 /* The directory that a dirsync names; NULL: there is none (conf_load() refuses that). The address type of its connector's

@@ -25,7 +25,9 @@
 struct shelf {
     struct dir_set *set;
     struct dir_room room;
-    bool *used; /* host sets: places that a foreign entry took */
+    bool *used;            /* host sets: places that a foreign entry took */
+    struct dir_set *given; /* host sets: proxies that the directory does not keep; may be empty */
+    struct dir_room given_room;
     const char *title;
     const char *connector, *type; /* foreign sets */
     size_t host;                  /* foreign sets: which host set has the copies */
@@ -150,15 +152,18 @@ display_of(const struct dir_entry *entry)
 
 /* ---- foreign recipients ---- */
 
-/* The copy of a foreign entry in the host's directory; its place is used up. */
+/* The copy of a foreign entry in the host's directory, made by us or adopted; its place is used up. */
 static bool
 find_copy(struct building *building, const struct shelf *foreign, struct span id, struct dir_entry *copy)
 {
-    struct buf mark = {0};
     struct shelf *host = foreign->host < building->n_hosts ? &building->hosts[foreign->host] : NULL;
-    dir_mark_print(foreign->title, id, &mark);
-    size_t place = host != NULL ? dir_set_find_mark(host->set, buf_span(&mark)) : SIZE_MAX;
-    buf_clear(&mark);
+    size_t place = SIZE_MAX;
+    for (int adopted = 0; host != NULL && adopted < 2 && place == SIZE_MAX; adopted++) {
+        struct buf mark = {0};
+        dir_mark_print(foreign->title, id, adopted == 1, &mark);
+        place = dir_set_find_mark(host->set, buf_span(&mark));
+        buf_clear(&mark);
+    }
     if (place == SIZE_MAX || !dir_set_get(host->set, place, &host->room, copy))
         return false;
     host->used[place] = true;
@@ -210,6 +215,15 @@ shelf_of_entry(const struct building *building, const struct dir_entry *entry)
 }
 
 static void
+add_given(struct building *building, struct shelf *host, struct span id)
+{
+    struct dir_entry given;
+    size_t place = dir_set_find_id(host->given, id);
+    if (place != SIZE_MAX && dir_set_get(host->given, place, &host->given_room, &given))
+        add_entry_addresses(building, &given);
+}
+
+static void
 add_host(struct building *building, struct shelf *host)
 {
     struct dir_entry entry;
@@ -221,6 +235,7 @@ add_host(struct building *building, struct shelf *host)
         if (foreign != NULL)
             add_address(building, &entry.target, true, entry.name);
         add_entry_addresses(building, &entry);
+        add_given(building, host, entry.id);
         add_recipient(building, display_of(&entry), span_of(foreign != NULL ? foreign->connector : "host"),
                       foreign != NULL ? &entry.target : NULL,
                       foreign != NULL ? span_of(foreign->type) : SPAN("SMTP"));
@@ -230,13 +245,20 @@ add_host(struct building *building, struct shelf *host)
 /* ---- what there is ---- */
 
 static int
-load(struct building *building, struct shelf *shelf, const char *name)
+load_set(struct building *building, struct dir_set **set, const char *name)
 {
     struct dir_reading reading = {.full_s = 0};
     struct why why = {"", ""};
-    shelf->set = dir_set_new();
-    int r = dir_set_read(shelf->set, &reading, building->run->folder_fd, name, &why);
+    *set = dir_set_new();
+    int r = dir_set_read(*set, &reading, building->run->folder_fd, name, &why);
     buf_clear(&reading.cookie);
+    return r;
+}
+
+static int
+load(struct building *building, struct shelf *shelf, const char *name)
+{
+    int r = load_set(building, &shelf->set, name);
     shelf->used = xcalloc(dir_set_places(shelf->set) + 1, sizeof *shelf->used);
     return r;
 }
@@ -252,6 +274,8 @@ load_all(struct building *building, struct why *why)
     for (size_t i = 0; i < root->host.directories_n; i++) {
         struct shelf *shelf = &building->hosts[building->n_hosts++];
         shelf->title = root->host.directories[i].title;
+        run_given_name(&root->host.directories[i], name);
+        load_set(building, &shelf->given, name);
         run_directory_set_name(&root->host.directories[i], name);
         if (load(building, shelf, name) < 0) {
             why_set(why, "4.3.0",
@@ -278,7 +302,9 @@ clear(struct building *building)
 {
     for (size_t i = 0; i < building->n_hosts; i++) {
         dir_set_free(building->hosts[i].set);
+        dir_set_free(building->hosts[i].given);
         dir_room_clear(&building->hosts[i].room);
+        dir_room_clear(&building->hosts[i].given_room);
         free(building->hosts[i].used);
     }
     for (size_t i = 0; i < building->n_foreigns; i++) {
