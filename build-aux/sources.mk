@@ -161,7 +161,7 @@ bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/command.h commands/config.c commands/connector.c \
-	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
+	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/dirsync.h commands/dirsync_status.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
 	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
@@ -172,7 +172,7 @@ viaduct_SOURCES = \
 	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \
 	commands/track_balance.c commands/track_balance.h commands/tree.c \
 	commands/tree.h commands/trial.c commands/trial.h commands/trial_child.c commands/trial_inside.h commands/viaduct.c commands/commands.def
-viaduct_LDADD = libworker.a $(CONVERT_LIBS) $(WORKER_LIBS)
+viaduct_LDADD = libdirectory.a libworker.a $(CONVERT_LIBS) $(WORKER_LIBS)
 
 viaduct_sendmail_SOURCES = commands/sendmail.c commands/sendmail.h commands/sendmail_message.c
 viaduct_sendmail_LDADD = $(VIADUCT_LIBS)

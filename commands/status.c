@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands/connector.h"
+#include "commands/dirsync.h"
 #include "commands/listing.h"
 #include "commands/master.h"
 #include "common/spool_census.h"
@@ -424,6 +425,7 @@ show_json(const struct status *status)
     json_refusing(status, &json);
     json_connectors(status, &json);
     json_queues(status, &json);
+    dirsync_show_json(status->command, &json);
     json_confinement(status, &json);
     json_end_object(&json);
     puts(out.at);
@@ -450,6 +452,7 @@ status_show(struct command *command)
         show_connectors(&status);
         show_holds(&status);
         show_queues(&status);
+        dirsync_show_lines(command);
         show_refusing(&status);
         show_workers(&status);
         show_errors(&status);
