@@ -153,7 +153,7 @@ struct dir_reading {
 };
 
 /* Writes the set into a new file `name` of the folder (through `name`.new, fsynced, then renamed over it), and reads it back.
- * The file: a text line "viaduct-directory 1", the reading's lines, then records with length and CRC32C, and a last line that
+ * dir_set_read() wants a new set, and a failure leaves one that is of no use. The file: a text line "viaduct-directory 1", the reading's lines, then records with length and CRC32C, and a last line that
  * counts them; a file that is torn is no set. Return 0, -ENOENT, -EINVAL with `why` (torn), or -errno with `why`. */
 int dir_set_write(const struct dir_set *set, const struct dir_reading *reading, int folder_fd, const char *name,
                   struct why *why);
