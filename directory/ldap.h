@@ -48,6 +48,12 @@ struct span ldap_answer_dn(const struct ldap_answer *answer);
 /* The n-th value of an attribute, false behind the last. Names without case; options (";range=", ";binary") are joined by the
  * reader. */
 bool ldap_answer_value(const struct ldap_answer *answer, const char *name, size_t n, struct span *value);
+/* The same for who looks at all of them, once each: how many attributes it has, the i-th one's name without options, how many
+ * values, and the n-th of these (n below the number). An attribute without values is one that was removed. */
+size_t ldap_answer_attributes(const struct ldap_answer *answer);
+struct span ldap_answer_name(const struct ldap_answer *answer, size_t i);
+size_t ldap_answer_count(const struct ldap_answer *answer, size_t i);
+struct span ldap_answer_at(const struct ldap_answer *answer, size_t i, size_t n);
 
 /* Reads all entries under `base` (subtree) that match: in pages where the server has them, attributes with ranges fetched whole
  * (`ranged` names those). Calls each() until it returns false (then -ECANCELED). Returns 0 only where the server said success
@@ -80,7 +86,10 @@ int ldap_changes(struct ldap_link *link, const struct ldap_question *question, s
  * values as they are where printable, else in hex. */
 void ldap_id_print(const char *attribute, struct span value, struct buf *out);
 
-/* ---- writing: at most `window` requests are on their way; results come by the callback, in any order ---- */
+/* ---- writing: at most `window` requests are on their way; results come by the callback, in any order ----
+ *
+ * A callback makes no requests itself: it notes what is to be done next, and whoever called ldap_write_*() or ldap_write_flush()
+ * does it after that returned. ldap_read() may be called while requests are on their way; it loses none of their results. */
 
 struct ldap_result {
     int code;         /* LDAP_SUCCESS ...; LDAP_SERVER_DOWN where the connection was lost before the answer */
