@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	t/correlation-t \
 	t/counters-t \
 	t/crc32c-t \
+	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
 	t/filter-t \
@@ -146,6 +147,7 @@ FUZZ_TARGETS = \
 	fuzz/book-fuzz \
 	fuzz/calendar-fuzz \
 	fuzz/conf-fuzz \
+	fuzz/dir-set-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
 	fuzz/envelope-fuzz \
@@ -169,6 +171,7 @@ CORPUS_RUNNERS = \
 	fuzz/book-corpus \
 	fuzz/calendar-corpus \
 	fuzz/conf-corpus \
+	fuzz/dir-set-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
 	fuzz/envelope-corpus \
@@ -195,6 +198,8 @@ fuzz_calendar_corpus_SOURCES = fuzz/calendar-fuzz.c fuzz/run-corpus.c
 fuzz_calendar_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_conf_corpus_SOURCES = fuzz/conf-fuzz.c fuzz/run-corpus.c
 fuzz_conf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_dir_set_corpus_SOURCES = fuzz/dir-set-fuzz.c fuzz/run-corpus.c
+fuzz_dir_set_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
 fuzz_drop_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dsn_value_corpus_SOURCES = fuzz/dsn-value-fuzz.c fuzz/run-corpus.c
@@ -326,6 +331,8 @@ TRACKED_FILES = \
 	fuzz/corpus/conf/sample.conf \
 	fuzz/corpus/conf/whole.conf \
 	fuzz/corpus/conf/wrong.conf \
+	fuzz/corpus/dir-set/file \
+	fuzz/corpus/dir-set/records \
 	fuzz/corpus/drop-envelope/header \
 	fuzz/corpus/drop-envelope/lines \
 	fuzz/corpus/dsn-value/mixed \
@@ -400,6 +407,7 @@ TRACKED_FILES = \
 	fuzz/corpus/tnef/types \
 	fuzz/corpus/translate-header/fields \
 	fuzz/corpus/translate-header/odd \
+	fuzz/dir-set-fuzz.c \
 	fuzz/drop-envelope-fuzz.c \
 	fuzz/dsn-value-fuzz.c \
 	fuzz/envelope-fuzz.c \
@@ -491,6 +499,7 @@ TRACKED_FILES = \
 	t/crc32c-t.c \
 	t/damage.t \
 	t/descriptors.t \
+	t/dir-set-t.c \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn-t.c \
