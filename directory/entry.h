@@ -104,8 +104,9 @@ struct dir_traits {
         DIR_PROXIES_ALL
     } proxies; /* beside the target: one SMTP address, or all */
     enum dir_naming naming;
-    bool no_target;     /* it keeps no target address beside the proxies: none is planned for it */
-    bool needs_surname; /* an entry must have one: where there is none, its display name is planned as surname */
+    bool no_target; /* it keeps no target address beside the proxies: none is planned for it */
+    bool
+        needs_surname; /* an entry must have one: where there is none, its display name is planned as surname */
 };
 
 /* ---- sets ---- */
@@ -125,6 +126,9 @@ bool dir_set_drop(struct dir_set *set, struct span id);
 /* How many entries are in it, and how many places there are (those of dropped ones count). */
 size_t dir_set_count(const struct dir_set *set);
 size_t dir_set_places(const struct dir_set *set);
+
+/* A digest of what is in it: equal sets have equal ones, whatever the order and history. Against accident, not against malice. */
+uint64_t dir_set_digest(const struct dir_set *set);
 
 /* Reads the entry at a place; its spans point into the set and live until the next dir_set_put() or free; `proxies` and
  * `members` point into `room`, whose memory the caller frees with dir_room_clear() and reuses from call to call. False for a

@@ -8,6 +8,9 @@
  * long as it is there mail for it flows, even when the foreign directory no longer has its source. An address that two have
  * belongs to whoever came first, and the other is told of: mail goes to one, not to nobody.
  *
+ * What has not changed is not published again, since every worker reads a new generation through: book.digest says what the one
+ * that lies there was made of.
+ *
  * No book is published while a directory of the configuration has not been read yet: who is in no book is unknown, and his mail
  * refused.
  */
@@ -41,6 +44,7 @@ struct building {
     struct book_proxy *proxies;
     size_t n_proxies;
     uint64_t left_out; /* entries without an address */
+    uint64_t digest;
     int err;
 };
 
@@ -371,13 +375,86 @@ add_all(struct building *building)
              (unsigned long long)building->left_out);
 }
 
+/* ---- what it was made of ---- */
+
+static uint64_t
+mix(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * UINT64_C(1099511628211);
+}
+
+static uint64_t
+mix_text(uint64_t hash, const char *text)
+{
+    for (; *text != '\0'; text++)
+        hash = mix(hash, (unsigned char)*text);
+    return mix(hash, 0x100);
+}
+
+static uint64_t
+digest_shelf(uint64_t hash, const struct shelf *shelf)
+{
+    hash = mix(mix_text(hash, shelf->title), dir_set_digest(shelf->set));
+    if (shelf->given != NULL)
+        hash = mix(hash, dir_set_digest(shelf->given));
+    if (shelf->connector != NULL)
+        hash = mix(mix_text(mix_text(hash, shelf->connector), shelf->type), shelf->host);
+    return hash;
+}
+
+/* Of all that a book is built of; files by what tells that one has changed. */
+static uint64_t
+digest(const struct building *building)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    const struct conf_texts *sources = &building->run->root->book.source;
+    for (size_t i = 0; i < sources->n; i++) {
+        struct stat st;
+        if (stat(sources->at[i], &st) < 0)
+            memset(&st, 0, sizeof st);
+        hash = mix(mix_text(hash, sources->at[i]), (uint64_t)st.st_ino);
+        hash = mix(mix(mix(hash, (uint64_t)st.st_size), (uint64_t)st.st_mtim.tv_sec),
+                   (uint64_t)st.st_mtim.tv_nsec);
+    }
+    for (size_t i = 0; i < building->n_hosts; i++)
+        hash = digest_shelf(hash, &building->hosts[i]);
+    for (size_t i = 0; i < building->n_foreigns; i++)
+        hash = digest_shelf(hash, &building->foreigns[i]);
+    return hash;
+}
+
+static void
+print_digest(char line[80], uint64_t generation, uint64_t sum)
+{
+    snprintf(line, 80, "%llu %016llx\n", (unsigned long long)generation, (unsigned long long)sum);
+}
+
+static bool
+is_unchanged(const struct building *building, uint64_t generation)
+{
+    char line[80];
+    struct buf kept = {0};
+    print_digest(line, generation, building->digest);
+    bool same = dir_file_read(building->run->folder_fd, "book.digest", sizeof line, &kept) == 0 &&
+                span_equal(buf_span(&kept), span_of(line));
+    buf_clear(&kept);
+    return same;
+}
+
+/* One that is lost costs a generation more. */
+static void
+keep_digest(const struct building *building, uint64_t generation)
+{
+    char line[80];
+    print_digest(line, generation, building->digest);
+    dir_file_write(building->run->folder_fd, "book.digest", span_of(line), true);
+}
+
 static int
 build(struct building *building, struct why *why)
 {
     struct dir_run *run = building->run;
     int r = read_sources(building, why);
-    if (r == 0)
-        r = load_all(building, why);
     if (r == 0)
         add_all(building);
     if (r == 0 && building->err != 0) {
@@ -396,6 +473,19 @@ build(struct building *building, struct why *why)
     return r;
 }
 
+static int
+build_new(struct building *building, uint64_t generation, struct why *why)
+{
+    const struct conf_root *root = building->run->root;
+    building->builder = book_builder_new(
+        building->run->folder_fd, generation,
+        root->book.source.n > 0 ? root->book.source.at[0] : root->host.directories[0].title, why);
+    int r = building->builder != NULL ? build(building, why) : -EIO;
+    if (r == 0)
+        keep_digest(building, generation);
+    return r;
+}
+
 int
 run_book(struct dir_run *run, struct why *why)
 {
@@ -404,12 +494,12 @@ run_book(struct dir_run *run, struct why *why)
     if (root->book.source.n == 0 && root->host.directories_n == 0)
         return 0;
     uint64_t generation = book_next_generation(run->book_fd, why);
-    if (generation == 0)
-        return -EIO;
-    building.builder = book_builder_new(
-        run->folder_fd, generation,
-        root->book.source.n > 0 ? root->book.source.at[0] : root->host.directories[0].title, why);
-    int r = building.builder != NULL ? build(&building, why) : -EIO;
+    int r = generation == 0 ? -EIO : load_all(&building, why);
+    if (r == 0) {
+        building.digest = digest(&building);
+        if (!is_unchanged(&building, generation - 1))
+            r = build_new(&building, generation, why);
+    }
     clear(&building);
     return r;
 }

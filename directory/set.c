@@ -109,6 +109,25 @@ dir_set_places(const struct dir_set *set)
     return set->places;
 }
 
+/* FNV-1a of each record, summed: the order does not matter. */
+uint64_t
+dir_set_digest(const struct dir_set *set)
+{
+    uint64_t sum = set->count;
+    struct dir_room room = {0};
+    struct dir_entry entry;
+    for (size_t place = 0; place < set->places; place++) {
+        const char *at = set->records[place];
+        size_t len = at != NULL ? set_record_read(at, SET_RECORD_MAX, &room, &entry) : 0;
+        uint64_t hash = UINT64_C(14695981039346656037);
+        for (size_t i = 0; i < len; i++)
+            hash = (hash ^ (unsigned char)at[i]) * UINT64_C(1099511628211);
+        sum += len > 0 ? hash : 0;
+    }
+    dir_room_clear(&room);
+    return sum;
+}
+
 bool
 dir_set_get(const struct dir_set *set, size_t place, struct dir_room *room, struct dir_entry *entry)
 {
