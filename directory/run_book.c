@@ -438,7 +438,18 @@ is_unchanged(const struct building *building, uint64_t generation)
     bool same = dir_file_read(building->run->folder_fd, "book.digest", sizeof line, &kept) == 0 &&
                 span_equal(buf_span(&kept), span_of(line));
     buf_clear(&kept);
-    return same;
+    return same && is_whole(building->run->book_fd, generation);
+}
+
+/* Whether readers can use it: one that is torn is built anew. */
+static bool
+is_whole(int book_fd, uint64_t generation)
+{
+    struct why why;
+    struct book *book = book_new(book_fd);
+    bool whole = book_refresh(book, &why) >= 0 && book_generation(book) == generation;
+    book_free(book);
+    return whole;
 }
 
 /* One that is lost costs a generation more. */
