@@ -99,6 +99,7 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/policy.h directory/run.c directory/run.h directory/run_apply.c directory/run_book.c directory/side.h \
 	directory/status.c directory/status.h \
 	directory/entry.c directory/set.c directory/set_file.c directory/set_index.c directory/set_inside.h directory/set_record.c \
+	directory/pending.c directory/words.c directory/words.h \
 	directory/names.c
 DIRECTORY_LIBS = libdirectory.a $(SYSTEMS_LIBS) $(LDAP_LIBS)
 

@@ -28,6 +28,7 @@ struct dir_notice {
 struct dir_pending; /* of one dirsync: (side, id) --> since */
 NEW_MEMORY struct dir_pending *dir_pending_new(void);
 void dir_pending_free(struct dir_pending *pending);
+/* Reads into an empty one. 0; -ENOENT; -EINVAL with `why` (torn): it is empty then, and what hides waits its time again; -errno. */
 int dir_pending_read(struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
 int dir_pending_write(const struct dir_pending *pending, int folder_fd, const char *name, struct why *why);
 size_t dir_pending_count(const struct dir_pending *pending);

@@ -1,20 +1,18 @@
 /* set_index.c - who has this id, name, mark, address (see set_inside.h)
  *
- * Keys come from outside, so the hash has a random key of its own (SipHash-1-3), and a key that many have stands once: neither
+ * Keys come from outside, so the hash has a random key of its own (words.h), and a key that many have stands once: neither
  * makes a table slow. A slot has a part of the hash and the place; whether the entry there really has the key is looked at.
- *
- * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), section 2.
  */
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "directory/set_inside.h"
+#include "directory/words.h"
 
 struct set_indexes *
 set_indexes_new(void)
 {
     struct set_indexes *indexes = xcalloc(1, sizeof *indexes);
-    BUG_UNLESS(getrandom(indexes->seed, sizeof indexes->seed, 0) == (ssize_t)sizeof indexes->seed);
+    dir_hash_seed(indexes->seed);
     return indexes;
 }
 
@@ -27,52 +25,6 @@ set_indexes_free(struct set_indexes *indexes)
     buf_clear(&indexes->record);
     dir_room_clear(&indexes->room);
     free(indexes);
-}
-
-/* ---- the hash ---- */
-
-static inline uint64_t
-rotate(uint64_t value, int by)
-{
-    return value << by | value >> (64 - by);
-}
-
-static inline void
-mix(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
-static uint64_t
-hash(const struct set_indexes *indexes, struct span key)
-{
-    const uint64_t *seed = indexes->seed;
-    uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-                     seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
-    for (size_t at = 0; at <= key.len; at += 8) {
-        uint64_t word = 0;
-        size_t n = key.len - at < 8 ? key.len - at : 8;
-        if (n > 0)
-            memcpy(&word, key.at + at, n);
-        if (n < 8)
-            word |= (uint64_t)key.len << 56;
-        v[3] ^= word;
-        mix(v);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
-        mix(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* ---- keys ---- */
@@ -91,7 +43,7 @@ static uint64_t
 hash_name(struct set_indexes *indexes, struct span name)
 {
     fold(name, &indexes->key);
-    return hash(indexes, buf_span(&indexes->key));
+    return dir_hash(indexes->seed, buf_span(&indexes->key));
 }
 
 static uint64_t
@@ -99,7 +51,7 @@ hash_address(struct set_indexes *indexes, const struct address *address)
 {
     if (address_key(address, &indexes->key) < 0)
         fold(address->value, &indexes->key);
-    return hash(indexes, buf_span(&indexes->key));
+    return dir_hash(indexes->seed, buf_span(&indexes->key));
 }
 
 static bool
@@ -178,7 +130,7 @@ static void
 add_id(const struct dir_set *set, size_t place)
 {
     struct question question = {.by = SET_BY_ID, .text = set_record_id(set->records[place])};
-    index_add(set, hash(set->indexes, question.text), &question, place);
+    index_add(set, dir_hash(set->indexes->seed, question.text), &question, place);
 }
 
 void
@@ -245,9 +197,10 @@ add_key(const struct dir_set *set, enum set_key by, const struct dir_entry *entr
 {
     struct question question = {.by = by, .text = by == SET_BY_NAME ? entry->name : entry->mark};
     if (question.text.len > 0)
-        index_add(
-            set, by == SET_BY_NAME ? hash_name(set->indexes, question.text) : hash(set->indexes, question.text),
-            &question, place);
+        index_add(set,
+                  by == SET_BY_NAME ? hash_name(set->indexes, question.text)
+                                    : dir_hash(set->indexes->seed, question.text),
+                  &question, place);
 }
 
 static void
@@ -284,8 +237,9 @@ size_t
 dir_set_find_id(const struct dir_set *set, struct span id)
 {
     struct question question = {.by = SET_BY_ID, .text = id};
-    return set->indexes->by[SET_BY_ID].size == 0 ? SIZE_MAX
-                                                 : answer(set, hash(set->indexes, id), &question, NULL);
+    return set->indexes->by[SET_BY_ID].size == 0
+               ? SIZE_MAX
+               : answer(set, dir_hash(set->indexes->seed, id), &question, NULL);
 }
 
 size_t
@@ -301,7 +255,7 @@ dir_set_find_mark(const struct dir_set *set, struct span mark)
 {
     struct question question = {.by = SET_BY_MARK, .text = mark};
     build(set, SET_BY_MARK);
-    return answer(set, hash(set->indexes, mark), &question, NULL);
+    return answer(set, dir_hash(set->indexes->seed, mark), &question, NULL);
 }
 
 size_t
