@@ -429,6 +429,17 @@ print_digest(char line[80], uint64_t generation, uint64_t sum)
     snprintf(line, 80, "%llu %016llx\n", (unsigned long long)generation, (unsigned long long)sum);
 }
 
+/* Whether readers can use it: one that is torn is built anew. */
+static bool
+is_whole(int book_fd, uint64_t generation)
+{
+    struct why why;
+    struct book *book = book_new(book_fd);
+    bool whole = book_refresh(book, &why) >= 0 && book_generation(book) == generation;
+    book_free(book);
+    return whole;
+}
+
 static bool
 is_unchanged(const struct building *building, uint64_t generation)
 {
@@ -439,17 +450,6 @@ is_unchanged(const struct building *building, uint64_t generation)
                 span_equal(buf_span(&kept), span_of(line));
     buf_clear(&kept);
     return same && is_whole(building->run->book_fd, generation);
-}
-
-/* Whether readers can use it: one that is torn is built anew. */
-static bool
-is_whole(int book_fd, uint64_t generation)
-{
-    struct why why;
-    struct book *book = book_new(book_fd);
-    bool whole = book_refresh(book, &why) >= 0 && book_generation(book) == generation;
-    book_free(book);
-    return whole;
 }
 
 /* One that is lost costs a generation more. */
