@@ -10,7 +10,6 @@
 #include "commands/listing.h"
 #include "directory/status.h"
 
-
 enum status_field {
     SF_DIRSYNC,
     SF_CONNECTOR,
@@ -108,8 +107,9 @@ list_status(void *arg)
     struct command *command = arg;
     const struct conf_root *root = command->root;
     struct listing listing;
-    int r = listing_init(&listing, command, status_fields, SF_COUNT,
-                         "dirsync,last,result,next,linked,changes,done,failed,conflicts,hiding,why", status_get);
+    int r =
+        listing_init(&listing, command, status_fields, SF_COUNT,
+                     "dirsync,last,result,next,linked,changes,done,failed,conflicts,hiding,why", status_get);
     int fd = r == 0 ? folder_open(command->spool_fd, FOLDER_DIRSYNC, NULL) : -1;
     if (r != 0)
         return r;
@@ -148,7 +148,8 @@ open_folder(const struct command *command)
 }
 
 static void
-print_dirsync(const struct command *command, const struct conf_dirsync *dirsync, const struct dir_status *status)
+print_dirsync(const struct command *command, const struct conf_dirsync *dirsync,
+              const struct dir_status *status)
 {
     char age[24], next[32];
     int64_t next_s = next_of(command->root, dirsync, status);
@@ -158,8 +159,8 @@ print_dirsync(const struct command *command, const struct conf_dirsync *dirsync,
         printf("never ran");
     } else {
         print_age(time_ms() / 1000 - status->ended_s, age);
-        printf("%s%s%s %s ago, %" PRIu64 " of %" PRIu64 " changes", good ? "" : colour_on(COLOUR_RED), status->result,
-               good ? "" : colour_on(COLOUR_NONE), age, status->done, status->changes);
+        printf("%s%s%s %s ago, %" PRIu64 " of %" PRIu64 " changes", good ? "" : colour_on(COLOUR_RED),
+               status->result, good ? "" : colour_on(COLOUR_NONE), age, status->done, status->changes);
         if (status->failed > 0)
             printf(", %" PRIu64 " failed", status->failed);
         if (status->conflicts > 0)
