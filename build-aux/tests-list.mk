@@ -32,6 +32,7 @@ UNIT_TESTS = \
 	t/id-t \
 	t/injection-t \
 	t/json-out-t \
+	t/ldif-t \
 	t/log-t \
 	t/maildir-t \
 	t/metrics-t \
@@ -540,6 +541,7 @@ TRACKED_FILES = \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
+	t/ldif-t.c \
 	t/lifecycle.t \
 	t/limits.t \
 	t/log-rotation.t \
