@@ -8,7 +8,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/address.c common/address.h common/address_form.c common/address_form.h common/address_imcea.c \
 	common/address_pattern.c common/address_smtp.c common/arena.c common/arena.h common/base64.c common/base64.h common/base.c common/base.h \
 	common/buf.c common/buf.h common/commit.c common/commit.h common/correlation.c common/correlation.h common/counters.c common/crc32c.c \
-	common/crc32c.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
+	common/crc32c.h common/csv.c common/csv.h common/dsn.c common/dsn.h common/dsn_status.c common/dsn_subject.c common/dsn_text.c \
 	common/dsn_value.c common/envelope.c common/envelope.h common/envelope_inside.h \
 	common/envelope_journal.c common/envelope_record.c common/header_address.c common/header_scan.c \
 	common/header_scan.h common/hex.h common/id.c common/id.h common/json_out.c common/json_out.h common/ldif.c common/ldif.h common/listen.c \

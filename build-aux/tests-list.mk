@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	t/correlation-t \
 	t/counters-t \
 	t/crc32c-t \
+	t/csv-t \
 	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
@@ -498,6 +499,7 @@ TRACKED_FILES = \
 	t/crash/routes.py \
 	t/crash/sweep.py \
 	t/crc32c-t.c \
+	t/csv-t.c \
 	t/damage.t \
 	t/descriptors.t \
 	t/dir-set-t.c \

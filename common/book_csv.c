@@ -1,91 +1,66 @@
-/* book_csv.c - recipients from a CSV file (see book.h)
+/* book_csv.c - recipients from a CSV file (see book.h; csv.h reads the records)
  *
- * The file is read in blocks by a machine with five states, so its size does not matter; a record is held in
- * memory up to a limit, and passed over beyond it.
- *
- *     START --other--> PLAIN --comma--> START         a line break ends the record, but for QUOTED
- *     START --quote--> QUOTED --quote--> CLOSED --quote--> QUOTED (a doubled quote)
- *                                        CLOSED --comma--> START
- *                                        CLOSED --blank--> BEHIND --comma--> START; other text there is an
- * error
- *
- * What is hostile here: people's spreadsheets. A quote within a plain field is a quote; a quote that is never
- * closed swallows the rest of the file as one record, whose first line is named.
- *
- * Source: RFC 4180.
+ * What is hostile here: people's spreadsheets.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "common/book_internal.h"
-#include "common/utf8.h"
-
-enum { BLOCK_BYTES = 64 * 1024, RECORD_BYTES_MAX = 1024 * 1024, FIELDS_MAX = 200 };
-
-enum csv_state { CSV_START, CSV_PLAIN, CSV_QUOTED, CSV_CLOSED, CSV_BEHIND };
+#include "common/csv.h"
 
 enum column { COLUMN_DISPLAY, COLUMN_PRIMARY, COLUMN_PROXIES, COLUMN_SIDE, COLUMN_COUNT };
 
-struct csv {
+struct people {
     const char *name;
     struct book_builder *builder;
     struct buf *errors;
     struct arena *arena;
-    enum csv_state state;
-    struct buf record; /* the fields' bytes, one behind the other */
-    size_t field_end[FIELDS_MAX];
-    size_t fields;
-    bool too_long, too_many, text_behind_quote, any;
-    size_t line, record_line;
+    struct csv *csv;
     bool header_seen;
     size_t header_fields;
-    size_t column[COLUMN_COUNT]; /* field numbers; FIELDS_MAX: not there */
+    size_t column[COLUMN_COUNT]; /* field numbers; CSV_FIELDS_MAX: not there */
     int wrong, err;
 };
 
-static void csv_error(struct csv *csv, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void people_error(struct people *people, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void
-csv_error(struct csv *csv, const char *format, ...)
+people_error(struct people *people, const char *format, ...)
 {
     va_list args;
-    csv->wrong++;
-    if (csv->errors == NULL)
+    people->wrong++;
+    if (people->errors == NULL)
         return;
     va_start(args, format);
-    buf_printf(csv->errors, "%s:%zu: ", csv->name, csv->record_line);
-    buf_vprintf(csv->errors, format, args);
-    buf_add_byte(csv->errors, '\n');
+    buf_printf(people->errors, "%s:%zu: ", people->name, csv_line(people->csv));
+    buf_vprintf(people->errors, format, args);
+    buf_add_byte(people->errors, '\n');
     va_end(args);
 }
 
 static struct span
-field(const struct csv *csv, size_t i)
+field(const struct people *people, size_t i)
 {
-    size_t start = i > 0 ? csv->field_end[i - 1] : 0;
-    if (i >= csv->fields)
-        return (struct span){NULL, 0};
-    return span_trim((struct span){csv->record.at + start, csv->field_end[i] - start});
+    return span_trim(csv_field(people->csv, i));
 }
 
 /* ---- the header line ---- */
 
 static void
-header_take(struct csv *csv)
+header_take(struct people *people)
 {
     static const char *const names[COLUMN_COUNT] = {"display", "primary", "proxies", "side"};
-    csv->header_seen = true;
-    csv->header_fields = csv->fields;
+    people->header_seen = true;
+    people->header_fields = csv_fields(people->csv);
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
-        csv->column[c] = FIELDS_MAX;
-        for (size_t i = csv->fields; i-- > 0;)
-            if (span_equal_nocase(field(csv, i), span_of(names[c])))
-                csv->column[c] = i;
+        people->column[c] = CSV_FIELDS_MAX;
+        for (size_t i = csv_fields(people->csv); i-- > 0;)
+            if (span_equal_nocase(field(people, i), span_of(names[c])))
+                people->column[c] = i;
     }
-    if (csv->column[COLUMN_PRIMARY] == FIELDS_MAX || csv->column[COLUMN_SIDE] == FIELDS_MAX) {
-        csv_error(csv, "the first line must name the columns primary and side, with commas between names");
-        csv->err = -EINVAL;
+    if (people->column[COLUMN_PRIMARY] == CSV_FIELDS_MAX || people->column[COLUMN_SIDE] == CSV_FIELDS_MAX) {
+        people_error(people,
+                     "the first line must name the columns primary and side, with commas between names");
+        people->err = -EINVAL;
     }
 }
 
@@ -111,17 +86,17 @@ has_primary(const struct book_entry *entry, struct span type)
 }
 
 static bool
-proxy_add(struct csv *csv, struct book_entry *entry, struct span text)
+proxy_add(struct people *people, struct book_entry *entry, struct span text)
 {
     struct why why;
     struct address address;
     if (entry->n_proxies == BOOK_PROXIES_MAX) {
-        csv_error(csv, "more than %d addresses", BOOK_PROXIES_MAX);
+        people_error(people, "more than %d addresses", BOOK_PROXIES_MAX);
         return false;
     }
-    if (address_parse(text, csv->arena, &address, &why) != 0) {
-        csv_error(csv, "proxy \"%.*s\": %s (an address with blanks needs | between proxies)", (int)text.len,
-                  text.at, why.text);
+    if (address_parse(text, people->arena, &address, &why) != 0) {
+        people_error(people, "proxy \"%.*s\": %s (an address with blanks needs | between proxies)",
+                     (int)text.len, text.at, why.text);
         return false;
     }
     bool primary = is_marked(text) && !has_primary(entry, address.type);
@@ -130,9 +105,9 @@ proxy_add(struct csv *csv, struct book_entry *entry, struct span text)
 }
 
 static bool
-proxies_take(struct csv *csv, struct book_entry *entry)
+proxies_take(struct people *people, struct book_entry *entry)
 {
-    struct span text = field(csv, csv->column[COLUMN_PROXIES]);
+    struct span text = field(people, people->column[COLUMN_PROXIES]);
     bool bars = text.len > 0 && memchr(text.at, '|', text.len) != NULL;
     for (size_t i = 0, start = 0; i <= text.len; i++) {
         char c = i < text.len ? text.at[i] : '|';
@@ -140,7 +115,7 @@ proxies_take(struct csv *csv, struct book_entry *entry)
             continue;
         struct span one = i > start ? span_trim((struct span){text.at + start, i - start}) : SPAN("");
         start = i + 1;
-        if (one.len > 0 && !proxy_add(csv, entry, one))
+        if (one.len > 0 && !proxy_add(people, entry, one))
             return false;
     }
     return true;
@@ -149,13 +124,13 @@ proxies_take(struct csv *csv, struct book_entry *entry)
 /* The primary is among the proxies, and the primary of its type where nobody else is or the host's own world
  * asks. */
 static bool
-primary_take(struct csv *csv, struct book_entry *entry)
+primary_take(struct people *people, struct book_entry *entry)
 {
     size_t own = 0;
     while (own < entry->n_proxies && !address_equal(&entry->proxies[own].address, &entry->primary))
         own++;
     if (own == BOOK_PROXIES_MAX) {
-        csv_error(csv, "more than %d addresses", BOOK_PROXIES_MAX);
+        people_error(people, "more than %d addresses", BOOK_PROXIES_MAX);
         return false;
     }
     if (own == entry->n_proxies)
@@ -171,10 +146,10 @@ primary_take(struct csv *csv, struct book_entry *entry)
 
 /* Line breaks within a quoted name are blanks. */
 static struct span
-display_take(struct csv *csv)
+display_take(struct people *people)
 {
-    struct span text = field(csv, csv->column[COLUMN_DISPLAY]);
-    char *copy = arena_copy(csv->arena, text);
+    struct span text = field(people, people->column[COLUMN_DISPLAY]);
+    char *copy = arena_copy(people->arena, text);
     for (size_t i = 0; copy != NULL && i < text.len; i++)
         if (copy[i] == '\n' || copy[i] == '\r' || copy[i] == '\t')
             copy[i] = ' ';
@@ -182,184 +157,67 @@ display_take(struct csv *csv)
 }
 
 static void
-recipient_take(struct csv *csv)
+recipient_take(struct people *people)
 {
     struct why why;
-    struct book_entry entry = {.side = field(csv, csv->column[COLUMN_SIDE])};
+    struct book_entry entry = {.side = field(people, people->column[COLUMN_SIDE])};
     if (span_equal_nocase(entry.side, SPAN("host")))
         entry.side = SPAN("host");
-    struct span primary = field(csv, csv->column[COLUMN_PRIMARY]);
-    entry.display = display_take(csv);
-    entry.proxies = arena_alloc(csv->arena, BOOK_PROXIES_MAX * sizeof *entry.proxies);
+    struct span primary = field(people, people->column[COLUMN_PRIMARY]);
+    entry.display = display_take(people);
+    entry.proxies = arena_alloc(people->arena, BOOK_PROXIES_MAX * sizeof *entry.proxies);
     BUG_UNLESS(entry.proxies != NULL);
-    if (csv->fields > csv->header_fields) {
-        csv_error(csv, "%zu fields, the first line has %zu (a comma within a field needs quotes)", csv->fields,
-                  csv->header_fields);
+    if (csv_fields(people->csv) > people->header_fields) {
+        people_error(people, "%zu fields, the first line has %zu (a comma within a field needs quotes)",
+                     csv_fields(people->csv), people->header_fields);
         return;
     }
-    if (address_parse(primary, csv->arena, &entry.primary, &why) != 0) {
-        csv_error(csv, "primary \"%.*s\": %s", (int)primary.len, primary.at, why.text);
+    if (address_parse(primary, people->arena, &entry.primary, &why) != 0) {
+        people_error(people, "primary \"%.*s\": %s", (int)primary.len, primary.at, why.text);
         return;
     }
-    if (!proxies_take(csv, &entry) || !primary_take(csv, &entry))
+    if (!proxies_take(people, &entry) || !primary_take(people, &entry))
         return;
-    int err = book_builder_add(csv->builder, &entry, &why);
+    int err = book_builder_add(people->builder, &entry, &why);
     if (err == 0)
         return;
-    csv_error(csv, "%s", why.text);
+    people_error(people, "%s", why.text);
     if (err != -EEXIST && err != -EINVAL && err != -EFBIG)
-        csv->err = err;
+        people->err = err;
 }
 
-/* ---- records ---- */
+/* ---- the file ---- */
 
 static void
-record_begin(struct csv *csv)
+people_read(struct people *people)
 {
-    buf_reset(&csv->record);
-    csv->fields = 0;
-    csv->state = CSV_START;
-    csv->too_long = csv->too_many = csv->text_behind_quote = csv->any = false;
-    csv->record_line = csv->line;
-}
-
-static void
-field_end(struct csv *csv)
-{
-    if (csv->fields < FIELDS_MAX)
-        csv->field_end[csv->fields++] = csv->record.len;
-    else
-        csv->too_many = true;
-    csv->state = CSV_START;
-}
-
-static bool
-record_is_text(const struct csv *csv)
-{
-    struct span bytes = buf_span(&csv->record);
-    return utf8_valid(bytes) && memchr(bytes.at, '\0', bytes.len) == NULL;
-}
-
-static void
-record_take(struct csv *csv, bool unclosed)
-{
-    if (unclosed)
-        csv_error(csv, "a quote is not closed");
-    else if (csv->too_long || csv->too_many)
-        csv_error(csv, "more than %d octets or %d fields", RECORD_BYTES_MAX, FIELDS_MAX);
-    else if (csv->text_behind_quote)
-        csv_error(csv, "text behind a closing quote (a quote within quotes is doubled)");
-    else if (csv->record.len == 0)
-        return; /* an empty line, or the commas that spreadsheets write for one */
-    else if (!record_is_text(csv))
-        csv_error(csv, "not in UTF-8, or with a NUL");
-    else if (!csv->header_seen)
-        header_take(csv);
-    else
-        recipient_take(csv);
-    if (!csv->header_seen)
-        csv->err = -EINVAL; /* without the names of the columns nothing can be read */
-}
-
-static void
-record_end(struct csv *csv)
-{
-    bool unclosed = csv->state == CSV_QUOTED;
-    field_end(csv);
-    if (csv->any)
-        record_take(csv, unclosed);
-    arena_reset(csv->arena);
-    record_begin(csv);
-}
-
-static void
-put(struct csv *csv, char c)
-{
-    csv->any = true;
-    if (csv->record.len >= RECORD_BYTES_MAX)
-        csv->too_long = true;
-    else
-        buf_add_byte(&csv->record, c);
-}
-
-static bool
-is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* An octet outside quotes that is neither comma nor line break. */
-static void
-octet_plain(struct csv *csv, char c)
-{
-    if (csv->state == CSV_CLOSED && c == '"') {
-        put(csv, c);
-        csv->state = CSV_QUOTED;
-    } else if (csv->state == CSV_CLOSED || csv->state == CSV_BEHIND) {
-        csv->text_behind_quote |= !is_blank(c);
-        csv->state = CSV_BEHIND;
-    } else if (csv->state == CSV_START && c == '"') {
-        csv->any = true;
-        csv->state = CSV_QUOTED;
-    } else if (csv->state == CSV_PLAIN || !is_blank(c)) {
-        put(csv, c);
-        csv->state = CSV_PLAIN;
+    struct why why;
+    int n;
+    while (people->err == 0 && (n = csv_next(people->csv, &why)) != 0) {
+        if (n == 1 && people->header_seen)
+            recipient_take(people);
+        else if (n == 1)
+            header_take(people);
+        else if (n == -EINVAL)
+            people_error(people, "%s", why.text);
+        else
+            people->err = n;
+        if (!people->header_seen && people->err == 0)
+            people->err = -EINVAL; /* without the names of the columns nothing can be read */
+        arena_reset(people->arena);
     }
-}
-
-static void
-octet_take(struct csv *csv, char c)
-{
-    csv->line += c == '\n';
-    if (csv->state == CSV_QUOTED && c == '"') {
-        csv->state = CSV_CLOSED;
-    } else if (csv->state == CSV_QUOTED) {
-        put(csv, c);
-    } else if (c == '\n') {
-        record_end(csv);
-    } else if (c == ',') {
-        field_end(csv);
-    } else {
-        octet_plain(csv, c);
-    }
-}
-
-static void
-csv_read(struct csv *csv, int fd)
-{
-    char *block = xmalloc(BLOCK_BYTES);
-    bool first = true;
-    while (csv->err == 0) {
-        ssize_t n = read(fd, block, BLOCK_BYTES);
-        size_t from = 0;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            csv->err = -errno;
-        if (n <= 0)
-            break;
-        if (first && n >= 3 && memcmp(block, "\xEF\xBB\xBF", 3) == 0)
-            from = 3;
-        first = false;
-        for (size_t i = from; i < (size_t)n && csv->err == 0; i++)
-            octet_take(csv, block[i]);
-    }
-    if (csv->err == 0)
-        record_end(csv);
-    free(block);
 }
 
 int
 book_read_csv(int fd, const char *name, struct book_builder *builder, struct buf *errors)
 {
-    struct csv csv = {.name = name, .builder = builder, .errors = errors, .line = 1};
-    csv.arena = arena_new(RECORD_BYTES_MAX * 4);
-    record_begin(&csv);
-    csv_read(&csv, fd);
-    if (csv.err == 0 && !csv.header_seen)
-        csv_error(&csv, "no header line");
-    arena_free(csv.arena);
-    buf_clear(&csv.record);
+    struct people people = {.name = name, .builder = builder, .errors = errors, .csv = csv_new(fd)};
+    people.arena = arena_new(CSV_RECORD_BYTES_MAX * 4);
+    people_read(&people);
+    if (people.err == 0 && !people.header_seen)
+        people_error(&people, "no header line");
+    arena_free(people.arena);
+    csv_free(people.csv);
     /* A first line that cannot be used is an error of the file's text, and told as one. */
-    return csv.err != 0 && csv.err != -EINVAL ? csv.err : csv.wrong;
+    return people.err != 0 && people.err != -EINVAL ? people.err : people.wrong;
 }
