@@ -1,0 +1,499 @@
+/* side_ldap_settle.c - a change that the server refused is held against what the server has (see side_ldap_write.h)
+ *
+ * Why a request that rests on what the plan saw is refused can be harmless: it was carried out before a kill; a value has blanks,
+ * another case or octets that the plan does not show; an attribute knows no equality. So the entry is read, and
+ *
+ *     it is not there, elsewhere, or another's     stale
+ *     a value is neither what the plan saw nor what it wants     stale
+ *     all is as the plan wants it                  done before
+ *     else                                         the request is made again of the server's own octets
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "directory/side_ldap_write.h"
+
+struct settling {
+    struct side_job *job;
+    struct side_raw raw;
+    bool found, replaces; /* `replaces`: some attribute knows no equality: all values are written anew */
+};
+
+/* ---- sets of values ---- */
+
+struct values {
+    struct span *at;
+    size_t n;
+};
+
+static struct values
+values_new(struct side_job *job, size_t n)
+{
+    return (struct values){arena_alloc(job->arena, (n + 1) * sizeof(struct span)), 0};
+}
+
+static bool
+has_value(const struct values *values, struct span value)
+{
+    for (size_t i = 0; i < values->n; i++)
+        if (span_equal(values->at[i], value))
+            return true;
+    return false;
+}
+
+static struct span
+keep(struct side_job *job, struct span value)
+{
+    return arena_span(job->arena, value);
+}
+
+/* Makes of `had` what is `wanted`. The order is that of the change itself: what goes, then what comes. */
+static void
+add_difference(struct settling *settling, struct side_mods *mods, const char *name, struct side_values had,
+               const struct values *wanted)
+{
+    struct side_job *job = settling->job;
+    struct values go = values_new(job, had.n), come = values_new(job, wanted->n),
+                  old = {(struct span *)(uintptr_t)had.at, had.n};
+    for (size_t i = 0; i < had.n; i++)
+        if (!has_value(wanted, had.at[i]))
+            go.at[go.n++] = keep(job, had.at[i]);
+    for (size_t i = 0; i < wanted->n; i++)
+        if (!has_value(&old, wanted->at[i]))
+            come.at[come.n++] = keep(job, wanted->at[i]);
+    if (go.n + come.n == 0)
+        return;
+    if (settling->replaces) {
+        struct values all = values_new(job, wanted->n);
+        for (size_t i = 0; i < wanted->n; i++)
+            all.at[all.n++] = keep(job, wanted->at[i]);
+        side_mods_add(job, mods, LDAP_MOD_REPLACE, name, all.at, all.n);
+        return;
+    }
+    if (go.n > 0)
+        side_mods_add(job, mods, LDAP_MOD_DELETE, name, go.at, go.n);
+    if (come.n > 0)
+        side_mods_add(job, mods, LDAP_MOD_ADD, name, come.at, come.n);
+}
+
+/* ---- one value ---- */
+
+static bool
+same(struct settling *settling, int slot, struct span raw, struct span known)
+{
+    bool harmed = false;
+    if (span_equal(side_clean(settling->job->arena, raw, &harmed), known))
+        return true;
+    if (slot != SLOT_FULL_NAME)
+        return false;
+    struct buf text = {0};
+    side_notes_abbreviate(raw, &text);
+    bool equal = span_equal_nocase(buf_span(&text), known);
+    buf_clear(&text);
+    return equal;
+}
+
+static bool
+stale(struct side_job *job, const char *what, struct span have)
+{
+    bool harmed = false;
+    have = side_clean(job->arena, have, &harmed);
+    job->verdict = DIR_STALE;
+    why_set(&job->why, "5.3.0", "%s has changed since the plan was made: it is \"%.*s\" now", what,
+            (int)(have.len < 200 ? have.len : 200), have.at != NULL ? have.at : "");
+    return false;
+}
+
+/* An attribute with one value that is ours, among others that are not (fullName), or alone. */
+static bool
+settle_part(struct settling *settling, struct side_mods *mods, const struct side_part *part)
+{
+    struct side_job *job = settling->job;
+    const char *name = job->side->names.slot[part->slot];
+    struct side_values had = side_raw_slot(&settling->raw, part->slot);
+    struct values wanted = values_new(job, had.n + 1);
+    bool expected = had.n == 0, there = part->add.len == 0 && had.n == 0;
+    for (size_t i = 0; i < had.n; i++) {
+        expected = expected || (part->remove.len == 0 && span_trim(had.at[i]).len == 0);
+        bool is_old = part->remove.len > 0 && same(settling, part->slot, had.at[i], part->remove),
+             is_new = part->add.len > 0 && same(settling, part->slot, had.at[i], part->add);
+        expected = expected || is_old;
+        there = there || is_new;
+        if ((part->slot == SLOT_FULL_NAME && !is_old) || is_new)
+            wanted.at[wanted.n++] = had.at[i];
+    }
+    if (part->slot == SLOT_FULL_NAME && part->remove.len == 0)
+        expected = true;
+    if (!expected && !there)
+        return stale(job, name, had.n > 0 ? had.at[0] : SPAN(""));
+    if (!there && part->add.len > 0)
+        wanted.at[wanted.n++] = part->add;
+    add_difference(settling, mods, name, had, &wanted);
+    return true;
+}
+
+/* ---- proxies ---- */
+
+/* The address alone, type included, without the case of the type. */
+static bool
+same_address(struct span a, struct span b)
+{
+    return span_equal_nocase(span_trim(a), span_trim(b));
+}
+
+static bool
+is_primary(struct span text)
+{
+    for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
+        if (text.at[i] >= 'a' && text.at[i] <= 'z')
+            return false;
+    return true;
+}
+
+static bool
+among(const struct span *values, size_t n, struct span value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (same_address(values[i], value) && is_primary(values[i]) == is_primary(value))
+            return true;
+    return false;
+}
+
+static void
+settle_proxies(struct settling *settling, struct side_mods *mods, const struct dir_delta *delta)
+{
+    struct side_job *job = settling->job;
+    struct side_values had = side_raw_slot(&settling->raw, SLOT_PROXIES);
+    struct values wanted = values_new(job, had.n + delta->n_add);
+    for (size_t i = 0; i < had.n; i++) {
+        bool given = false; /* anew, perhaps with another case of the type */
+        for (size_t a = 0; a < delta->n_add; a++)
+            given = given || (same_address(had.at[i], delta->add[a]) &&
+                              is_primary(had.at[i]) != is_primary(delta->add[a]));
+        if (!given && !among(delta->remove, delta->n_remove, had.at[i]))
+            wanted.at[wanted.n++] = had.at[i];
+    }
+    for (size_t a = 0; a < delta->n_add; a++)
+        if (!among(wanted.at, wanted.n, delta->add[a]))
+            wanted.at[wanted.n++] = delta->add[a];
+    add_difference(settling, mods, job->side->names.slot[SLOT_PROXIES], had, &wanted);
+}
+
+/* ---- members ---- */
+
+static int
+by_octets(const void *a, const void *b)
+{
+    const struct span *x = a, *y = b;
+    size_t len = x->len < y->len ? x->len : y->len;
+    for (size_t i = 0; i < len; i++) {
+        int c = x->at[i] >= 'A' && x->at[i] <= 'Z' ? x->at[i] + 32 : (unsigned char)x->at[i],
+            d = y->at[i] >= 'A' && y->at[i] <= 'Z' ? y->at[i] + 32 : (unsigned char)y->at[i];
+        if (c != d)
+            return c < d ? -1 : 1;
+    }
+    return x->len < y->len ? -1 : x->len > y->len;
+}
+
+static void
+settle_members(struct settling *settling, const struct dir_delta *delta)
+{
+    struct side_job *job = settling->job;
+    struct side_values had = side_raw_slot(&settling->raw, SLOT_MEMBER);
+    struct values sorted = values_new(job, had.n), go = values_new(job, delta->n_remove),
+                  come = values_new(job, delta->n_add);
+    for (size_t i = 0; i < had.n; i++)
+        sorted.at[sorted.n++] = had.at[i];
+    if (sorted.n > 0)
+        qsort(sorted.at, sorted.n, sizeof *sorted.at, by_octets);
+    for (size_t i = 0; i < delta->n_remove; i++)
+        if (bsearch(&delta->remove[i], sorted.at, sorted.n, sizeof *sorted.at, by_octets) != NULL)
+            go.at[go.n++] = delta->remove[i];
+    for (size_t i = 0; i < delta->n_add; i++)
+        if (bsearch(&delta->add[i], sorted.at, sorted.n, sizeof *sorted.at, by_octets) == NULL)
+            come.at[come.n++] = delta->add[i];
+    side_job_members(job, LDAP_MOD_DELETE, go.at, go.n);
+    side_job_members(job, LDAP_MOD_ADD, come.at, come.n);
+}
+
+/* ---- the whole entry ---- */
+
+static bool
+settle_deltas(struct settling *settling, struct side_mods *mods)
+{
+    struct side_job *job = settling->job;
+    const struct side_names *names = &job->side->names;
+    for (size_t i = 0; i < job->change->n_deltas; i++) {
+        const struct dir_delta *delta = &job->change->deltas[i];
+        struct side_part parts[SIDE_PARTS_MAX];
+        int slot;
+        const char *name = side_delta_attribute(job->side, delta, &slot);
+        if (slot < 0 || slot == SLOT_MARK || slot == SLOT_HIDDEN || slot == SLOT_MEMBER ||
+            (slot == SLOT_MAIL && names->slot[SLOT_PROXIES][0] != '\0'))
+            continue;
+        if (slot == SLOT_PROXIES) {
+            if (name[0] != '\0')
+                settle_proxies(settling, mods, delta);
+            continue;
+        }
+        size_t n = side_delta_parts(job->side, delta, parts);
+        for (size_t p = 0; p < n; p++)
+            if (!settle_part(settling, mods, &parts[p]))
+                return false;
+    }
+    return true;
+}
+
+static void
+settle_followers(struct settling *settling, struct side_mods *mods)
+{
+    struct side_job *job = settling->job;
+    const struct side_names *names = &job->side->names;
+    struct span mail;
+    bool hidden, is_hidden;
+    struct side_values had = side_raw_slot(&settling->raw, SLOT_MAIL);
+    if (side_mail_follows(job->side, job->change, &mail) &&
+        !(mail.len > 0 ? had.n == 1 && span_equal(had.at[0], mail) : had.n == 0))
+        side_mods_add(job, mods, LDAP_MOD_REPLACE, names->slot[SLOT_MAIL], &mail, mail.len > 0);
+    had = side_raw_slot(&settling->raw, SLOT_HIDDEN);
+    is_hidden = had.n > 0 && span_equal_nocase(had.at[0], SPAN("TRUE"));
+    if (names->slot[SLOT_HIDDEN][0] != '\0' && side_hiding(job->change, &hidden) && hidden != is_hidden)
+        side_mods_text(job, mods, LDAP_MOD_REPLACE, names->slot[SLOT_HIDDEN], hidden ? "TRUE" : NULL);
+    int slots[SLOTS];
+    size_t n = side_strips(job->change) ? side_mail_slots(job->side, slots) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (side_raw_slot(&settling->raw, slots[i]).n > 0)
+            side_mods_add(job, mods, LDAP_MOD_REPLACE, names->slot[slots[i]], NULL, 0);
+}
+
+/* Whose it is. A copy's mark may be the adopted form of ours; what is to get our mark may have it already. */
+static bool
+settle_mark(struct settling *settling, bool *has_after)
+{
+    struct side_job *job = settling->job;
+    struct span mark = side_mark_of(&settling->raw, job->arena), dirsync, source, ours, theirs;
+    *has_after = span_equal(mark, job->mark_after);
+    if (*has_after || span_equal(mark, job->mark_before))
+        return true;
+    if (job->change->operation != DIR_DELETE && side_delta_find(job->change, SPAN("mark")) == NULL &&
+        job->mark_before.len > 0 && dir_mark_adopted(mark) && dir_mark_parse(mark, &dirsync, &source) &&
+        dir_mark_parse(job->mark_before, &ours, &theirs) && span_equal(dirsync, ours) &&
+        span_equal(source, theirs)) {
+        job->mark_before = keep(job, mark);
+        if (job->change->operation != DIR_DISABLE)
+            job->mark_after = job->mark_before;
+        *has_after = job->change->operation != DIR_DISABLE;
+        return true;
+    }
+    job->verdict = DIR_STALE;
+    if (mark.len == 0)
+        why_set(&job->why, "5.3.0", "it has lost its mark, and is nobody's now");
+    else
+        why_set(&job->why, "5.3.0", "it is marked as another's: %.*s", (int)(mark.len < 200 ? mark.len : 200),
+                mark.at);
+    return false;
+}
+
+static void
+add_mark(struct settling *settling, struct side_mods *mods)
+{
+    struct side_job *job = settling->job;
+    const char *name = job->side->names.slot[SLOT_MARK];
+    struct side_values had = side_raw_slot(&settling->raw, SLOT_MARK);
+    struct span mark = side_mark_of(&settling->raw, job->arena);
+    if (settling->replaces) {
+        /* The one place where a mark is only looked at before it is written: an attribute without an equality rule. */
+        if (!span_equal(mark, job->mark_after) || had.n != 1)
+            side_mods_add(job, mods, LDAP_MOD_REPLACE, name, &job->mark_after, job->mark_after.len > 0);
+        return;
+    }
+    if (mark.len > 0 && had.n > 0)
+        side_mods_add(job, mods, LDAP_MOD_DELETE, name, &mark, 1);
+    if (job->mark_after.len > 0)
+        side_mods_add(job, mods, LDAP_MOD_ADD, name, &job->mark_after, 1);
+}
+
+/* Where it is: at its name, or already at the new one. */
+static bool
+settle_name(struct settling *settling, bool *renamed)
+{
+    struct side_job *job = settling->job;
+    struct span dn = settling->raw.dn, old = job->change->name, new = job->change->new_name;
+    *renamed = job->change->operation == DIR_RENAME && ldap_dn_below(dn, new) && ldap_dn_below(new, dn);
+    if (*renamed)
+        job->dn = arena_copy(job->arena, dn);
+    if (*renamed || (ldap_dn_below(dn, old) && ldap_dn_below(old, dn)))
+        return true;
+    return stale(job, "its name", dn);
+}
+
+static void
+settle_found(struct settling *settling)
+{
+    struct side_job *job = settling->job;
+    enum dir_operation operation = job->change->operation;
+    const struct dir_delta *members = side_delta_find(job->change, SPAN("member"));
+    struct side_mods mods = {0};
+    bool renamed, has_after;
+    job->requests = NULL;
+    if (!settle_name(settling, &renamed) || !settle_mark(settling, &has_after))
+        return;
+    add_mark(settling, &mods);
+    size_t bare = mods.n;
+    if (operation != DIR_DELETE && (!settle_deltas(settling, &mods)))
+        return;
+    if (operation != DIR_DELETE)
+        settle_followers(settling, &mods);
+    if (mods.n > 0 &&
+        (mods.n > bare || !has_after || operation == DIR_DELETE || (operation == DIR_RENAME && !renamed)))
+        side_job_request(job, SIDE_MODIFY)->mods = mods;
+    if (members != NULL && job->side->side.traits.members && operation != DIR_DELETE)
+        settle_members(settling, members);
+    if (operation == DIR_RENAME && !renamed)
+        side_job_rename(job);
+    if (operation == DIR_DELETE)
+        side_job_request(job, SIDE_DELETE);
+    job->verdict = job->requests != NULL ? DIR_DONE : DIR_DONE_BEFORE;
+}
+
+/* ---- a new entry whose name is taken ---- */
+
+static void
+settle_added(struct settling *settling)
+{
+    struct side_job *job = settling->job;
+    const struct dir_delta *members = side_delta_find(job->change, SPAN("member"));
+    struct span mark = side_mark_of(&settling->raw, job->arena);
+    job->requests = NULL;
+    if (mark.len == 0 || !span_equal(mark, job->mark_after)) {
+        job->verdict = DIR_REFUSED;
+        why_set(&job->why, "5.3.0",
+                "something else has this name, and is %s%.*s: rename one of them, or adopt it",
+                mark.len > 0 ? "marked as " : "nobody's", (int)(mark.len < 200 ? mark.len : 200),
+                mark.at != NULL ? mark.at : "");
+        return;
+    }
+    if (members != NULL && job->side->side.traits.members)
+        settle_members(settling, members);
+    job->verdict = job->requests != NULL ? DIR_DONE : DIR_DONE_BEFORE;
+}
+
+/* ---- asking ---- */
+
+static bool
+take(void *arg, const struct ldap_answer *answer)
+{
+    struct settling *settling = arg;
+    struct span dn = ldap_answer_dn(answer), name = span_of(settling->job->dn);
+    bool by_name = settling->job->change->id.len == 0;
+    if (by_name && !ldap_dn_below(name, dn))
+        return true; /* something below it */
+    side_raw_fill(&settling->raw, &settling->job->side->names, answer);
+    settling->found = true;
+    if (settling->job->change->operation == DIR_ADD)
+        settle_added(settling);
+    else
+        settle_found(settling);
+    return true;
+}
+
+static void
+settle_missing(struct side_job *job)
+{
+    enum dir_operation operation = job->change->operation;
+    job->requests = NULL;
+    job->verdict = operation == DIR_DELETE ? DIR_DONE_BEFORE : DIR_STALE;
+    why_set(&job->why, "5.3.0", "it is not there any more");
+}
+
+int
+side_job_settle(struct side_job *job, struct why *why)
+{
+    struct settling settling = {.job = job, .replaces = job->code == LDAP_INAPPROPRIATE_MATCHING};
+    const struct ldap_side *side = job->side;
+    struct buf filter = {0};
+    bool by_name = job->change->id.len == 0;
+    const char *member = side->names.slot[SLOT_MEMBER];
+    if (!by_name)
+        side_id_filter(&side->names, job->change->id, &filter);
+    struct ldap_question question = {
+        .base = by_name                         ? job->dn
+                : side->directory->base != NULL ? side->directory->base
+                                                : "",
+        .filter = by_name ? "(objectClass=*)" : filter.at,
+        .attributes = side->names.asked,
+        .ranged = member[0] != '\0' ? member : NULL,
+    };
+    int r = ldap_read(side->link, &question, take, &settling, why);
+    job->settled = true;
+    if ((r == 0 || r == -ENOENT) && !settling.found) {
+        settle_missing(job);
+        r = 0;
+    }
+    buf_clear(&filter);
+    side_raw_clear(&settling.raw);
+    return r;
+}
+
+/* ---- what no request can prove ---- */
+
+struct proving {
+    struct ldap_side *side;
+    struct side_job *jobs;
+    struct side_raw raw;
+    struct arena *arena;
+};
+
+static bool
+take_proof(void *arg, const struct ldap_answer *answer)
+{
+    struct proving *proving = arg;
+    arena_reset(proving->arena);
+    side_raw_fill(&proving->raw, &proving->side->names, answer);
+    struct span id = side_id_of(&proving->side->names, &proving->raw, proving->arena),
+                mark = side_mark_of(&proving->raw, proving->arena), dn = proving->raw.dn;
+    for (struct side_job *job = proving->jobs; job != NULL; job = job->next) {
+        if (!span_equal(job->change->id, id))
+            continue;
+        job->found = true;
+        if (!ldap_dn_below(dn, job->change->name) || !ldap_dn_below(job->change->name, dn))
+            stale(job, "its name", dn);
+        else if (mark.len > 0 && !span_equal(mark, job->mark_after))
+            stale(job, "its mark", mark);
+        else if (mark.len > 0)
+            job->mark_before = job->mark_after;
+    }
+    return true;
+}
+
+int
+side_jobs_prove(struct ldap_side *side, struct side_job *jobs, struct why *why)
+{
+    struct proving proving = {.side = side, .jobs = jobs, .arena = arena_new(1 << 20)};
+    struct buf filter = {0};
+    const char *attributes[SLOT_IDS + 2];
+    size_t n = 0;
+    for (int slot = SLOT_MARK; slot < SLOTS; slot++)
+        if (side->names.slot[slot][0] != '\0')
+            attributes[n++] = side->names.slot[slot];
+    attributes[n] = NULL;
+    buf_add_text(&filter, "(|");
+    for (const struct side_job *job = jobs; job != NULL; job = job->next)
+        side_id_filter(&side->names, job->change->id, &filter);
+    buf_add_byte(&filter, ')');
+    struct ldap_question question = {
+        .base = side->directory->base != NULL ? side->directory->base : "",
+        .filter = filter.at,
+        .attributes = attributes,
+    };
+    int r = ldap_read(side->link, &question, take_proof, &proving, why);
+    for (struct side_job *job = jobs; r == 0 && job != NULL; job = job->next) {
+        job->proved = true;
+        if (!job->found)
+            settle_missing(job);
+    }
+    buf_clear(&filter);
+    side_raw_clear(&proving.raw);
+    arena_free(proving.arena);
+    return r;
+}
