@@ -15,6 +15,7 @@ UNIT_TESTS = \
 	t/counters-t \
 	t/crc32c-t \
 	t/csv-t \
+	t/dir-file-t \
 	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
@@ -502,6 +503,7 @@ TRACKED_FILES = \
 	t/csv-t.c \
 	t/damage.t \
 	t/descriptors.t \
+	t/dir-file-t.c \
 	t/dir-set-t.c \
 	t/downgrade.t \
 	t/drop-races.t \

@@ -34,6 +34,7 @@ struct ldif {
     struct ldif_attribute *attributes;
     size_t attributes_size;
     char error[300]; /* the first of the record; "" none */
+    size_t error_line;
 };
 
 struct ldif *
@@ -150,6 +151,7 @@ record_error(struct ldif *ldif, const char *format, ...)
     struct buf text = {0};
     if (ldif->error[0] != '\0')
         return;
+    ldif->error_line = ldif->logical_number;
     buf_printf(&text, "line %zu: ", ldif->logical_number);
     va_start(args, format);
     buf_vprintf(&text, format, args);
@@ -308,8 +310,10 @@ record_take(struct ldif *ldif, struct ldif_record *record, struct why *why)
             (struct ldif_record){.dn = place_value(ldif, &ldif->places[from]), .line = ldif->logical_number};
         attributes_make(ldif, from + 1, record);
     }
-    if (ldif->error[0] != '\0')
+    if (ldif->error[0] != '\0') {
+        record->line = ldif->error_line;
         return why_set(why, "", "%s", ldif->error);
+    }
     return ldif->n_places > from;
 }
 

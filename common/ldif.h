@@ -43,7 +43,7 @@ NEW_MEMORY struct ldif *ldif_new(int fd);
 void ldif_free(struct ldif *ldif);
 
 /* The next record. Returns 1 with `record`, whose spans live until the next call; 0 at the end of the file; -EINVAL with `why`
- * ("line 12: ...", without the file's name) for a record in error, which was passed over whole; or another -errno with `why`,
+ * ("line 12: ...", without the file's name) and `record->line` for a record in error, which was passed over whole; or another -errno with `why`,
  * where reading ended. */
 int ldif_next(struct ldif *ldif, struct ldif_record *record, struct why *why);
 
