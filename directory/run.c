@@ -7,8 +7,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "systems/registry.h"
-
 enum { PLAN_BYTES_MAX = 512 << 20 };
 
 /* One directory during a run. */
@@ -29,44 +27,6 @@ struct steps {
     struct dir_set *given, *added; /* what the plan before left */
     struct dir_plan *plan;
 };
-
-/* ---- names ---- */
-
-void
-run_directory_set_name(const struct conf_directory *directory, char name[300])
-{
-    snprintf(name, 300, "directory.%.200s.set", directory->title);
-}
-
-void
-run_dirsync_set_name(const struct conf_dirsync *dirsync, char name[300])
-{
-    snprintf(name, 300, "%.200s.set", dirsync->title);
-}
-
-const struct conf_directory *
-run_directory(const struct conf_root *root, const struct conf_dirsync *dirsync)
-{
-    for (size_t i = 0; i < root->host.directories_n; i++)
-        if (span_equal(span_of(root->host.directories[i].title), span_of(dirsync->directory)))
-            return &root->host.directories[i];
-    return NULL;
-}
-
-const char *
-run_address_type(const struct conf_root *root, const struct conf_dirsync *dirsync)
-{
-    struct why why;
-    const struct viaduct_system *system =
-        registry_for(root, conf_connector_find(root, dirsync->connector), false, &why);
-    return system != NULL ? system->address_type : "SMTP";
-}
-
-void
-run_given_name(const struct conf_directory *directory, char name[300])
-{
-    snprintf(name, 300, "directory.%.200s.given", directory->title);
-}
 
 /* ---- the lock ---- */
 

@@ -224,7 +224,7 @@ add_values(struct side_job *job, struct side_mods *mods)
             side_mods_add(job, mods, 0, name, delta->add, delta->n_add);
         else if (slot == SLOT_MAIL && side->names.slot[SLOT_PROXIES][0] != '\0')
             continue;
-        size_t n = slot != SLOT_PROXIES ? side_delta_parts(side, delta, parts) : 0;
+        size_t n = slot != SLOT_PROXIES ? side_delta_parts(side, job->change, delta, parts) : 0;
         for (size_t p = 0; p < n; p++)
             if (parts[p].add.len > 0 && !has(mods, side->names.slot[parts[p].slot]))
                 side_mods_add(job, mods, 0, side->names.slot[parts[p].slot], &parts[p].add, 1);

@@ -226,7 +226,7 @@ take_target(struct side_reader *reader, const struct side_raw *raw, struct dir_e
         entry->broken = true;
         return;
     }
-    if (text.len == 0 && (entry->kind == DIR_CONTACT || !reader->host))
+    if (text.len == 0 && (entry->kind == DIR_CONTACT || entry->kind == DIR_MAIL_USER || !reader->host))
         take_target_from_proxies(reader, entry);
 }
 

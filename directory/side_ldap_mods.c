@@ -147,8 +147,15 @@ domino_target(struct span remove, struct span add, struct side_part parts[SIDE_P
     return n;
 }
 
+/* Whether the change says by itself what becomes of an attribute that a target is kept in. */
+static bool
+is_told(const struct dir_change *change, int slot)
+{
+    return slot == SLOT_INTERNET && side_delta_find(change, SPAN("mail")) != NULL;
+}
+
 size_t
-side_delta_parts(const struct ldap_side *side, const struct dir_delta *delta,
+side_delta_parts(const struct ldap_side *side, const struct dir_change *change, const struct dir_delta *delta,
                  struct side_part parts[SIDE_PARTS_MAX])
 {
     struct side_part part = {.remove = first_of(delta->remove, delta->n_remove),
@@ -157,7 +164,7 @@ side_delta_parts(const struct ldap_side *side, const struct dir_delta *delta,
     if (part.slot == SLOT_TARGET && side->names.kind == SIDE_DOMINO) {
         size_t n = domino_target(part.remove, part.add, parts), kept = 0;
         for (size_t i = 0; i < n; i++)
-            if (side->names.slot[parts[i].slot][0] != '\0')
+            if (side->names.slot[parts[i].slot][0] != '\0' && !is_told(change, parts[i].slot))
                 parts[kept++] = parts[i];
         return kept;
     }
@@ -286,7 +293,7 @@ add_deltas(struct side_job *job, struct side_mods *mods)
                 side_mods_add(job, mods, LDAP_MOD_ADD, name, delta->add, delta->n_add);
             continue;
         }
-        size_t n = side_delta_parts(job->side, delta, parts);
+        size_t n = side_delta_parts(job->side, change, delta, parts);
         for (size_t p = 0; p < n; p++)
             add_part(job, mods, &parts[p]);
     }

@@ -236,7 +236,7 @@ settle_deltas(struct settling *settling, struct side_mods *mods)
                 settle_proxies(settling, mods, delta);
             continue;
         }
-        size_t n = side_delta_parts(job->side, delta, parts);
+        size_t n = side_delta_parts(job->side, job->change, delta, parts);
         for (size_t p = 0; p < n; p++)
             if (!settle_part(settling, mods, &parts[p]))
                 return false;

@@ -69,8 +69,8 @@ struct side_part {
     int slot;
     struct span remove, add; /* empty: none */
 };
-size_t side_delta_parts(const struct ldap_side *side, const struct dir_delta *delta,
-                        struct side_part parts[SIDE_PARTS_MAX]);
+size_t side_delta_parts(const struct ldap_side *side, const struct dir_change *change,
+                        const struct dir_delta *delta, struct side_part parts[SIDE_PARTS_MAX]);
 
 /* Adds the request that gives the entry its new name. */
 void side_job_rename(struct side_job *job);
