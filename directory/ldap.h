@@ -33,6 +33,12 @@ struct ldap_link *ldap_link_new(const struct conf_directory *directory, int64_t 
                                 void (*note)(void *arg, const char *text), void *arg, struct why *why);
 void ldap_link_free(struct ldap_link *link);
 
+/* What a confined process must be let read for sessions of such a directory: certificates, the resolver's and Kerberos'
+ * configuration. And what must be loaded before it is confined: libraries load their plugins when first asked. */
+void ldap_link_paths(const struct conf_directory *directory, void (*each)(void *arg, const char *path),
+                     void *arg);
+void ldap_link_preload(const struct conf_directory *directory);
+
 /* Connects to the first server that answers, in the order of the configuration, binds, and reads what it can. 0; -EACCES
  * (password or certificate: no other server is asked where credentials were refused); -ENOTCONN (nobody answers), each with
  * `why` naming server and remedy. May be called again after a connection was lost. */

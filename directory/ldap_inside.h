@@ -1,0 +1,113 @@
+/* ldap_inside.h - what the chapters of an LDAP link share (see ldap.h)
+ *
+ *     ldap_link.c      servers, TLS, who we are
+ *     ldap_server.c    what a server says of itself
+ *     ldap_answer.c    one entry of an answer, values that came in ranges
+ *     ldap_read.c      searches, page by page
+ *     ldap_changes.c   what changed since a cookie
+ *     ldap_write.c     changes, several on their way
+ *     ldap_words.c     ids, names, what result codes mean
+ */
+#ifndef VIADUCT_DIRECTORY_LDAP_INSIDE_H
+#define VIADUCT_DIRECTORY_LDAP_INSIDE_H
+
+#include "directory/ldap.h"
+
+/* libldap takes without const what it only reads. */
+static inline char *
+only_read(const char *text)
+{
+    union {
+        const char *in;
+        char *out;
+    } both = {text};
+    return both.out;
+}
+
+static inline char **
+only_read_list(const char *const *list)
+{
+    union {
+        const char *const *in;
+        char **out;
+    } both = {list};
+    return both.out;
+}
+
+/* A request that was sent, whose result is awaited. */
+struct ldap_sent {
+    int id;
+    ldap_done *done;
+    void *arg;
+};
+
+struct ldap_link {
+    const struct conf_directory *directory;
+    int64_t deadline_ms;
+    void (*note)(void *arg, const char *text);
+    void *arg;
+    LDAP *ld; /* NULL: not connected */
+    struct ldap_server server;
+    struct buf password;
+    int keytab_fd, key_fd; /* of copies in memory; -1: none */
+    char key_path[48];
+    char **known; /* names of the schema, lower case, sorted */
+    size_t n_known;
+    bool schema_read;
+    struct ldap_sent *sent;
+    size_t n_sent;
+    bool lost; /* while requests were on their way */
+};
+
+/* An attribute of an entry, without options; its values begin at `first`. */
+struct ldap_attribute {
+    struct span name;
+    size_t first, count;
+};
+
+struct ldap_answer {
+    struct ldap_link *link;
+    struct span dn;
+    struct ldap_attribute *attributes;
+    size_t n_attributes, attributes_size;
+    struct span *values;
+    size_t n_values, values_size;
+    BerVarray *vectors; /* of libldap, to be freed */
+    size_t n_vectors, vectors_size;
+    BerElement *ber;
+    struct buf extra; /* values that were fetched behind the first range */
+};
+
+/* Takes an entry apart; values point into the message. 0, or -EBADMSG, -EAGAIN (a range could not be fetched) with `why`. */
+int answer_take(struct ldap_answer *answer, struct ldap_link *link, LDAPMessage *entry, const char *ranged,
+                struct why *why);
+/* Makes it ready for the next; and frees all. */
+void answer_reset(struct ldap_answer *answer);
+void answer_clear(struct ldap_answer *answer);
+
+/* Waits for the next message of a request (or, id LDAP_RES_ANY, of any). 0 with `*message` to be freed; -ETIMEDOUT at the
+ * deadline or after the directory's time-out without an octet, -EAGAIN where the connection is lost; with `why`. The link is
+ * closed then. */
+int link_next(struct ldap_link *link, int id, LDAPMessage **message, struct why *why);
+
+/* Closes after a failure: -EAGAIN with `why`, which names the server. */
+int link_lose(struct ldap_link *link, int code, const char *what, struct why *why);
+void link_close(struct ldap_link *link);
+
+/* One search to its end, `each` for every entry. Without pages, unless `paged`. Results: see ldap_read(). */
+struct link_search {
+    const char *base, *filter;
+    int scope;
+    const char *const *attributes;
+    const char *ranged;
+    bool paged, deleted;
+};
+int link_search(struct ldap_link *link, const struct link_search *search,
+                bool (*each)(void *arg, const struct ldap_answer *answer), void *arg, struct why *why);
+
+/* rootDSE, capabilities, identity. 0 or -errno with `why`. */
+int server_ask(struct ldap_link *link, struct why *why);
+/* The update number of Active Directory now; 0: none. */
+int server_usn(struct ldap_link *link, uint64_t *usn, struct why *why);
+
+#endif
