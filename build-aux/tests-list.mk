@@ -505,6 +505,9 @@ TRACKED_FILES = \
 	t/descriptors.t \
 	t/dir-file-t.c \
 	t/dir-set-t.c \
+	t/directory.py \
+	t/directory/adlike.schema \
+	t/directory/domino.schema \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn-t.c \
