@@ -110,7 +110,8 @@ take_line(struct dir_pending *pending, struct span line)
     if (line.len <= at || (!host && memcmp(line.at, "foreign ", 8) != 0))
         return false;
     const char *blank = memchr(line.at + at, ' ', line.len - at);
-    if (blank == NULL || !span_to_u64((struct span){line.at + at, (size_t)(blank - line.at) - at}, INT64_MAX, &since))
+    if (blank == NULL ||
+        !span_to_u64((struct span){line.at + at, (size_t)(blank - line.at) - at}, INT64_MAX, &since))
         return false;
     struct span id = {blank + 1, line.len - (size_t)(blank + 1 - line.at)};
     if (since == 0 || id.len == 0 || id.len > DIR_ID_MAX || dir_pending_since(pending, host, id) != 0)

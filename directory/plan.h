@@ -62,11 +62,12 @@ struct dir_plan {
     struct arena *arena; /* all texts */
     char dirsync[128];
     int64_t made_s;
-    uint64_t host_entries, foreign_entries; /* without our copies */
-    uint64_t linked;                        /* pairs */
-    uint64_t linked_kinds[2][DIR_KINDS];    /* copies by side (1: on the host) and kind */
-    char refused[500]; /* why a guard forbids to carry it out without --force; "" : nothing */
-    char hash[65];     /* of the file's text up to its hash line; set by plan_write and plan_read */
+    uint64_t host_entries,
+        foreign_entries; /* without our copies; of a reading that is not believed, as at the last one that was */
+    uint64_t linked;     /* pairs */
+    uint64_t linked_kinds[2][DIR_KINDS]; /* copies by side (1: on the host) and kind */
+    char refused[500];                   /* why a guard forbids to carry it out without --force; "" : nothing */
+    char hash[65]; /* of the file's text up to its hash line; set by plan_write and plan_read */
 
     /* What must be kept for the next plan, in files of their own (NULL in a plan that was read). Both may be written as soon as the
      * plan is: they say what will be so or is harmless.
@@ -85,6 +86,10 @@ void dir_plan_free(struct dir_plan *plan);
 uint64_t dir_plan_count(const struct dir_plan *plan, bool host, enum dir_operation operation,
                         int kind /* -1: all */);
 
+/* "host 3 add, 1 change; foreign nothing; 2 conflicts": the counts as one line, without its end. */
+void dir_plan_summary(const struct dir_plan *plan, struct buf *out);
+const char *dir_note_name(enum dir_note kind); /* "conflict" */
+
 /* Whether it has a change for this side. */
 bool dir_plan_writes(const struct dir_plan *plan, bool host);
 
@@ -94,15 +99,15 @@ int dir_plan_guard(const struct dir_plan *plan, const struct conf_dirsync *dirsy
 
 /* The file: "viaduct-plan 1", head lines, then for each change a paragraph
  *
- *     change 17: add contact to host
+ *     change 17: host add contact
  *       name: CN=Ann Beebe,OU=GroupWise,DC=contoso,DC=example
  *       source: GWDOM.PO1.ABEEBE
- *       + displayName: Ann Beebe
- *       - telephoneNumber: 123
  *       why: ...
+ *       - telephoneNumber: 123
+ *       + displayName: Ann Beebe
  *
- * then notices, counts, and last "hash: <SHA-256 of all before>". A value that is not printable UTF-8, or begins or ends with
- * a blank, stands as ":: base64". */
+ * then notices, the summary, and last "hash: <SHA-256 of all before>". A value that is not printable UTF-8, or begins or ends with
+ * a blank, stands as ":: base64". See plan_write.c. */
 void dir_plan_write(struct dir_plan *plan, struct buf *out);
 
 /* Reads it back; -EINVAL with `why` (line) where it is none; -EBADMSG where the hash does not fit: it was edited or cut. */

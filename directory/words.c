@@ -103,7 +103,8 @@ find(const struct dir_words *words, struct span text, uint64_t hash)
 {
     for (size_t i = hash & (words->size - 1);; i = (i + 1) & (words->size - 1)) {
         uint32_t *slot = &words->slots[i];
-        if (*slot == 0 || (words->words[*slot - 1].hash == hash && span_equal(words->words[*slot - 1].text, text)))
+        if (*slot == 0 ||
+            (words->words[*slot - 1].hash == hash && span_equal(words->words[*slot - 1].text, text)))
             return slot;
     }
 }

@@ -19,7 +19,8 @@ address_of(const char *type, const char *value)
 static struct dir_entry
 plain(const char *id, const char *name, const char *mark)
 {
-    return (struct dir_entry){.id = span_of(id), .name = span_of(name), .mark = span_of(mark), .kind = DIR_CONTACT};
+    return (struct dir_entry){
+        .id = span_of(id), .name = span_of(name), .mark = span_of(mark), .kind = DIR_CONTACT};
 }
 
 static size_t
@@ -132,7 +133,8 @@ test_refused(void)
     bad[7].n_proxies = DIR_PROXIES_MAX + 1;
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
         why.text[0] = '\0';
-        ok(dir_set_put(set, &bad[i], &why) == SIZE_MAX && why.text[0] != '\0', "refused with words: %s", why.text);
+        ok(dir_set_put(set, &bad[i], &why) == SIZE_MAX && why.text[0] != '\0', "refused with words: %s",
+           why.text);
     }
     is_int(dir_set_count(set), 0, "and nothing of it is there");
     dir_set_free(set);
@@ -146,7 +148,9 @@ test_find(void)
     ok(dir_set_find_id(set, SPAN("a")) == SIZE_MAX && dir_set_find_name(set, SPAN("a")) == SIZE_MAX,
        "nobody is found in an empty set");
     put(set, "a", "CN=Ann,OU=x", "viaduct:gw:1", "ann@contoso.example");
-    put(set, "b", "CN=Bob,OU=x", "viaduct:gw:2", "\"bob\"@B\xc3\x9c" "CHER.example");
+    put(set, "b", "CN=Bob,OU=x", "viaduct:gw:2",
+        "\"bob\"@B\xc3\x9c"
+        "CHER.example");
     put(set, "c", "", "", "");
     is_int(dir_set_find_id(set, SPAN("b")), 1, "by id");
     is_int(dir_set_find_id(set, SPAN("B")), -1, "octet for octet");
@@ -156,7 +160,8 @@ test_find(void)
     is_int(dir_set_find_mark(set, SPAN("")), -1, "who has no mark is not found by none");
     is_int(find_address(set, "SMTP", "ANN@Contoso.Example", &more), 0, "by address");
     ok(!more, "which is his alone");
-    is_int(find_address(set, "SMTP", "bob@xn--bcher-kva.example", &more), 1, "an address as address_equal() has it");
+    is_int(find_address(set, "SMTP", "bob@xn--bcher-kva.example", &more), 1,
+           "an address as address_equal() has it");
     is_int(find_address(set, "GWISE", "ann@contoso.example", &more), -1, "the type counts");
     put(set, "d", "CN=Ann 2,OU=x", "", "ann@contoso.example");
     is_int(find_address(set, "SMTP", "ann@contoso.example", &more), 0, "the first of two");
@@ -169,7 +174,8 @@ test_find(void)
     is_int(dir_set_find_name(set, SPAN("CN=Bob,OU=y")), 1, "a replaced one is found by what is new");
     is_int(dir_set_find_mark(set, SPAN("viaduct:gw:2")), -1, "and not by what was");
     struct dir_entry twice = plain("e", "e", "");
-    struct dir_proxy proxies[2] = {{address_of("GWISE", "d.p.e"), true}, {address_of("SMTP", "e@x.example"), true}};
+    struct dir_proxy proxies[2] = {{address_of("GWISE", "d.p.e"), true},
+                                   {address_of("SMTP", "e@x.example"), true}};
     twice.target = proxies[0].address;
     twice.proxies = proxies;
     twice.n_proxies = 2;
@@ -193,7 +199,8 @@ test_many(void)
         put(set, id, "CN=Same", "viaduct:gw:same", "same@contoso.example");
     }
     is_int(find_address(set, "SMTP", "same@contoso.example", &more), 0, "the first of many is found");
-    ok(more && dir_set_find_name(set, SPAN("CN=Same")) == 0 && dir_set_find_mark(set, SPAN("viaduct:gw:same")) == 0,
+    ok(more && dir_set_find_name(set, SPAN("CN=Same")) == 0 &&
+           dir_set_find_mark(set, SPAN("viaduct:gw:same")) == 0,
        "by name and mark as well");
     for (int i = 0; i < MANY; i++) {
         snprintf(id, sizeof id, "%d", i);
@@ -224,8 +231,15 @@ test_marks(void)
     ok(dir_mark_parse(buf_span(&mark), &dirsync, &source) && span_equal(source, SPAN("7")) &&
            dir_mark_adopted(buf_span(&mark)),
        "so has that of an adopted one");
-    static const char *const strangers[] = {"",         "viaduct",   "viaduct:", "viaduct::x", "viaduct:gw", "Viaduct:gw:1",
-                                            "viaducts:gw:1", "{26491CFC}", "viaduct-adopted:gw"};
+    static const char *const strangers[] = {"",
+                                            "viaduct",
+                                            "viaduct:",
+                                            "viaduct::x",
+                                            "viaduct:gw",
+                                            "Viaduct:gw:1",
+                                            "viaducts:gw:1",
+                                            "{26491CFC}",
+                                            "viaduct-adopted:gw"};
     for (size_t i = 0; i < COUNT_OF(strangers); i++)
         ok(!dir_mark_parse(span_of(strangers[i]), &dirsync, &source), "'%s' is none of ours", strangers[i]);
     ok(dir_mark_parse(SPAN("viaduct:gw:"), &dirsync, &source) && source.len == 0, "ours without saying whose");
@@ -239,7 +253,8 @@ test_primary(void)
                                    {address_of("GWISE", "d.p.a"), false},
                                    {address_of("SMTP", "b@x"), true}};
     struct dir_entry entry = {.proxies = proxies, .n_proxies = 3};
-    ok(dir_entry_proxy(&entry, SPAN("SMTP")) == &proxies[2] && dir_entry_proxy(&entry, SPAN("GWISE")) == &proxies[1] &&
+    ok(dir_entry_proxy(&entry, SPAN("SMTP")) == &proxies[2] &&
+           dir_entry_proxy(&entry, SPAN("GWISE")) == &proxies[1] &&
            dir_entry_proxy(&entry, SPAN("X400")) == NULL,
        "the primary of a type, else its first, else none");
 }
@@ -262,7 +277,10 @@ static void
 test_file(int folder)
 {
     struct dir_set *set = make_set(), *again = dir_set_new();
-    struct dir_reading reading = {.source = "dc1.contoso.example 6a0e\n", .full_s = 1711111111, .read_s = 1711112222}, got = {0};
+    struct dir_reading reading = {.source = "dc1.contoso.example 6a0e\n",
+                                  .full_s = 1711111111,
+                                  .read_s = 1711112222},
+                       got = {0};
     struct dir_entry entry = full(), found;
     struct stat st;
     buf_add(&reading.cookie, "\0\xff\n", 3);
@@ -304,7 +322,8 @@ test_torn(int folder)
     int fd = openat(folder, "x.set", O_RDONLY);
     ssize_t len = read(fd, octets, sizeof octets);
     close(fd);
-    ok(len > 20000 && len < (ssize_t)sizeof octets && read_octets(folder, octets, (size_t)len) == 0, "the file is whole");
+    ok(len > 20000 && len < (ssize_t)sizeof octets && read_octets(folder, octets, (size_t)len) == 0,
+       "the file is whole");
     int accepted = 0, wordless = 0;
     for (ssize_t end = 0; end < len; end += end < 300 || end > len - 300 ? 1 : 997) {
         accepted += read_octets(folder, octets, (size_t)end) != -EINVAL;
