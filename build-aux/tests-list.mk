@@ -587,6 +587,7 @@ TRACKED_FILES = \
 	t/route-t.c \
 	t/router.t \
 	t/rtf-t.c \
+	t/samba.py \
 	t/sendmail.t \
 	t/settle-t.c \
 	t/settle.t \
