@@ -90,16 +90,20 @@ void
 ldap_write_add(struct ldap_link *link, const char *dn, LDAPMod **mods, ldap_done *done, void *arg)
 {
     int id = 0;
-    if (make_room(link, done, arg))
-        note_sent(link, ldap_add_ext(link->ld, dn, mods, NULL, NULL, &id), id, done, arg);
+    if (make_room(link, done, arg)) {
+        int code = ldap_add_ext(link->ld, dn, mods, NULL, NULL, &id);
+        note_sent(link, code, id, done, arg);
+    }
 }
 
 void
 ldap_write_modify(struct ldap_link *link, const char *dn, LDAPMod **mods, ldap_done *done, void *arg)
 {
     int id = 0;
-    if (make_room(link, done, arg))
-        note_sent(link, ldap_modify_ext(link->ld, dn, mods, NULL, NULL, &id), id, done, arg);
+    if (make_room(link, done, arg)) {
+        int code = ldap_modify_ext(link->ld, dn, mods, NULL, NULL, &id);
+        note_sent(link, code, id, done, arg);
+    }
 }
 
 void
@@ -107,16 +111,20 @@ ldap_write_rename(struct ldap_link *link, const char *dn, const char *rdn, const
                   void *arg)
 {
     int id = 0;
-    if (make_room(link, done, arg))
-        note_sent(link, ldap_rename(link->ld, dn, rdn, parent, 1, NULL, NULL, &id), id, done, arg);
+    if (make_room(link, done, arg)) {
+        int code = ldap_rename(link->ld, dn, rdn, parent, 1, NULL, NULL, &id);
+        note_sent(link, code, id, done, arg);
+    }
 }
 
 void
 ldap_write_delete(struct ldap_link *link, const char *dn, ldap_done *done, void *arg)
 {
     int id = 0;
-    if (make_room(link, done, arg))
-        note_sent(link, ldap_delete_ext(link->ld, dn, NULL, NULL, &id), id, done, arg);
+    if (make_room(link, done, arg)) {
+        int code = ldap_delete_ext(link->ld, dn, NULL, NULL, &id);
+        note_sent(link, code, id, done, arg);
+    }
 }
 
 void
