@@ -103,14 +103,15 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/entry.c directory/set.c directory/set_file.c directory/set_index.c directory/set_inside.h directory/set_record.c \
 	directory/pending.c directory/words.c directory/words.h \
 	directory/plan.c directory/plan_copy.c directory/plan_draft.c directory/plan_flow.c directory/plan_gone.c directory/plan_group.c \
-	directory/plan_guard.c directory/plan_inside.h directory/plan_name.c directory/plan_new.c directory/plan_policy.c \
+	directory/plan_guard.c directory/plan_inside.h directory/plan_move.c directory/plan_name.c directory/plan_new.c directory/plan_policy.c \
 	directory/plan_proxy.c directory/plan_read.c directory/plan_source.c directory/plan_write.c \
 	directory/side_ldap.c directory/side_ldap.h directory/side_ldap_add.c directory/side_ldap_domino.c directory/side_ldap_entry.c \
 	directory/side_ldap_filter.c directory/side_ldap_mods.c directory/side_ldap_names.c directory/side_ldap_raw.c \
 	directory/side_ldap_read.c directory/side_ldap_result.c directory/side_ldap_settle.c directory/side_ldap_slots.def \
 	directory/side_ldap_write.c directory/side_ldap_write.h \
 	directory/edit.c directory/edit.h directory/side_file.c directory/side_file.h directory/side_file_csv.c directory/side_file_entry.c \
-	directory/side_file_ldif.c directory/side_file_read.c directory/side_file_write.c \
+	directory/side_file_ldif.c directory/side_file_read.c directory/side_file_write.c directory/side_gwise.c directory/side_gwise.h \
+	directory/side_gwise_ask.c directory/side_gwise_entry.c directory/side_gwise_write.c \
 	directory/names.c
 DIRECTORY_LIBS = libdirectory.a $(SYSTEMS_LIBS) $(LDAP_LIBS)
 

@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	t/crc32c-t \
 	t/csv-t \
 	t/dir-file-t \
+	t/dir-gwise-t \
 	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
@@ -71,6 +72,7 @@ TEST_TOOLS = \
 	t/crash/crashpoint \
 	t/crash/logdisk \
 	t/gwconvert \
+	t/ldapread \
 	t/mkmsg \
 	t/racer
 
@@ -108,6 +110,7 @@ SCENARIO_TESTS = \
 	t/hours.t \
 	t/injection.t \
 	t/install.t \
+	t/ldap-fake.t \
 	t/lifecycle.t \
 	t/limits.t \
 	t/log-rotation.t \
@@ -504,6 +507,7 @@ TRACKED_FILES = \
 	t/damage.t \
 	t/descriptors.t \
 	t/dir-file-t.c \
+	t/dir-gwise-t.c \
 	t/dir-set-t.c \
 	t/directory.py \
 	t/directory/adlike.schema \
@@ -517,6 +521,7 @@ TRACKED_FILES = \
 	t/ending.t \
 	t/envelope-t.c \
 	t/equal-cost.t \
+	t/fakeldap.py \
 	t/filter-t.c \
 	t/fixtures/gwise/busy-answer.api \
 	t/fixtures/gwise/directory-answer.api \
@@ -548,6 +553,8 @@ TRACKED_FILES = \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
+	t/ldap-fake.t \
+	t/ldapread.c \
 	t/ldif-t.c \
 	t/lifecycle.t \
 	t/limits.t \

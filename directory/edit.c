@@ -147,6 +147,27 @@ edit_proxies(struct edit *edit, const struct dir_delta *delta)
     entry->n_proxies = n;
 }
 
+/* Where a directory keeps one Internet address, it alone is there; else it goes with the proxies. */
+static void
+edit_mail(struct edit *edit, const struct dir_delta *delta)
+{
+    struct dir_entry *entry = edit->entry;
+    struct span add = only(delta->add, delta->n_add);
+    struct address address;
+    const struct dir_proxy *old = dir_entry_proxy(entry, SPAN("SMTP"));
+    if (dir_change_delta(edit->change, SPAN("proxyAddresses")) != NULL ||
+        span_equal(old != NULL ? old->address.value : SPAN(""), add))
+        return;
+    edit->changed = true;
+    entry->n_proxies = 0;
+    entry->proxies = arena_alloc(edit->arena, sizeof *entry->proxies);
+    if (entry->proxies == NULL ||
+        (add.len > 0 && address_make(SPAN("SMTP"), add, false, edit->arena, &address, edit->why) < 0))
+        fail(edit, DIR_REFUSED, "it is no Internet address:", add);
+    else if (add.len > 0)
+        entry->proxies[entry->n_proxies++] = (struct dir_proxy){address, true};
+}
+
 /* Names without ASCII case. */
 static struct span
 fold(struct buf *key, struct span name)
@@ -219,7 +240,9 @@ edit_delta(struct edit *edit, const struct dir_delta *delta)
         set_hidden(edit, span_equal_nocase(only(delta->add, delta->n_add), SPAN("TRUE")));
     else if (span_equal_nocase(delta->name, SPAN("mark")))
         edit_text(edit, delta, &entry->mark);
-    else if (!span_equal_nocase(delta->name, SPAN("mail"))) /* that goes with the proxies */
+    else if (span_equal_nocase(delta->name, SPAN("mail")))
+        edit_mail(edit, delta);
+    else
         fail(edit, DIR_REFUSED, "there is no attribute", delta->name);
 }
 

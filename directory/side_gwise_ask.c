@@ -1,0 +1,354 @@
+/* side_gwise_ask.c - what was asked of a gateway, and what came (see side_gwise.h)
+ *
+ *     <dirsync>.asked     "viaduct-asked 1", "since SECONDS", "item ID": written before the request is, so that no answer comes
+ *                         unasked. A crash in between costs the time-out
+ *     <dirsync>.answer    what came, as UTF-8
+ *     <connector>.unasked what came last without having been asked for
+ *
+ * A request is an item like any other of the connector's (systems/gwise/container.h): made in spool/dirsync, synced, renamed into
+ * DirOut.
+ */
+#include "directory/side_gwise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "directory/status.h"
+#include "spool-layout/layout.h"
+#include "systems/gwise/container.h"
+
+enum { NAME_BYTES = 300, ASKED_BYTES_MAX = 1000, ANSWER_BYTES_MAX = 4 * API_TEXT_MAX };
+
+static void
+name_of(const struct conf_dirsync *dirsync, const char *what, char name[NAME_BYTES])
+{
+    snprintf(name, NAME_BYTES, "%.200s.%s", dirsync->title, what);
+}
+
+/* ---- what was asked ---- */
+
+/* When; 0: nothing was asked, or what says so is unreadable. */
+static int64_t
+asked_since(int folder_fd, const struct conf_dirsync *dirsync)
+{
+    char name[NAME_BYTES];
+    struct buf text = {0};
+    uint64_t since = 0;
+    name_of(dirsync, "asked", name);
+    if (dir_file_read(folder_fd, name, ASKED_BYTES_MAX, &text) == 0 && text.len > 0) {
+        const char *at = memmem(text.at, text.len, "\nsince ", 7);
+        size_t n = at != NULL ? strspn(at + 7, "0123456789") : 0;
+        if (n == 0 || at[7 + n] != '\n' || !span_to_u64((struct span){at + 7, n}, INT64_MAX, &since))
+            since = 0;
+    }
+    buf_clear(&text);
+    return (int64_t)since;
+}
+
+/* A time in the future was written by another clock, and says nothing. */
+static bool
+is_over(int64_t since_s, int64_t answer_s)
+{
+    int64_t now = time_ms() / 1000;
+    return since_s > now || now - since_s >= answer_s;
+}
+
+static bool
+is_asked(int folder_fd, const struct conf_dirsync *dirsync)
+{
+    int64_t since = asked_since(folder_fd, dirsync);
+    return since > 0 && !is_over(since, dirsync->foreign.answer_s);
+}
+
+/* Another dirsync that waits for the same gateway. */
+static const struct conf_dirsync *
+other_asker(const struct gwise_side *side)
+{
+    const struct dir_context *context = side->side.context;
+    for (size_t i = 0; i < context->root->dirsyncs_n; i++) {
+        const struct conf_dirsync *other = &context->root->dirsyncs[i];
+        if (other != context->dirsync &&
+            span_equal(span_of(other->connector), span_of(side->connector->title)) &&
+            is_asked(context->folder_fd, other))
+            return other;
+    }
+    return NULL;
+}
+
+int
+gwise_ask(const struct gwise_side *side, struct why *why)
+{
+    const struct dir_context *context = side->side.context;
+    const struct conf_dirsync *other = other_asker(side);
+    char name[NAME_BYTES];
+    struct buf asked = {0}, request = {0};
+    if (other != NULL) {
+        why_set(why, "4.3.2", "dirsync \"%s\" waits for an answer of the same gateway; one is asked at a time",
+                other->title);
+        return -EAGAIN;
+    }
+    name_of(context->dirsync, "asked", name);
+    buf_printf(&asked, "viaduct-asked 1\nsince %lld\nrequest GET-DIRECTORY\n", (long long)(time_ms() / 1000));
+    int err = dir_file_write(context->folder_fd, name, buf_span(&asked), false);
+    if (err != 0) {
+        why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-err));
+    } else {
+        directory_write_get(&request);
+        err = gwise_send(side, buf_span(&request), why);
+        if (err != 0)
+            gwise_forget(side);
+    }
+    buf_clear(&asked);
+    buf_clear(&request);
+    if (err == 0)
+        why_set(why, "", "the directory was asked for through the gateway of %s; its answer is waited for",
+                side->connector->title);
+    return err == 0 ? -EINPROGRESS : err;
+}
+
+void
+gwise_forget(const struct gwise_side *side)
+{
+    const struct dir_context *context = side->side.context;
+    char name[NAME_BYTES];
+    name_of(context->dirsync, "answer", name);
+    unlinkat(context->folder_fd, name, 0);
+    name_of(context->dirsync, "asked", name);
+    unlinkat(context->folder_fd, name, 0);
+}
+
+/* ---- what came ---- */
+
+/* An answer that nobody has read for longer than one is waited for is as old news as none. */
+static int
+read_answer(const struct gwise_side *side, struct buf *text)
+{
+    const struct dir_context *context = side->side.context;
+    char name[NAME_BYTES];
+    struct stat st;
+    name_of(context->dirsync, "answer", name);
+    if (fstatat(context->folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -ENOENT;
+    if (is_over(st.st_mtime, context->dirsync->foreign.answer_s)) {
+        gwise_forget(side);
+        return -ENOENT;
+    }
+    return dir_file_read(context->folder_fd, name, ANSWER_BYTES_MAX, text);
+}
+
+int
+gwise_answered(const struct gwise_side *side, struct buf *text, struct why *why)
+{
+    const struct dir_context *context = side->side.context;
+    const struct conf_dirsync *dirsync = context->dirsync;
+    int err = read_answer(side, text);
+    if (err != -ENOENT) {
+        if (err != 0)
+            why_set(why, "4.3.0", "dirsync/%s.answer in the spool: %s", dirsync->title, strerror(-err));
+        return err;
+    }
+    int64_t since = asked_since(context->folder_fd, dirsync);
+    if (since == 0)
+        return -ENOENT;
+    if (is_over(since, dirsync->foreign.answer_s)) {
+        gwise_forget(side);
+        why_set(why, "4.4.7",
+                "the gateway of %s has not answered within %lld minutes: is it running, and is its Directory "
+                "Sync/Exchange set to Exchange?",
+                side->connector->title, (long long)(dirsync->foreign.answer_s / 60));
+        return -ETIMEDOUT;
+    }
+    why_set(why, "", "the answer of the gateway of %s is waited for since %lld minutes", side->connector->title,
+            (long long)((time_ms() / 1000 - since) / 60));
+    return -EINPROGRESS;
+}
+
+/* ---- an item is opened ---- */
+
+struct opening {
+    struct queue_body body;
+    struct why why;
+};
+
+static ssize_t
+read_item(void *arg, uint64_t offset, void *bytes, size_t size)
+{
+    struct opening *opening = arg;
+    BUG_UNLESS(offset == opening->body.at);
+    return queue_body_read(&opening->body, bytes, size, &opening->why);
+}
+
+/* The header's octets. -EBADMSG where there is none, it is too long, or the item says that it is not whole. */
+static int
+open_item(const struct queue_file *item, struct buf *out, struct why *why)
+{
+    struct opening opening;
+    struct container_reader reader;
+    struct container_item part;
+    enum part_kind kind = PART_META;
+    bool header = false;
+    queue_body_start(&opening.body, item);
+    container_open(&reader, read_item, &opening);
+    for (;;) {
+        enum container_event event = container_next(&reader, &part, why);
+        if (event == CONTAINER_BROKEN)
+            return -EBADMSG;
+        if (event == CONTAINER_END)
+            break;
+        if (event == CONTAINER_PART) {
+            kind = part.kind;
+            if (kind == PART_META && strcmp(part.name, "why") == 0)
+                return why_set(why, "5.6.0", "the gateway never finished it"), -EBADMSG;
+            header = header || kind == PART_HEADER;
+        } else if (event == CONTAINER_DATA && kind == PART_HEADER) {
+            if (out->len + part.data.len > API_TEXT_MAX)
+                return why_set(why, "5.6.0", "it has more than %d octets", API_TEXT_MAX), -EBADMSG;
+            buf_add_span(out, part.data);
+        }
+    }
+    return header ? 0 : (why_set(why, "5.6.0", "it has no header"), -EBADMSG);
+}
+
+static int
+keep(int folder_fd, const char *name, struct span text, struct why *why)
+{
+    int err = dir_file_write(folder_fd, name, text, false);
+    if (err != 0)
+        why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-err));
+    return err;
+}
+
+/* The dirsync of this connector that asked. */
+static const struct conf_dirsync *
+find_asker(const struct dir_context *context, const char *connector)
+{
+    for (size_t i = 0; i < context->root->dirsyncs_n; i++) {
+        const struct conf_dirsync *dirsync = &context->root->dirsyncs[i];
+        if (span_equal(span_of(dirsync->connector), span_of(connector)) &&
+            span_equal(span_of(dirsync->foreign.format), SPAN("gwise")) &&
+            is_asked(context->folder_fd, dirsync))
+            return dirsync;
+    }
+    return NULL;
+}
+
+static int
+take_text(const struct dir_context *context, const char *connector, struct span text,
+          const struct conf_dirsync **whose, struct why *why)
+{
+    char name[NAME_BYTES], domain[64];
+    struct api_file file;
+    const struct conf_dirsync *asker = find_asker(context, connector);
+    if (asker == NULL || !gwise_own_domain(context->root, asker, domain)) {
+        snprintf(name, sizeof name, "%.200s.unasked", connector);
+        int err = keep(context->folder_fd, name, text, why);
+        if (err != 0)
+            return err;
+        why_set(why, "", "nobody has asked the gateway of %s for its directory: ignored, kept as dirsync/%s",
+                connector, name);
+        return -ENOENT;
+    }
+    struct arena *arena = arena_new(API_ARENA_MAX);
+    int err = gwise_judge_answer(text, span_of(domain), arena, &file, why);
+    arena_free(arena);
+    if (err != 0)
+        return err;
+    name_of(asker, "answer", name);
+    err = keep(context->folder_fd, name, text, why);
+    if (err == 0)
+        *whose = asker;
+    return err;
+}
+
+int
+side_gwise_answer(const struct dir_context *context, const char *connector, const struct queue_file *item,
+                  const struct conf_dirsync **whose, struct why *why)
+{
+    struct buf octets = {0}, text = {0};
+    const struct conf_connector *conf = conf_connector_find(context->root, connector);
+    struct codepage *codepage = codepage_new(conf != NULL ? conf->convert.codepage : NULL);
+    int err = codepage == NULL ? why_set(why, "5.3.5", "convert.codepage is no code page known here")
+                               : open_item(item, &octets, why);
+    if (err == 0) {
+        codepage_decode(codepage, buf_span(&octets), &text);
+        err = take_text(context, connector, buf_span(&text), whose, why);
+    }
+    codepage_free(codepage);
+    buf_clear(&octets);
+    buf_clear(&text);
+    return err;
+}
+
+/* ---- a request is sent ---- */
+
+static int
+write_item(void *arg, const void *bytes, size_t len)
+{
+    return queue_writer_add(arg, bytes, len);
+}
+
+static int
+write_container(const struct gwise_side *side, struct queue_writer *writer, struct span text)
+{
+    struct container_writer container;
+    struct buf octets = {0};
+    codepage_encode(side->codepage, text, side->unmappable, &octets);
+    container_begin(&container, write_item, writer);
+    container_part(&container, PART_HEADER, SPAN("api"));
+    for (size_t at = 0; at < octets.len; at += CONTAINER_CHUNK_MAX / 16)
+        container_add(&container, octets.at + at,
+                      octets.len - at < CONTAINER_CHUNK_MAX / 16 ? octets.len - at : CONTAINER_CHUNK_MAX / 16);
+    container_part_end(&container);
+    buf_clear(&octets);
+    return container_end(&container);
+}
+
+/* A whole file under `name` in spool/dirsync, synced. 0 or -errno. */
+static int
+make_item(const struct gwise_side *side, const char *id, const char *name, struct span text, struct why *why)
+{
+    struct envelope envelope = {.id = span_of(id),
+                                .arrival_ms = time_ms(),
+                                .origin = span_of(side->connector->title),
+                                .class = SPAN("ITEM"),
+                                .next_report = 1,
+                                .originator = {SPAN("SMTP"), SPAN("")}};
+    struct queue_writer *writer = queue_writer_new(side->side.context->folder_fd, name, 1200, why);
+    if (writer == NULL)
+        return errno != 0 ? -errno : -EIO;
+    int err = write_container(side, writer, text);
+    int fd = err == 0 ? queue_writer_finish(writer, &envelope, SPAN(""), why) : err;
+    if (fd >= 0 && fsync(fd) < 0)
+        err = -errno;
+    else if (fd < 0)
+        err = fd;
+    if (fd >= 0)
+        close(fd);
+    queue_writer_drop(writer);
+    return err;
+}
+
+int
+gwise_send(const struct gwise_side *side, struct span text, struct why *why)
+{
+    const struct dir_context *context = side->side.context;
+    char id[ID_LEN + 1], name[ID_LEN + 8];
+    int to = folder_open(context->spool_fd, FOLDER_DIR_OUT, side->connector->title);
+    id_new(id);
+    snprintf(name, sizeof name, "%s.item", id);
+    int err = to < 0 ? to : make_item(side, id, name, text, why);
+    if (err == 0)
+        err = spool_move(context->folder_fd, name, to, id);
+    if (to >= 0)
+        close(to);
+    if (err == 0)
+        return 0;
+    unlinkat(context->folder_fd, name, 0);
+    why_set(why, "4.3.0", "a request to the gateway of %s cannot be put into %s: %s", side->connector->title,
+            folder_name(FOLDER_DIR_OUT), strerror(-err));
+    return err;
+}
