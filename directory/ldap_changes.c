@@ -600,9 +600,9 @@ find_changes(struct finding_changes *finding, const struct ldap_question *questi
 {
     struct span rest;
     struct ldap_link *link = finding->link;
-    /* of the attributes that are kept in step, with what tells who is gone */
-    const char *names[402] = {"objectGUID", "isDeleted"};
-    size_t n = 2;
+    /* of the attributes that are kept in step, with what tells who is gone, and who was renamed or moved */
+    const char *names[402] = {"objectGUID", "isDeleted", "name"};
+    size_t n = 3;
     for (size_t i = 0; question->attributes != NULL && question->attributes[i] != NULL && n < 401; i++)
         names[n++] = question->attributes[i];
     names[n] = NULL;
