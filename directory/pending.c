@@ -76,6 +76,17 @@ dir_pending_set(struct dir_pending *pending, bool host, struct span id, int64_t 
     pending->n += (since_s != 0) - (size_t)was;
 }
 
+void
+dir_pending_prune(struct dir_pending *pending, bool host, const struct dir_set *set)
+{
+    int64_t since;
+    for (size_t i = 0; i < dir_words_count(pending->since); i++) {
+        struct span key = dir_words_at(pending->since, i, &since), id = {key.at + 1, key.len - 1};
+        if (since != 0 && (key.at[0] == 'h') == host && dir_set_find_id(set, id) == SIZE_MAX)
+            dir_pending_set(pending, host, id, 0);
+    }
+}
+
 /* ---- the file ---- */
 
 int

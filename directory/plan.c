@@ -75,22 +75,35 @@ plan_notice(struct planner *planner, enum dir_note kind, bool host, struct span 
 
 /* ---- a flow, source by source ---- */
 
-/* All that is linked: first, so that who has an address keeps it. */
+/* Sources without copy, for whom there may be one to be had. */
+static void
+inherit(struct flow *flow)
+{
+    struct dir_entry source;
+    for (size_t place = 0; place < dir_set_places(flow->from); place++) {
+        if (flow->state[place] != SOURCE_GOOD || flow->copy_of[place] > 0 ||
+            !source_get(flow, place, &flow->from_room, &source))
+            continue;
+        arena_reset(flow->planner->scratch);
+        copy_inherit(flow, place, &source);
+    }
+}
+
+/* All that is linked: before what is new, so that who has an address keeps it. */
 static void
 plan_linked(struct flow *flow, bool groups)
 {
     struct dir_entry source, copy;
     for (size_t place = 0; place < dir_set_places(flow->from); place++) {
         size_t copy_place = flow->copy_of[place];
-        if (flow->state[place] < SOURCE_HIDDEN || (copy_place == 0 && flow->state[place] != SOURCE_GOOD))
-            continue;
-        if (!source_get(flow, place, &flow->from_room, &source) || group_is_expanded(flow, &source) != groups)
+        if (flow->state[place] < SOURCE_HIDDEN || (copy_place == 0 && flow->state[place] != SOURCE_GOOD) ||
+            !source_get(flow, place, &flow->from_room, &source) || group_is_expanded(flow, &source) != groups)
             continue;
         arena_reset(flow->planner->scratch);
         if (copy_place > 0 && dir_set_get(flow->to, copy_place - 1, &flow->to_room, &copy))
             copy_update(flow, place, &source, &copy);
-        else if (flow->state[place] == SOURCE_GOOD && !groups)
-            flow->news[flow->n_news++] = place;
+        if (copy_place == 0 || (groups && flow->copy_of[place] == 0))
+            flow->news[flow->n_news++] = place; /* or it was replaced, and gets its members with the new ones */
     }
 }
 
@@ -100,7 +113,8 @@ plan_news(struct flow *flow)
     struct dir_entry source;
     for (size_t i = 0; i < flow->n_news; i++) {
         arena_reset(flow->planner->scratch);
-        if (source_get(flow, flow->news[i], &flow->from_room, &source))
+        if ((flow->added == NULL || flow->added[flow->news[i]].name.len == 0) &&
+            source_get(flow, flow->news[i], &flow->from_room, &source))
             copy_new(flow, flow->news[i], &source);
     }
 }
@@ -126,7 +140,8 @@ judge_sources(struct flow *flow)
     struct dir_entry source;
     for (size_t place = 0; place < dir_set_places(flow->from); place++) {
         arena_reset(flow->planner->scratch);
-        if (!source_get(flow, place, &flow->from_room, &source) || plan_is_ours(flow->planner, source.mark, NULL))
+        if (!source_get(flow, place, &flow->from_room, &source) ||
+            plan_is_ours(flow->planner, source.mark, NULL))
             continue;
         flow->natives += source.n_proxies > 0 || source.target.type.len > 0;
         flow->state[place] = (uint8_t)source_judge(flow, &source);
@@ -141,6 +156,8 @@ plan_flow(struct flow *flow)
     if (!flow->on)
         return;
     gone_judge(flow);
+    inherit(flow);
+    move_decide(flow);
     plan_linked(flow, false);
     plan_news(flow);
     flow->n_news = 0;
@@ -166,15 +183,10 @@ plan_members(struct flow *flow)
 static void
 plan_groups(struct flow *flow)
 {
-    struct dir_entry source;
     if (!flow->on)
         return;
-    for (size_t place = 0; place < dir_set_places(flow->from); place++)
-        if (flow->state[place] == SOURCE_GOOD && flow->copy_of[place] == 0 &&
-            source_get(flow, place, &flow->from_room, &source) && group_is_expanded(flow, &source))
-            flow->news[flow->n_news++] = place;
-    plan_news(flow);
     plan_linked(flow, true);
+    plan_news(flow);
 }
 
 /* When all groups have their names. */
@@ -200,10 +212,12 @@ struct ranked {
 static unsigned
 rank_of(const struct planner *planner, const struct dir_change *change)
 {
-    static const unsigned plain[DIR_OPERATIONS] = {[DIR_ADOPT] = 1, [DIR_CHANGE] = 2, [DIR_SHOW] = 3,    [DIR_RENAME] = 4,
-                                                   [DIR_ADD] = 5,   [DIR_HIDE] = 6,   [DIR_DISABLE] = 7, [DIR_DELETE] = 8};
-    static const unsigned group[DIR_OPERATIONS] = {[DIR_ADOPT] = 1, [DIR_SHOW] = 2,   [DIR_RENAME] = 3,  [DIR_ADD] = 4,
-                                                   [DIR_CHANGE] = 5, [DIR_HIDE] = 6,  [DIR_DISABLE] = 7, [DIR_DELETE] = 8};
+    static const unsigned plain[DIR_OPERATIONS] = {
+        [DIR_ADOPT] = 1, [DIR_CHANGE] = 2, [DIR_SHOW] = 3,    [DIR_RENAME] = 4,
+        [DIR_ADD] = 5,   [DIR_HIDE] = 6,   [DIR_DISABLE] = 7, [DIR_DELETE] = 8};
+    static const unsigned group[DIR_OPERATIONS] = {
+        [DIR_ADOPT] = 1,  [DIR_SHOW] = 2, [DIR_RENAME] = 3,  [DIR_ADD] = 4,
+        [DIR_CHANGE] = 5, [DIR_HIDE] = 6, [DIR_DISABLE] = 7, [DIR_DELETE] = 8};
     const struct flow *flow = change->host ? &planner->import : &planner->export;
     bool is_group = change->kind == DIR_GROUP;
     unsigned rank = is_group ? group[change->operation] : plain[change->operation];

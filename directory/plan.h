@@ -24,7 +24,7 @@ struct dir_notice {
     struct span id, name, text;
 };
 
-/* What hides since when: kept between runs (spool/dirsync/<name>.pending). */
+/* What hides since when, and is deleted when it has hidden long enough: kept between runs (spool/dirsync/<name>.pending). */
 struct dir_pending; /* of one dirsync: (side, id) --> since */
 NEW_MEMORY struct dir_pending *dir_pending_new(void);
 void dir_pending_free(struct dir_pending *pending);
@@ -35,6 +35,8 @@ size_t dir_pending_count(const struct dir_pending *pending);
 int64_t dir_pending_since(const struct dir_pending *pending, bool host, struct span id); /* 0: is not */
 void dir_pending_set(struct dir_pending *pending, bool host, struct span id,
                      int64_t since_s); /* 0: no longer */
+/* Forgets those of a side whom a complete reading does not have: their ids may come back as somebody else's. */
+void dir_pending_prune(struct dir_pending *pending, bool host, const struct dir_set *set);
 
 struct dir_plan_input {
     const struct conf_root *root;

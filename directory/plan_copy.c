@@ -13,8 +13,8 @@ tell_cut(struct flow *flow, const struct wish *wish, unsigned attribute)
 {
     if ((wish->cut >> attribute & 1) != 0)
         plan_notice(flow->planner, DIR_REMARK, !flow->import, wish->source->id, wish->source->name,
-                    "%s is longer than %s takes, and cut",
-                    dir_attribute_name((enum dir_attribute)attribute), flow->to_title);
+                    "%s is longer than %s takes, and cut", dir_attribute_name((enum dir_attribute)attribute),
+                    flow->to_title);
 }
 
 static void
@@ -30,27 +30,34 @@ draft_values(struct flow *flow, const struct wish *wish, const struct dir_entry 
     }
 }
 
-/* Another target only where nobody else has that address; else the old one stays. */
+/* A target that it may not get stays the old one, among its addresses too: see plan_move.c. */
+static void
+keep_target(struct wish *wish, const struct dir_entry *copy)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < wish->n_proxies; i++)
+        if (!address_equal(&wish->proxies[i].address, &wish->target) &&
+            !address_equal(&wish->proxies[i].address, &copy->target))
+            wish->proxies[n++] = wish->proxies[i];
+    wish->n_proxies = n;
+    for (size_t i = 0; i < copy->n_proxies; i++)
+        if (address_equal(&copy->proxies[i].address, &copy->target))
+            wish->proxies[wish->n_proxies++] = copy->proxies[i]; /* there is room: the wished target is out */
+    wish->target = copy->target;
+}
+
 static void
 draft_target(struct flow *flow, size_t source_place, struct wish *wish, const struct dir_entry *copy)
 {
     struct planner *planner = flow->planner;
-    struct dir_entry other;
-    bool planned;
     if (flow->to_traits->no_target || address_equal(&copy->target, &wish->target))
         return;
-    size_t holder = proxy_holder(flow, &wish->target, flow->copy_of[source_place] - 1, source_place, false, &planned);
-    if (holder != SIZE_MAX) {
-        bool known = dir_set_get(planned ? flow->from : flow->to, holder, &flow->other_room, &other);
-        plan_notice(planner, DIR_CONFLICT, flow->import, copy->id, copy->name,
-                    "mail for it does not go to %.*s:%.*s yet: %.*s has that address", SHOWN(wish->target.type),
-                    SHOWN(wish->target.value), SHOWN(known ? other.name : SPAN("another recipient")));
-        wish->target = copy->target;
+    if (flow->move[flow->copy_of[source_place] - 1] == MOVE_STUCK) {
+        keep_target(wish, copy);
         return;
     }
     struct span old = copy->target.type.len > 0 ? plan_address_text(planner, &copy->target) : SPAN("");
     draft_replace(planner, "targetAddress", old, plan_address_text(planner, &wish->target));
-    proxy_claim(flow, &wish->target, source_place);
 }
 
 static void
@@ -125,26 +132,27 @@ draft_mark(struct flow *flow, size_t copy_place, const struct dir_entry *source,
 
 /* Where the address is the key, another address is another entry. */
 static bool
-replace_copy(struct flow *flow, size_t source_place, const struct wish *wish, const struct dir_entry *copy)
+replace_copy(struct flow *flow, size_t source_place, struct wish *wish, const struct dir_entry *copy)
 {
     struct planner *planner = flow->planner;
     size_t place = (size_t)flow->copy_of[source_place] - 1;
-    bool same = copy->target.type.len > 0 ? address_equal(&copy->target, &wish->target)
-                                          : span_equal_nocase(copy->name, wish->target.value);
-    if (flow->to_traits->naming != DIR_NAMED_ADDRESS || same)
+    if (flow->to_traits->naming != DIR_NAMED_ADDRESS || flow->move[place] == MOVE_NONE)
         return false;
+    if (flow->move[place] == MOVE_STUCK)
+        return true; /* it stays as it is */
     draft_begin(planner, DIR_DELETE, flow->import, copy->kind, copy->id, copy->name);
     draft_commit(planner, wish->source->id, "%.*s has another address, %.*s", SHOWN(wish->source->name),
                  SHOWN(wish->target.value));
     flow->fate[place] = COPY_DELETED;
     flow->copy_of[source_place] = 0;
     flow->source_of[place] = 0;
-    copy_new(flow, source_place, wish->source);
+    copy_add(flow, source_place, wish);
     return true;
 }
 
 void
-copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source, const struct dir_entry *copy)
+copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source,
+            const struct dir_entry *copy)
 {
     struct planner *planner = flow->planner;
     size_t place = (size_t)flow->copy_of[source_place] - 1;

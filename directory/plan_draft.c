@@ -9,11 +9,12 @@
 #include "directory/plan_inside.h"
 
 void
-draft_begin(struct planner *planner, enum dir_operation operation, bool host, enum dir_kind kind, struct span id,
-            struct span name)
+draft_begin(struct planner *planner, enum dir_operation operation, bool host, enum dir_kind kind,
+            struct span id, struct span name)
 {
     struct draft *draft = &planner->draft;
-    draft->change = (struct dir_change){.operation = operation, .kind = kind, .host = host, .id = id, .name = name};
+    draft->change =
+        (struct dir_change){.operation = operation, .kind = kind, .host = host, .id = id, .name = name};
     for (size_t i = 0; i < draft->n_deltas; i++)
         draft->deltas[i].n_remove = draft->deltas[i].n_add = 0;
     draft->n_deltas = 0;
@@ -97,8 +98,8 @@ mail_of(const struct dir_proxy *proxies, size_t n)
 }
 
 void
-draft_proxies(struct planner *planner, const struct dir_traits *traits, const struct dir_proxy *old, size_t n_old,
-              const struct dir_proxy *new, size_t n_new)
+draft_proxies(struct planner *planner, const struct dir_traits *traits, const struct dir_proxy *old,
+              size_t n_old, const struct dir_proxy *new, size_t n_new)
 {
     if (traits->proxies == DIR_PROXIES_NONE)
         return;
@@ -147,10 +148,10 @@ keep_deltas(struct planner *planner, struct dir_change *change)
     for (size_t i = 0; i < draft->n_deltas; i++) {
         const struct draft_delta *from = &draft->deltas[i];
         deltas[before + i] = (struct dir_delta){.name = span_of(from->name),
-                                               .remove = keep_all(planner, from->remove, from->n_remove),
-                                               .n_remove = from->n_remove,
-                                               .add = keep_all(planner, from->add, from->n_add),
-                                               .n_add = from->n_add};
+                                                .remove = keep_all(planner, from->remove, from->n_remove),
+                                                .n_remove = from->n_remove,
+                                                .add = keep_all(planner, from->add, from->n_add),
+                                                .n_add = from->n_add};
     }
 }
 

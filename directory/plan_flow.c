@@ -45,8 +45,8 @@ take_attributes(struct flow *flow, const struct conf_texts *initial, const struc
     flow->proxies_omitted = lists(omit, SPAN("proxyAddresses"));
     flow->hides = flow->from_traits->hides && flow->to_traits->hides && !lists(omit, SPAN("hidden")) &&
                   !lists(initial, SPAN("hidden"));
-    flow->renames = flow->to_traits->naming != DIR_NAMED_ADDRESS && !lists(initial, SPAN("cn")) &&
-                    !lists(omit, SPAN("cn"));
+    flow->renames =
+        flow->to_traits->naming != DIR_NAMED_ADDRESS && !lists(initial, SPAN("cn")) && !lists(omit, SPAN("cn"));
 }
 
 static void
@@ -60,9 +60,10 @@ take_import(struct flow *flow)
     take_attributes(flow, &import->initial, &import->omit);
     flow->on = import->set && (directory == NULL || directory->writable);
     if (import->set && !flow->on)
-        plan_notice(flow->planner, DIR_REFUSAL, true, SPAN(""), SPAN(""),
-                    "nothing is imported: directory \"%s\" is not writable; set writable = yes, or take import away",
-                    directory->title);
+        plan_notice(
+            flow->planner, DIR_REFUSAL, true, SPAN(""), SPAN(""),
+            "nothing is imported: directory \"%s\" is not writable; set writable = yes, or take import away",
+            directory->title);
 }
 
 static void
@@ -78,7 +79,8 @@ take_export(struct flow *flow)
     flow->on = export->set && (!ldap || dirsync->foreign.directory.writable);
     if (export->set && !flow->on)
         plan_notice(flow->planner, DIR_REFUSAL, false, SPAN(""), SPAN(""),
-                    "nothing is exported: the foreign directory is not writable; set writable = yes, or take export away");
+                    "nothing is exported: the foreign directory is not writable; set writable = yes, or take "
+                    "export away");
 }
 
 static void
@@ -89,6 +91,7 @@ make_room(struct flow *flow)
     flow->source_of = xcalloc(to, sizeof *flow->source_of);
     flow->state = xcalloc(from, sizeof *flow->state);
     flow->fate = xcalloc(to, sizeof *flow->fate);
+    flow->move = xcalloc(to, sizeof *flow->move);
     flow->news = xcalloc(from, sizeof *flow->news);
     flow->claimed = dir_words_new();
 }
@@ -126,6 +129,7 @@ flow_clear(struct flow *flow)
     free(flow->source_of);
     free(flow->state);
     free(flow->fate);
+    free(flow->move);
     free(flow->news);
     free(flow->added);
     free(flow->stamps);
@@ -156,7 +160,8 @@ bool
 plan_is_ours(const struct planner *planner, struct span mark, struct span *source)
 {
     struct span dirsync, id;
-    if (mark.len == 0 || !dir_mark_parse(mark, &dirsync, &id) || !is_title(planner->in->dirsync->title, dirsync))
+    if (mark.len == 0 || !dir_mark_parse(mark, &dirsync, &id) ||
+        !is_title(planner->in->dirsync->title, dirsync))
         return false;
     if (source != NULL)
         *source = id;
@@ -221,7 +226,8 @@ flow_link(struct flow *flow)
     struct dir_entry copy;
     struct span id;
     for (size_t place = 0; place < dir_set_places(flow->to); place++) {
-        if (!dir_set_get(flow->to, place, &flow->to_room, &copy) || !plan_is_ours(flow->planner, copy.mark, &id))
+        if (!dir_set_get(flow->to, place, &flow->to_room, &copy) ||
+            !plan_is_ours(flow->planner, copy.mark, &id))
             continue;
         flow->copies++;
         flow->planner->plan->linked_kinds[flow->import][copy.kind]++;

@@ -24,7 +24,8 @@ judge_size(struct flow *flow)
     if (now == 0 && flow->copies > 0 && share < 100)
         why = arena_printf(flow->planner->plan->arena, "nobody was read in %s", flow->from_title);
     else if (before > 0 && (double)now < (double)before * (100 - share) / 100)
-        why = arena_printf(flow->planner->plan->arena, "%" PRIu64 " were read in %s, and %" PRIu64 " at the last run", now,
+        why = arena_printf(flow->planner->plan->arena,
+                           "%" PRIu64 " were read in %s, and %" PRIu64 " at the last run", now,
                            flow->from_title, before);
     return why;
 }
@@ -101,7 +102,8 @@ commit(struct flow *flow, const struct dir_entry *copy)
     struct dir_entry entry;
     size_t place = dir_set_find_id(flow->to, copy->id);
     plan_is_ours(flow->planner, copy->mark, &source);
-    if (flow->source_of[place] > 0 && dir_set_get(flow->from, flow->source_of[place] - 1, &flow->from_room, &entry))
+    if (flow->source_of[place] > 0 &&
+        dir_set_get(flow->from, flow->source_of[place] - 1, &flow->from_room, &entry))
         draft_commit(flow->planner, source, "%.*s of %s is not to be seen here any more", SHOWN(entry.name),
                      flow->from_title);
     else
@@ -167,14 +169,19 @@ tell(struct flow *flow)
     struct planner *planner = flow->planner;
     const char *dirsync = planner->in->dirsync->title;
     if (flow->held_back > 0)
-        plan_notice(planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),
-                    "%" PRIu64 " copies in %s are neither hidden nor deleted, because %s; look after that directory and its "
-                    "reading, and where it is right that they go, set limits.shrink = 100%% in dirsync \"%s\" for one run",
-                    flow->held_back, flow->to_title, flow->no_removal, dirsync);
+        plan_notice(
+            planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),
+            "%" PRIu64
+            " copies in %s are neither hidden nor deleted, because %s; look after that directory and its "
+            "reading, and where it is right that they go, set limits.shrink = 100%% in dirsync \"%s\" for one "
+            "run",
+            flow->held_back, flow->to_title, flow->no_removal, dirsync);
     if (flow->not_added > 0)
-        plan_notice(planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),
-                    "%" PRIu64 " recipients are not added, because %s was not read to its end and they may be there already",
-                    flow->not_added, flow->to_title);
+        plan_notice(
+            planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),
+            "%" PRIu64
+            " recipients are not added, because %s was not read to its end and they may be there already",
+            flow->not_added, flow->to_title);
 }
 
 void

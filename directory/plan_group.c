@@ -176,5 +176,6 @@ group_members_new(struct flow *flow, size_t source_place, const struct dir_entry
             planner->plan->changes[flow->added[found.added_by].change].kind == DIR_GROUP)
             draft_add(planner, "member", flow->added[found.added_by].name);
     }
-    draft_commit(planner, source->id, "%.*s has these groups as members, which are new as well", SHOWN(source->name));
+    draft_commit(planner, source->id, "%.*s has these groups as members, which are new as well",
+                 SHOWN(source->name));
 }

@@ -49,8 +49,8 @@ struct limit {
 };
 
 static int
-hold_against(const struct limit *limit, const char *dirsync, bool host, const char *kind, uint64_t n, uint64_t of,
-             struct why *why)
+hold_against(const struct limit *limit, const char *dirsync, bool host, const char *kind, uint64_t n,
+             uint64_t of, struct why *why)
 {
     uint64_t number = guard_number(limit->texts);
     int share = smallest_share(limit->texts);
@@ -58,12 +58,15 @@ hold_against(const struct limit *limit, const char *dirsync, bool host, const ch
     if (most == 0)
         most = share > 0;
     if (n > number)
-        why_set(why, "5.7.1", "%" PRIu64 " %s of %s on the %s side are more than limits.%s of dirsync \"%s\" allows, %" PRIu64,
+        why_set(why, "5.7.1",
+                "%" PRIu64
+                " %s of %s on the %s side are more than limits.%s of dirsync \"%s\" allows, %" PRIu64,
                 n, limit->what, kind, host ? "host's" : "foreign", limit->name, dirsync, number);
     else if (n > most)
         why_set(why, "5.7.1",
-                "%" PRIu64 " %s of %" PRIu64 " %s on the %s side are more than limits.%s of dirsync \"%s\" allows, %d%%", n,
-                limit->what, of, kind, host ? "host's" : "foreign", limit->name, dirsync, share);
+                "%" PRIu64 " %s of %" PRIu64
+                " %s on the %s side are more than limits.%s of dirsync \"%s\" allows, %d%%",
+                n, limit->what, of, kind, host ? "host's" : "foreign", limit->name, dirsync, share);
     return n > number || n > most ? -EPERM : 0;
 }
 

@@ -8,6 +8,7 @@
  *     plan_source.c    who is exported at all; what his copy shall be
  *     plan_policy.c    proxy addresses by policy
  *     plan_copy.c      a copy that is there: what has changed
+ *     plan_move.c      copies whose target changes, decided before all others
  *     plan_new.c       one that is not: added, adopted, inherited, or a conflict
  *     plan_proxy.c     the addresses of a copy, a set of which only ours is taken away
  *     plan_name.c      DNs and names that are unique
@@ -34,6 +35,9 @@ enum source_state {
 /* What becomes of a copy in this plan, for members. */
 enum copy_fate { COPY_STAYS, COPY_ADOPTED, COPY_INHERITED, COPY_DELETED };
 
+/* Of a copy whose target shall be another one. */
+enum copy_move { MOVE_NONE, MOVE_STUCK, MOVE_GOES };
+
 /* What this plan adds. */
 struct new_copy {
     struct span name; /* empty: nothing */
@@ -57,18 +61,18 @@ struct flow {
 
     uint32_t *copy_of, *source_of; /* by place: 1 + place on the other side; 0: none */
     uint8_t *state;                /* by source place */
-    uint8_t *fate;                 /* by copy's place */
+    uint8_t *fate, *move;          /* by copy's place */
     struct new_copy *added;        /* by source place; NULL until there is one */
     struct span *renamed;          /* by copy's place: NULL until then */
     size_t *news;                  /* source places without copy */
     size_t n_news, news_size;
-    struct dir_words *claimed;      /* address keys that this plan gives to copies --> source place */
-    struct dir_words *names;        /* folded RDNs in the container; NULL until one is needed */
-    uint64_t natives;               /* entries of `from` that are no copies */
-    uint64_t copies;                /* entries of `to` with our mark */
-    uint64_t held_back, not_added;  /* what is not done because a reading does not do for it */
-    uint32_t *stamps, stamp;        /* by copy's place, of the group that was looked at last; NULL until then */
-    const char *no_removal;         /* why; NULL: it may be */
+    struct dir_words *claimed;     /* address keys that this plan gives to copies --> source place */
+    struct dir_words *names;       /* folded RDNs in the container; NULL until one is needed */
+    uint64_t natives;              /* entries of `from` that are no copies */
+    uint64_t copies;               /* entries of `to` with our mark */
+    uint64_t held_back, not_added; /* what is not done because a reading does not do for it */
+    uint32_t *stamps, stamp;       /* by copy's place, of the group that was looked at last; NULL until then */
+    const char *no_removal;        /* why; NULL: it may be */
     struct dir_room from_room, to_room, other_room;
     struct span last_parent; /* of DNs, with whether it lies below: see name_below() */
     bool last_below;
@@ -105,14 +109,14 @@ struct planner {
     struct flow import, export;
     struct dir_taken *taken;
     struct dir_words *gifts; /* keys of addresses that policies gave in this plan --> to whom */
-    bool in_book;        /* what policies give is kept in the book alone */
-    uint32_t *extra_of;  /* by host place: 1 + index; NULL: none has any */
+    bool in_book;            /* what policies give is kept in the book alone */
+    uint32_t *extra_of;      /* by host place: 1 + index; NULL: none has any */
     struct extra *extras;
     size_t n_extras, extras_size;
     struct dir_filter *filter; /* of export; NULL: all */
     struct span last_parent;   /* of DNs, with whether it lies within: see name_within() */
     bool last_within;
-    struct arena *scratch;     /* of one recipient */
+    struct arena *scratch; /* of one recipient */
     struct draft draft;
     struct buf key;
 };
@@ -125,16 +129,16 @@ void *plan_memory(struct arena *arena, size_t n, size_t size);
 
 /* ---- plan_draft.c: one change in the making. Texts must live until it is committed, which copies them ---- */
 
-void draft_begin(struct planner *planner, enum dir_operation operation, bool host, enum dir_kind kind, struct span id,
-                 struct span name);
+void draft_begin(struct planner *planner, enum dir_operation operation, bool host, enum dir_kind kind,
+                 struct span id, struct span name);
 /* Adds a value to be removed from or added to an attribute. */
 void draft_remove(struct planner *planner, const char *name, struct span value);
 void draft_add(struct planner *planner, const char *name, struct span value);
 /* The value of a single-valued one; empty: none. */
 void draft_replace(struct planner *planner, const char *name, struct span old, struct span new);
 /* What stands in a copy's list of addresses becomes another list; `mail` follows. */
-void draft_proxies(struct planner *planner, const struct dir_traits *traits, const struct dir_proxy *old, size_t n_old,
-                   const struct dir_proxy *new, size_t n_new);
+void draft_proxies(struct planner *planner, const struct dir_traits *traits, const struct dir_proxy *old,
+                   size_t n_old, const struct dir_proxy *new, size_t n_new);
 bool draft_has_deltas(const struct planner *planner);
 /* Adds it to the plan. */
 void draft_commit(struct planner *planner, struct span source, const char *why, ...)
@@ -201,11 +205,19 @@ bool policy_taken(struct flow *flow, const struct address *address, size_t sourc
 
 /* ---- plan_copy.c, plan_new.c ---- */
 
-void copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source, const struct dir_entry *copy);
-/* A source without copy: adds one, or takes one over. */
+void copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source,
+                 const struct dir_entry *copy);
+/* A source without copy: takes one over where one is to be had, which is brought in step with all others that are there. */
+void copy_inherit(struct flow *flow, size_t source_place, const struct dir_entry *source);
+/* Adds one, or says why not. */
 void copy_new(struct flow *flow, size_t source_place, const struct dir_entry *source);
 /* Adds a copy, whose target nobody has. */
 void copy_add(struct flow *flow, size_t source_place, struct wish *wish);
+
+/* ---- plan_move.c ---- */
+
+/* Decides which copies get another target: `move`. */
+void move_decide(struct flow *flow);
 
 /* ---- plan_proxy.c ---- */
 
@@ -215,14 +227,14 @@ struct span proxy_key(struct planner *planner, const struct address *address);
 /* Who has an address on the flow's target, other than the copy at `own` (SIZE_MAX: none): the place, or SIZE_MAX. `planned` is set
  * where this plan gives it to somebody, whose source's place is returned. A copy that loses it in this plan does not have it; one
  * that goes has it still for somebody who may be its `heir`. */
-size_t proxy_holder(struct flow *flow, const struct address *address, size_t own, size_t source_place, bool heir,
-                    bool *planned);
+size_t proxy_holder(struct flow *flow, const struct address *address, size_t own, size_t source_place,
+                    bool heir, bool *planned);
 void proxy_claim(struct flow *flow, const struct address *address, size_t source_place);
 
 /* The addresses that a copy shall have: its own, the wished, without what is ours and no longer wished, in `proxies`. What cannot
  * be given is told. */
-size_t proxy_settle(struct flow *flow, const struct wish *wish, size_t source_place, const struct dir_entry *copy,
-                    struct dir_proxy proxies[DIR_PROXIES_MAX]);
+size_t proxy_settle(struct flow *flow, const struct wish *wish, size_t source_place,
+                    const struct dir_entry *copy, struct dir_proxy proxies[DIR_PROXIES_MAX]);
 
 /* Remembers which of a copy's addresses are ours (`copy` NULL: of a new one). */
 void proxy_remember(struct flow *flow, const struct wish *wish, const struct dir_entry *copy);
@@ -269,7 +281,8 @@ bool gone_is_deleted(struct flow *flow, size_t copy_place, const struct dir_entr
 /* Whether it is deleted or let go. */
 bool gone_goes(struct flow *flow, size_t copy_place, const struct dir_entry *copy);
 /* Whether it loses an address in this plan for that reason. */
-bool gone_loses(struct flow *flow, size_t copy_place, const struct dir_entry *copy, const struct address *address);
+bool gone_loses(struct flow *flow, size_t copy_place, const struct dir_entry *copy,
+                const struct address *address);
 
 /* SHA-256 in hex. */
 void plan_hash(struct span text, char hash[65]);

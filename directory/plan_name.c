@@ -126,7 +126,8 @@ is_below(struct span parent, struct span container)
     if (container.len == 0 || parent.len < container.len)
         return container.len == 0;
     size_t more = parent.len - container.len;
-    return memcmp(parent.at + more, container.at, container.len) == 0 && (more == 0 || parent.at[more - 1] == ',');
+    return memcmp(parent.at + more, container.at, container.len) == 0 &&
+           (more == 0 || parent.at[more - 1] == ',');
 }
 
 bool
@@ -198,7 +199,8 @@ longer_name(struct planner *planner, const struct wish *wish, struct span base)
         suffix = (struct span){dot + 1, suffix.len - (size_t)(dot + 1 - suffix.at)};
     suffix = name_cut(suffix, SUFFIX_CHARACTERS);
     base = name_cut(base, NAME_CHARACTERS - 8 - characters(suffix));
-    char *text = arena_printf(planner->scratch, "%.*s (%.*s)", (int)base.len, base.at, (int)suffix.len, suffix.at);
+    char *text =
+        arena_printf(planner->scratch, "%.*s (%.*s)", (int)base.len, base.at, (int)suffix.len, suffix.at);
     BUG_UNLESS(text != NULL);
     return span_of(text);
 }
@@ -213,7 +215,8 @@ is_made_so(struct span name, struct span base, struct span longer)
         return false;
     struct span rest = {name.at + longer.len, name.len - longer.len};
     uint64_t number;
-    return rest.len == 0 || (rest.at[0] == ' ' && span_to_u64((struct span){rest.at + 1, rest.len - 1}, TRIES, &number));
+    return rest.len == 0 ||
+           (rest.at[0] == ' ' && span_to_u64((struct span){rest.at + 1, rest.len - 1}, TRIES, &number));
 }
 
 /* The RDN with its parent, or the name alone where names are no DNs. */

@@ -13,6 +13,7 @@ struct rival {
     size_t place; /* in the target; SIZE_MAX: nobody */
     const struct address *address;
     bool ambiguous; /* several have one */
+    bool quiet;     /* nothing is said */
 };
 
 static bool
@@ -41,7 +42,8 @@ is_adoptable(const struct flow *flow, size_t place, const struct dir_entry *entr
 {
     const struct flow *back = flow->import ? &flow->planner->export : &flow->planner->import;
     bool has_copy = back->copy_of[place] > 0 || (back->added != NULL && back->added[place].name.len > 0);
-    if (entry->mark.len > 0 || has_copy || flow->source_of[place] > 0)
+    bool fixed = flow->to_traits->naming == DIR_NAMED_ADDRESS && !address_equal(&entry->target, &wish->target);
+    if (entry->mark.len > 0 || has_copy || fixed || flow->source_of[place] > 0)
         return false;
     return wish->kind == DIR_GROUP ? entry->kind == DIR_GROUP
                                    : entry->kind == DIR_CONTACT || entry->kind == DIR_MAIL_USER;
@@ -53,26 +55,28 @@ tell_rival(struct flow *flow, const struct wish *wish, const struct rival *rival
     const struct dir_plan_input *in = flow->planner->in;
     char advice[700];
     if (rival->ambiguous)
-        snprintf(advice, sizeof advice, "and another entry has another of its addresses: only one of them can be it");
+        snprintf(advice, sizeof advice,
+                 "and another entry has another of its addresses: only one of them can be it");
     else if (plan_is_ours(flow->planner, entry->mark, NULL) || flow->source_of[rival->place] > 0)
         snprintf(advice, sizeof advice, "which is the copy of somebody else");
     else if (entry->mark.len > 0)
         snprintf(advice, sizeof advice, "which has another's mark, and is left alone");
     else if (is_adoptable(flow, rival->place, entry, wish))
-        snprintf(advice, sizeof advice, "`viaduct dirsync plan %s --adopt %.*s:%.*s` takes it", in->dirsync->title,
-                 SHOWN(wish->target.type), SHOWN(wish->target.value));
+        snprintf(advice, sizeof advice, "`viaduct dirsync plan %s --adopt %.*s:%.*s` takes it",
+                 in->dirsync->title, SHOWN(wish->target.type), SHOWN(wish->target.value));
     else
-        snprintf(advice, sizeof advice, "which is a %s of %s itself", dir_kind_name(entry->kind), flow->to_title);
+        snprintf(advice, sizeof advice, "which is a %s of %s itself", dir_kind_name(entry->kind),
+                 flow->to_title);
     plan_notice(flow->planner, DIR_CONFLICT, !flow->import, wish->source->id, wish->source->name,
-                "it gets no copy: %.*s has %.*s:%.*s already; %s", SHOWN(entry->name), SHOWN(rival->address->type),
-                SHOWN(rival->address->value), advice);
+                "it gets no copy: %.*s has %.*s:%.*s already; %s", SHOWN(entry->name),
+                SHOWN(rival->address->type), SHOWN(rival->address->value), advice);
 }
 
 /* Somebody who has an address: a copy whose source is there keeps it, and only the target is worth a conflict. Returns false
  * where the new one cannot be for it. */
 static bool
-meet(struct flow *flow, const struct wish *wish, size_t source_place, const struct address *address, bool is_target,
-     struct rival *rival)
+meet(struct flow *flow, const struct wish *wish, size_t source_place, const struct address *address,
+     bool is_target, struct rival *rival)
 {
     struct dir_entry entry;
     bool planned;
@@ -80,17 +84,17 @@ meet(struct flow *flow, const struct wish *wish, size_t source_place, const stru
     if (holder == SIZE_MAX)
         return true;
     if (planned) {
-        if (is_target && dir_set_get(flow->from, holder, &flow->other_room, &entry))
+        if (is_target && !rival->quiet && dir_set_get(flow->from, holder, &flow->other_room, &entry))
             plan_notice(flow->planner, DIR_CONFLICT, !flow->import, wish->source->id, wish->source->name,
-                        "it gets no copy: %.*s has the address %.*s:%.*s too", SHOWN(entry.name), SHOWN(address->type),
-                        SHOWN(address->value));
+                        "it gets no copy: %.*s has the address %.*s:%.*s too", SHOWN(entry.name),
+                        SHOWN(address->type), SHOWN(address->value));
         return !is_target;
     }
     bool known = dir_set_get(flow->to, holder, &flow->other_room, &entry);
     bool ours = known && plan_is_ours(flow->planner, entry.mark, NULL);
-    bool fixed = flow->to_traits->naming == DIR_NAMED_ADDRESS; /* it cannot become the copy of another address */
-    if (!is_target &&
-        (gone_has_source(flow, holder) || (ours && (fixed || gone_goes(flow, holder, &entry)))))
+    bool fixed =
+        flow->to_traits->naming == DIR_NAMED_ADDRESS; /* it cannot become the copy of another address */
+    if (!is_target && (gone_has_source(flow, holder) || (ours && (fixed || gone_goes(flow, holder, &entry)))))
         return true;
     if (rival->place != SIZE_MAX && rival->place != holder) {
         rival->ambiguous = true;
@@ -104,7 +108,7 @@ meet(struct flow *flow, const struct wish *wish, size_t source_place, const stru
 static bool
 find_rival(struct flow *flow, const struct wish *wish, size_t source_place, struct rival *rival)
 {
-    *rival = (struct rival){.place = SIZE_MAX};
+    *rival = (struct rival){.place = SIZE_MAX, .quiet = rival->quiet};
     bool good = meet(flow, wish, source_place, &wish->target, true, rival);
     for (size_t i = 0; i < wish->n_proxies && good; i++)
         good = meet(flow, wish, source_place, &wish->proxies[i].address, false, rival);
@@ -124,7 +128,7 @@ adopt_copy(struct flow *flow, const struct dir_entry *source, const struct dir_e
     buf_clear(&mark);
 }
 
-/* From now on it is the source's copy: adopted, or with another mark, which its update writes. */
+/* From now on it is the source's copy: adopted, or with another mark, which its update writes with all else. */
 static void
 take_over(struct flow *flow, size_t source_place, const struct dir_entry *source, const struct dir_entry *copy,
           bool adopt)
@@ -142,8 +146,24 @@ take_over(struct flow *flow, size_t source_place, const struct dir_entry *source
     flow->planner->plan->linked_kinds[flow->import][copy->kind] += adopt;
     if (adopt)
         adopt_copy(flow, source, copy);
-    if (!group_is_expanded(flow, source)) /* groups have their turn when all are linked */
-        copy_update(flow, source_place, source, copy);
+}
+
+void
+copy_inherit(struct flow *flow, size_t source_place, const struct dir_entry *source)
+{
+    struct dir_entry entry;
+    struct rival rival = {.quiet = true};
+    struct wish wish;
+    if (!flow->may_add)
+        return;
+    source_wish(flow, source, &wish);
+    if (!find_rival(flow, &wish, source_place, &rival) || rival.place == SIZE_MAX || rival.ambiguous ||
+        !dir_set_get(flow->to, rival.place, &flow->to_room, &entry))
+        return;
+    bool orphan = !gone_has_source(flow, rival.place) && plan_is_ours(flow->planner, entry.mark, NULL);
+    if (orphan ? flow->no_removal == NULL
+               : is_adoptable(flow, rival.place, &entry, &wish) && is_asked(flow, &wish))
+        take_over(flow, source_place, source, &entry, !orphan);
 }
 
 void
@@ -151,7 +171,7 @@ copy_new(struct flow *flow, size_t source_place, const struct dir_entry *source)
 {
     struct planner *planner = flow->planner;
     struct dir_entry entry;
-    struct rival rival;
+    struct rival rival = {.quiet = false};
     struct wish wish;
     if (!flow->may_add) {
         flow->not_added++;
@@ -161,13 +181,15 @@ copy_new(struct flow *flow, size_t source_place, const struct dir_entry *source)
     if (!find_rival(flow, &wish, source_place, &rival))
         return;
     if (rival.place != SIZE_MAX && dir_set_get(flow->to, rival.place, &flow->to_room, &entry)) {
-        bool orphan = !gone_has_source(flow, rival.place) && plan_is_ours(planner, entry.mark, NULL);
-        if (!rival.ambiguous && orphan && flow->no_removal == NULL)
-            take_over(flow, source_place, source, &entry, false);
-        else if (!rival.ambiguous && is_adoptable(flow, rival.place, &entry, &wish) && is_asked(flow, &wish))
-            take_over(flow, source_place, source, &entry, true);
-        else
-            tell_rival(flow, &wish, &rival, &entry);
+        tell_rival(flow, &wish, &rival, &entry);
+        return;
+    }
+    size_t named = dir_set_find_name(flow->to, wish.target.value);
+    if (flow->to_traits->naming == DIR_NAMED_ADDRESS && named != SIZE_MAX &&
+        dir_set_get(flow->to, named, &flow->to_room, &entry) && flow->fate[named] != COPY_DELETED &&
+        !gone_is_deleted(flow, named, &entry)) { /* it is called so, whatever its address is */
+        rival = (struct rival){.place = named, .address = &wish.target};
+        tell_rival(flow, &wish, &rival, &entry);
         return;
     }
     if (policy_taken(flow, &wish.target, source_place)) {

@@ -142,9 +142,10 @@ give_new(void *arg, const struct address *address, bool primary)
     give(gift, address, primary);
     dir_words_set(planner->gifts, proxy_key(planner, address), number_of(gift->host, gift->place));
     if (gift->planner->in_book)
-        plan_notice(gift->planner, DIR_REMARK, gift->host, gift->entry->id, gift->entry->name,
-                    "it is given %.*s:%.*s, in the address book alone: the directory does not keep what policies give",
-                    SHOWN(address->type), SHOWN(address->value));
+        plan_notice(
+            gift->planner, DIR_REMARK, gift->host, gift->entry->id, gift->entry->name,
+            "it is given %.*s:%.*s, in the address book alone: the directory does not keep what policies give",
+            SHOWN(address->type), SHOWN(address->value));
 }
 
 static void
@@ -199,7 +200,8 @@ complete(struct gift *gift, struct dir_entry entry, struct span owner)
     if (gift->n > 0)
         memcpy(own, gift->proxies, gift->n * sizeof *own);
     entry.proxies = own;
-    dir_policies_complete(gift->planner->in->policies, &entry, owner, gift->planner->taken, give_new, note, gift);
+    dir_policies_complete(gift->planner->in->policies, &entry, owner, gift->planner->taken, give_new, note,
+                          gift);
 }
 
 static void
@@ -314,8 +316,13 @@ policy_copy(struct flow *flow, const struct wish *wish, size_t source_place, con
     struct planner *planner = flow->planner;
     const struct dir_plan_input *in = planner->in;
     struct dir_entry entry = {.kind = wish->kind};
-    struct gift gift = {
-        .planner = planner, .host = false, .place = source_place, .entry = wish->source, .proxies = proxies, .n = *n_proxies, .n_own = *n_proxies};
+    struct gift gift = {.planner = planner,
+                        .host = false,
+                        .place = source_place,
+                        .entry = wish->source,
+                        .proxies = proxies,
+                        .n = *n_proxies,
+                        .n_own = *n_proxies};
     struct buf owner = {0};
     if (!flow->import || in->policies == NULL || (planner->in_book && copy == NULL))
         return;

@@ -38,6 +38,14 @@ memory_id(struct flow *flow, struct span source_id)
     return (struct span){id, source_id.len + 1};
 }
 
+/* Under whose id it is remembered what a copy got: that of its mark, which may be of a source who is gone. */
+static struct span
+remembered_as(const struct flow *flow, struct span source_id, const struct dir_entry *copy)
+{
+    struct span id;
+    return plan_is_ours(flow->planner, copy->mark, &id) && id.len > 0 ? id : source_id;
+}
+
 static bool
 recall(struct flow *flow, struct span source_id, struct dir_room *room, struct dir_entry *memory)
 {
@@ -74,7 +82,7 @@ proxy_remember(struct flow *flow, const struct wish *wish, const struct dir_entr
     struct dir_entry memory, old = {0};
     struct why why;
     size_t n = wish->n_proxies;
-    if (copy == NULL || !recall(flow, wish->source->id, &room, &old))
+    if (copy == NULL || !recall(flow, remembered_as(flow, wish->source->id, copy), &room, &old))
         old.n_proxies = 0;
     struct dir_proxy *proxies = plan_memory(flow->planner->scratch, n + old.n_proxies + 1, sizeof *proxies);
     if (n > 0)
@@ -120,14 +128,22 @@ keeps(struct flow *flow, size_t place, const struct address *address, bool heir)
         return true;
     }
     source_wish(flow, &source, &wish);
-    bool ours = address_equal(&copy.target, address) || proxy_is_added(flow, source.id, address);
-    bool kept = !ours || address_equal(&wish.target, address) || lists(wish.proxies, wish.n_proxies, address);
+    bool moves = flow->move[place] == MOVE_GOES,
+         renewed = moves && flow->to_traits->naming == DIR_NAMED_ADDRESS;
+    bool was_target = address_equal(&copy.target, address);
+    bool single = flow->to_traits->proxies == DIR_PROXIES_MAIL && wish.n_proxies > 0;
+    bool ours =
+        renewed || (was_target && moves) ||
+        (!was_target && (single || proxy_is_added(flow, remembered_as(flow, source.id, &copy), address)));
+    bool kept = !ours || (moves && address_equal(&wish.target, address)) ||
+                lists(wish.proxies, wish.n_proxies, address);
     dir_room_clear(&room);
     return kept;
 }
 
 size_t
-proxy_holder(struct flow *flow, const struct address *address, size_t own, size_t source_place, bool heir, bool *planned)
+proxy_holder(struct flow *flow, const struct address *address, size_t own, size_t source_place, bool heir,
+             bool *planned)
 {
     bool more = false;
     int64_t claimed = dir_words_get(flow->claimed, proxy_key(flow->planner, address), 0);
@@ -143,21 +159,23 @@ proxy_holder(struct flow *flow, const struct address *address, size_t own, size_
 /* ---- what a copy shall have ---- */
 
 static void
-tell_taken(struct flow *flow, const struct wish *wish, const struct address *address, size_t holder, bool planned)
+tell_taken(struct flow *flow, const struct wish *wish, const struct address *address, size_t holder,
+           bool planned)
 {
     struct dir_entry other;
     struct dir_room room = {0};
     const struct dir_set *set = planned ? flow->from : flow->to;
     bool known = holder != SIZE_MAX && dir_set_get(set, holder, &room, &other);
     plan_notice(flow->planner, DIR_CONFLICT, !flow->import, wish->source->id, wish->source->name,
-                "%.*s:%.*s is not given to its copy: %.*s has it already", SHOWN(address->type), SHOWN(address->value),
-                SHOWN(known ? other.name : SPAN("another recipient")));
+                "%.*s:%.*s is not given to its copy: %.*s has it already", SHOWN(address->type),
+                SHOWN(address->value), SHOWN(known ? other.name : SPAN("another recipient")));
     dir_room_clear(&room);
 }
 
 /* Whether the copy may get an address that it has not. */
 static bool
-may_get(struct flow *flow, const struct wish *wish, size_t source_place, size_t own, const struct address *address)
+may_get(struct flow *flow, const struct wish *wish, size_t source_place, size_t own,
+        const struct address *address)
 {
     bool planned;
     size_t holder = proxy_holder(flow, address, own, source_place, false, &planned);
@@ -188,13 +206,14 @@ keep_others(struct flow *flow, const struct wish *wish, const struct dir_entry *
     struct dir_room room = {0};
     struct dir_entry memory;
     size_t n = 0;
-    bool known = recall(flow, wish->source->id, &room, &memory);
+    bool known = recall(flow, remembered_as(flow, wish->source->id, copy), &room, &memory);
     bool moved = copy->target.type.len > 0 && !address_equal(&copy->target, &wish->target);
     for (size_t i = 0; i < copy->n_proxies && n < DIR_PROXIES_MAX; i++) {
         const struct address *address = &copy->proxies[i].address;
         bool ours = (known && lists(memory.proxies, memory.n_proxies, address)) ||
                     (moved && address_equal(address, &copy->target));
-        if (lists(wish->proxies, wish->n_proxies, address) || (ours && !span_equal(address->type, SPAN("X500"))))
+        if (lists(wish->proxies, wish->n_proxies, address) ||
+            (ours && !span_equal(address->type, SPAN("X500"))))
             continue;
         proxies[n++] = copy->proxies[i];
     }
@@ -219,8 +238,8 @@ proxy_settle(struct flow *flow, const struct wish *wish, size_t source_place, co
             continue;
         if (!there)
             proxy_claim(flow, &proxy->address, source_place);
-        proxies[n++] =
-            (struct dir_proxy){proxy->address, proxy->primary && !has_primary(proxies, others, proxy->address.type)};
+        proxies[n++] = (struct dir_proxy){proxy->address,
+                                          proxy->primary && !has_primary(proxies, others, proxy->address.type)};
     }
     return n;
 }

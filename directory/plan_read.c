@@ -176,7 +176,8 @@ read_head(struct reader *reader)
     struct dir_plan *plan = reader->plan;
     struct span line, value;
     uint64_t made;
-    if (!take(reader, &line) || !span_equal(line, SPAN("viaduct-plan 1")) || !take_named(reader, "dirsync", &value))
+    if (!take(reader, &line) || !span_equal(line, SPAN("viaduct-plan 1")) ||
+        !take_named(reader, "dirsync", &value))
         return false;
     snprintf(plan->dirsync, sizeof plan->dirsync, "%.*s", (int)(value.len < 127 ? value.len : 127), value.at);
     if (!take_number(reader, "made", &made) || !take_number(reader, "host-entries", &plan->host_entries) ||
@@ -185,7 +186,8 @@ read_head(struct reader *reader)
         return false;
     plan->made_s = (int64_t)made;
     if (take_named(reader, "refused", &value))
-        snprintf(plan->refused, sizeof plan->refused, "%.*s", (int)(value.len < 499 ? value.len : 499), value.at);
+        snprintf(plan->refused, sizeof plan->refused, "%.*s", (int)(value.len < 499 ? value.len : 499),
+                 value.at);
     return take_number(reader, "changes", &reader->changes) && take_number(reader, "notices", &reader->notices);
 }
 
@@ -211,7 +213,8 @@ read_delta_line(struct reader *reader, struct span line, bool add)
         draft->deltas[change->n_deltas - 1].n_add = draft->deltas[change->n_deltas - 1].n_remove = 0;
     }
     struct draft_delta *values = &draft->deltas[change->n_deltas - 1];
-    size_t *n = add ? &values->n_add : &values->n_remove, *size = add ? &values->add_size : &values->remove_size;
+    size_t *n = add ? &values->n_add : &values->n_remove,
+           *size = add ? &values->add_size : &values->remove_size;
     struct span **at = add ? &values->add : &values->remove;
     if (*n == *size) {
         *size = *size > 0 ? 2 * *size : 8;
@@ -371,7 +374,8 @@ check_hash(struct span text, char hash[65], struct why *why)
     plan_hash((struct span){text.at, text.len - HASH_LINE}, hash);
     if (memcmp(hash, text.at + text.len - 65, 64) == 0)
         return 0;
-    why_set(why, "5.3.5", "the plan was edited or cut: its hash does not fit; a plan is made anew, not changed");
+    why_set(why, "5.3.5",
+            "the plan was edited or cut: its hash does not fit; a plan is made anew, not changed");
     return -EBADMSG;
 }
 

@@ -124,7 +124,8 @@ user_of(const struct address *address)
         return n > 0 && pieces[n - 1].len > 0 ? pieces[n - 1] : address->value;
     }
     const char *end = memrchr(address->value.at, '@', address->value.len);
-    struct span user = {address->value.at, end != NULL ? (size_t)(end - address->value.at) : address->value.len};
+    struct span user = {address->value.at,
+                        end != NULL ? (size_t)(end - address->value.at) : address->value.len};
     end = memchr(user.at, '/', user.len);
     return end != NULL && end != user.at ? (struct span){user.at, (size_t)(end - user.at)} : user;
 }

@@ -48,8 +48,8 @@ dir_note_name(enum dir_note kind)
 static bool
 is_plain(struct span value)
 {
-    return value.len == 0 ||
-           (value.at[0] != ' ' && value.at[value.len - 1] != ' ' && value.at[0] != ':' && utf8_printable(value));
+    return value.len == 0 || (value.at[0] != ' ' && value.at[value.len - 1] != ' ' && value.at[0] != ':' &&
+                              utf8_printable(value));
 }
 
 /* "  + displayName: Ann" */
@@ -83,7 +83,9 @@ add_head(struct buf *out, const struct dir_plan *plan)
 {
     buf_add_text(out, "viaduct-plan 1\n");
     add_value(out, "", SPAN("dirsync"), span_of(plan->dirsync));
-    buf_printf(out, "made: %" PRId64 "\nhost-entries: %" PRIu64 "\nforeign-entries: %" PRIu64 "\nlinked: %" PRIu64 "\n",
+    buf_printf(out,
+               "made: %" PRId64 "\nhost-entries: %" PRIu64 "\nforeign-entries: %" PRIu64 "\nlinked: %" PRIu64
+               "\n",
                plan->made_s, plan->host_entries, plan->foreign_entries, plan->linked);
     for (int host = 1; host >= 0; host--)
         for (unsigned kind = 0; kind < DIR_KINDS; kind++)
