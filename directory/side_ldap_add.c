@@ -31,12 +31,8 @@ is_group(const struct side_job *job)
 static void
 add_classes(struct side_job *job, struct side_mods *mods)
 {
-    static const struct span contact[] = {{"top", 3},
-                                          {"person", 6},
-                                          {"organizationalPerson", 20},
-                                          {"contact", 7}},
-                             user[] = {{"top", 3}, {"person", 6}, {"organizationalPerson", 20}, {"user", 4}},
-                             group[] = {{"top", 3}, {"group", 5}},
+    /* Active Directory fills in the classes above */
+    static const struct span contact = {"contact", 7}, user = {"user", 4}, group = {"group", 5},
                              domino[] = {{"top", 3},
                                          {"person", 6},
                                          {"organizationalPerson", 20},
@@ -47,12 +43,7 @@ add_classes(struct side_job *job, struct side_mods *mods)
     const char *name = "objectClass";
     switch (job->side->names.kind) {
     case SIDE_AD:
-        if (is_group(job))
-            side_mods_add(job, mods, 0, name, group, COUNT_OF(group));
-        else if (is_user(job))
-            side_mods_add(job, mods, 0, name, user, COUNT_OF(user));
-        else
-            side_mods_add(job, mods, 0, name, contact, COUNT_OF(contact));
+        side_mods_add(job, mods, 0, name, is_group(job) ? &group : is_user(job) ? &user : &contact, 1);
         break;
     case SIDE_DOMINO:
         if (is_group(job))
