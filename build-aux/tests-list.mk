@@ -110,7 +110,9 @@ SCENARIO_TESTS = \
 	t/hours.t \
 	t/injection.t \
 	t/install.t \
+	t/ldap-ad.t \
 	t/ldap-fake.t \
+	t/ldap-slapd.t \
 	t/lifecycle.t \
 	t/limits.t \
 	t/log-rotation.t \
@@ -553,7 +555,9 @@ TRACKED_FILES = \
 	t/install.t \
 	t/json-out-t.c \
 	t/kit_fake.h \
+	t/ldap-ad.t \
 	t/ldap-fake.t \
+	t/ldap-slapd.t \
 	t/ldapread.c \
 	t/ldif-t.c \
 	t/lifecycle.t \

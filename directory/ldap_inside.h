@@ -1,6 +1,7 @@
 /* ldap_inside.h - what the chapters of an LDAP link share (see ldap.h)
  *
  *     ldap_link.c      servers, TLS, who we are
+ *     ldap_certificate.c   which certificate was refused
  *     ldap_server.c    what a server says of itself
  *     ldap_answer.c    one entry of an answer, values that came in ranges
  *     ldap_read.c      searches, page by page
@@ -89,6 +90,13 @@ void answer_clear(struct ldap_answer *answer);
  * deadline or after the directory's time-out without an octet, -EAGAIN where the connection is lost; with `why`. The link is
  * closed then. */
 int link_next(struct ldap_link *link, int id, LDAPMessage **message, struct why *why);
+
+/* The options of a session. An LDAP result code. */
+int link_set_options(LDAP *ld, const struct ldap_link *link);
+
+/* Whether the server that could not be reached shows a certificate to whoever does not verify it, so that this is the trouble.
+ * `text` says whose it is, who issued it, and until when it is valid. Nothing else is said to the server. */
+bool link_sees_certificate(const struct ldap_link *link, char text[300]);
 
 /* Closes after a failure: -EAGAIN with `why`, which names the server. */
 int link_lose(struct ldap_link *link, int code, const char *what, struct why *why);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sasl/sasl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -92,6 +93,7 @@ ldap_link_new(const struct conf_directory *directory, int64_t deadline_ms,
 {
     struct ldap_link *link = xcalloc(1, sizeof *link);
     setenv("LDAPNOINIT", "1", 1);
+    signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error of the next call */
     *link = (struct ldap_link){.directory = directory,
                                .deadline_ms = deadline_ms,
                                .note = tell,
@@ -180,8 +182,8 @@ set_text(LDAP *ld, int option, const char *value)
     return value == NULL ? LDAP_SUCCESS : ldap_set_option(ld, option, value);
 }
 
-static int
-set_options(LDAP *ld, const struct ldap_link *link)
+int
+link_set_options(LDAP *ld, const struct ldap_link *link)
 {
     const struct conf_directory *directory = link->directory;
     int version = LDAP_VERSION3, demand = LDAP_OPT_X_TLS_DEMAND, minimum = LDAP_OPT_X_TLS_PROTOCOL_TLS1_2,
@@ -267,8 +269,6 @@ judge_connect(struct ldap_link *link, int code, const char *what, struct why *wh
 {
     char said[400];
     add_diagnosis(link->ld, said);
-    bool tls =
-        strstr(said, "certificate") != NULL || strstr(said, "TLS") != NULL || strstr(said, "hostname") != NULL;
     if (code == LDAP_INVALID_CREDENTIALS || code == LDAP_INAPPROPRIATE_AUTH ||
         code == LDAP_INSUFFICIENT_ACCESS) {
         why_set(why, "5.7.8", "%s: %s: %s%s: %s", link->server.url, what, ldap_err2string(code), said,
@@ -280,12 +280,13 @@ judge_connect(struct ldap_link *link, int code, const char *what, struct why *wh
                 ldap_err2string(code), said);
         return -EACCES;
     }
-    if (tls) {
+    char certificate[300];
+    if ((code == LDAP_SERVER_DOWN || code == LDAP_CONNECT_ERROR) && link_sees_certificate(link, certificate)) {
         why_set(why, "5.7.8",
-                "%s: %s%s: the certificate must be valid for the URL's host and signed by an authority of "
-                "tls.ca-file (%s)",
-                link->server.url, what, said,
-                link->directory->tls.ca_file != NULL ? link->directory->tls.ca_file : "the system's");
+                "%s: its certificate is refused (%s): it must be valid for the URL's host and signed by an "
+                "authority of ca-file, %s",
+                link->server.url, certificate,
+                link->directory->tls.ca_file != NULL ? link->directory->tls.ca_file : "here the system's");
         return -EACCES;
     }
     why_set(why, "4.4.1", "%s: %s: %s%s", link->server.url, what, ldap_err2string(code), said);
@@ -412,7 +413,7 @@ connect_one(struct ldap_link *link, const char *url, struct why *why)
         bare_url(url, link->server.url);
     int r = ldap_initialize(&link->ld, link->server.url);
     if (r == LDAP_SUCCESS)
-        r = set_options(link->ld, link);
+        r = link_set_options(link->ld, link);
     if (r != LDAP_SUCCESS)
         return judge_connect(link, r, "preparing a session", why);
     r = begin_tls(link, &tls, why);

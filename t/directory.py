@@ -1,16 +1,15 @@
 """directory.py - LDAP servers of the test's own, on loopback in private folders
 
-    with Slapd("ad") as host: host.add(LDIF); host.search("(cn=x)"); host.url, host.ca, host.password_file
+    host = Slapd("ad"); host.add(LDIF); host.search("(cn=x)"); host.url, host.ca, host.password_file
 
 A slapd that looks like Active Directory with Exchange ("ad": suffix dc=contoso,dc=example), or like Domino ("domino": suffix "").
 Certificates are made by an authority of the test's own. Nothing is durable, nothing listens beyond loopback."""
 import base64
 import os
-import shutil
-import socket
 import subprocess
-import tempfile
 import time
+
+from rig import Authority, answers, end_process, free_port, private_folder, start_process
 
 SRC = os.environ.get("VIADUCT_SRC") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -19,62 +18,31 @@ SCHEMA = "/etc/ldap/schema"
 PASSWORD = "secret of the test"
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def run(*args, **kw):
-    return subprocess.run(args, env=ENV, capture_output=True, text=True, timeout=60, **kw)
-
-
-class Authority:
-    """A certificate authority, and certificates for 127.0.0.1."""
-
-    def __init__(self, top, name="test authority"):
-        self.top = top
-        os.makedirs(top, exist_ok=True)
-        self.key, self.pem = os.path.join(top, "ca.key"), os.path.join(top, "ca.pem")
-        self.ssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=" + name, "-keyout", self.key,
-                 "-out", self.pem, "-addext", "basicConstraints=critical,CA:TRUE")
-
-    @staticmethod
-    def ssl(*args):
-        r = run("openssl", *args)
-        if r.returncode:
-            raise RuntimeError(r.stderr)
-
-    def issue(self, name="server", san="IP:127.0.0.1,DNS:ldap.test.example", days="30"):
-        at = os.path.join(self.top, name)
-        with open(at + ".ext", "w") as f:
-            f.write("subjectAltName=" + san)
-        self.ssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=" + name, "-keyout", at + ".key", "-out", at + ".req")
-        self.ssl("x509", "-req", "-in", at + ".req", "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-days", days,
-                 "-out", at + ".pem", "-extfile", at + ".ext")
-        return at + ".pem", at + ".key"
+    return subprocess.run(args, env=ENV, capture_output=True, text=True, timeout=120, **kw)
 
 
 class Slapd:
-    def __init__(self, kind="ad", top=None, extra="", authority=None, certificate=None):
-        self.kind, self.extra = kind, extra
-        self.own_top = top is None
-        self.top = top or tempfile.mkdtemp(prefix="viaduct-t-ldap-")
+    def __init__(self, kind="ad", extra="", authority=None, names="IP:127.0.0.1", days="30"):
+        self.kind, self.extra, self.top = kind, extra, private_folder()
         self.suffix = {"ad": "dc=contoso,dc=example", "domino": ""}[kind]
         self.root = "cn=admin" + ("," + self.suffix if self.suffix else "")
-        self.authority = authority or Authority(os.path.join(self.top, "ca"))
-        self.ca = self.authority.pem
-        self.certificate, self.key = certificate or self.authority.issue()
+        self.authority = authority or Authority(private_folder())
+        self.ca = self.authority.file
+        self.certificate, self.key = self.authority.certificate("ldap%d" % free_port(), names, days)
         self.port, self.tls_port = free_port(), free_port()
         self.url, self.plain_url = "ldaps://127.0.0.1:%d/" % self.tls_port, "ldap://127.0.0.1:%d/" % self.port
-        self.password_file = os.path.join(self.top, "password")
-        with open(self.password_file, "w") as f:
-            f.write(PASSWORD + "\n")
-        os.chmod(self.password_file, 0o600)
+        self.write_password(PASSWORD)
         self.process = None
         self.configure()
         self.start()
         self.add(self.first_entries())
+
+    def write_password(self, text):
+        self.password_file = os.path.join(self.top, "password")
+        with open(self.password_file, "w") as f:
+            f.write(text + "\n")
+        os.chmod(self.password_file, 0o600)
 
     def first_entries(self):
         if self.kind == "domino":
@@ -104,41 +72,27 @@ class Slapd:
             f.write("\n".join(lines) + "\n")
 
     def start(self):
-        log = open(os.path.join(self.top, "log"), "ab")
-        self.process = subprocess.Popen(
-            ["/usr/sbin/slapd", "-f", os.path.join(self.top, "slapd.conf"), "-d", "0", "-h", "%s %s" % (self.plain_url, self.url)],
-            env=ENV, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        for _ in range(400):
+        with open(os.path.join(self.top, "log"), "ab") as log:
+            self.process = start_process(["/usr/sbin/slapd", "-f", os.path.join(self.top, "slapd.conf"), "-d", "0", "-h",
+                                          "%s %s" % (self.plain_url, self.url)], env=ENV, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        return self.wait((self.port, self.tls_port))
+
+    def wait(self, ports):
+        for _ in range(600):
             if self.process.poll() is not None:
-                raise RuntimeError("slapd ended: " + run("/usr/sbin/slapd", "-T", "test", "-f", os.path.join(self.top, "slapd.conf")).stderr)
-            try:
-                for port in (self.port, self.tls_port):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            if all(answers(port, 0) for port in ports):
                 return self
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("slapd does not answer")
+            time.sleep(0.05)
+        raise RuntimeError("the server does not answer: " + self.trouble())
+
+    def trouble(self):
+        return run("/usr/sbin/slapd", "-T", "test", "-f", os.path.join(self.top, "slapd.conf")).stderr
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        if self.process is not None:
+            end_process(self.process, 20)
         self.process = None
-
-    def close(self):
-        self.stop()
-        if self.own_top:
-            shutil.rmtree(self.top, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
     # ---- what a test does by hand ----
 

@@ -442,15 +442,16 @@ class Authority:
             raise OSError("openssl %s: %s" % (args[0], said))
         return said
 
-    def certificate(self, name):
-        """Key and certificate for a name; their paths. Readable by workers' own users only as far as root lets them."""
+    def certificate(self, name, also=None, days="30"):
+        """Key and certificate for a name; their paths. Readable by workers' own users only as far as root lets them. `also`: the
+        subject's names as openssl writes them, instead of the one."""
         key, request, certificate, more = (self._path(name + end) for end in (".key", ".csr", ".pem", ".ext"))
         with open(more, "w") as f:
-            f.write("subjectAltName=DNS:%s\n" % name)
+            f.write("subjectAltName=%s\n" % (also or "DNS:" + name))
         self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + name,
                       "-keyout", key, "-out", request)
         self._openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._path("ca.key"), "-CAcreateserial",
-                      "-days", "30", "-extfile", more, "-out", certificate)
+                      "-days", days, "-extfile", more, "-out", certificate)
         os.chmod(key, 0o600)
         return certificate, key
 

@@ -1,18 +1,16 @@
 """samba.py - an Active Directory domain controller of the test's own (Samba), in a private folder
 
     import samba; samba.enter()     at the top of a test: begins it anew in namespaces of its own, or ends it by a TAP skip
-    with samba.Controller() as dc: dc.url, dc.ca, dc.password_file, dc.search(...), dc.keytab("administrator")
+    dc = samba.Controller(); dc.url, dc.ca, dc.password_file, dc.search(...), dc.keytab("administrator")
 
 The LDAP ports of Samba cannot be moved, so the test and all it starts run where 127.0.0.1 is theirs alone. The domain is
 contoso.example with the attributes that Exchange adds; it is made once for a build folder and copied for each test."""
 import fcntl
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 import directory
 
@@ -97,7 +95,7 @@ def configure(top):
                            "tls certfile = %s/tls/server.pem" % top, "tls cafile = %s/tls/ca.pem" % top, "ldb:nosync = yes"]) + "\n")
     with open(top + "/krb5.conf", "w") as f:
         f.write("[libdefaults]\ndefault_realm = %s\ndns_lookup_realm = false\ndns_lookup_kdc = false\nrdns = false\n"
-                "dns_canonicalize_hostname = false\n[realms]\n%s = { kdc = 127.0.0.1:88 }\n[domain_realm]\n.contoso.example = %s\n" % (REALM, REALM, REALM))
+                "dns_canonicalize_hostname = false\n[realms]\n%s = {\nkdc = 127.0.0.1:88\n}\n[domain_realm]\n.contoso.example = %s\n" % (REALM, REALM, REALM))
 
 
 def kept():
@@ -108,8 +106,8 @@ def kept():
         if not os.path.exists(KEPT + "/ready"):
             shutil.rmtree(KEPT, ignore_errors=True)
             provision(KEPT)
-            directory.Authority(KEPT + "/tls").issue("server", "DNS:dc1.contoso.example,IP:127.0.0.1", days="3650")
-            os.chmod(KEPT + "/tls/server.key", 0o600)
+            os.makedirs(KEPT + "/tls")
+            directory.Authority(KEPT + "/tls").certificate("server", "DNS:dc1.contoso.example,IP:127.0.0.1", days="30")
             open(KEPT + "/ready", "w").close()
     return KEPT
 
@@ -118,36 +116,27 @@ class Controller(directory.Slapd):
     """The same means by hand as a slapd's."""
 
     def __init__(self):
-        self.kind, self.own_top = "samba", True
-        self.top = tempfile.mkdtemp(prefix="viaduct-t-dc-")
+        self.kind, self.top = "samba", directory.private_folder()
         must("cp", "-a", kept() + "/.", self.top)
         os.chmod(self.top, 0o755)
         configure(self.top)
         self.suffix, self.root = SUFFIX, ADMINISTRATOR
         self.ca = self.top + "/tls/ca.pem"
         self.url, self.plain_url = "ldaps://dc1.contoso.example/", "ldap://dc1.contoso.example/"
-        self.password_file = self.top + "/password"
-        with open(self.password_file, "w") as f:
-            f.write(PASSWORD + "\n")
-        os.chmod(self.password_file, 0o600)
-        os.environ["KRB5_CONFIG"] = self.top + "/krb5.conf"
+        self.write_password(PASSWORD)
+        os.environ["KRB5_CONFIG"] = directory.ENV["KRB5_CONFIG"] = self.top + "/krb5.conf"
         self.process = None
         self.start()
 
     def start(self):
         with open(self.top + "/log/stdout", "ab") as log:
-            self.process = subprocess.Popen(["samba", "-F", "-M", "single", "--no-process-group", "-s", self.top + "/smb.conf", "--debug-stdout"],
-                                            env=directory.ENV, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        for _ in range(800):
-            if self.process.poll() is not None:
-                break
-            try:
-                for port in (389, 636, 88):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                return self
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError("samba does not answer: " + open(self.top + "/log/stdout").read()[-2000:])
+            self.process = directory.start_process(["samba", "-F", "-M", "single", "--no-process-group", "-s", self.top + "/smb.conf",
+                                                    "--debug-stdout"], env=directory.ENV, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        return self.wait((389, 636, 88))
+
+    def trouble(self):
+        with open(self.top + "/log/stdout") as f:
+            return f.read()[-2000:]
 
     def tool(self, name, *args, text=None):
         env = dict(directory.ENV, LDAPTLS_CACERT=self.ca)

@@ -1,0 +1,61 @@
+/* ldap_certificate.c - which certificate was refused (see ldap_inside.h)
+ *
+ * GnuTLS, by way of libldap, says of a certificate that does not verify "unknown error code". So the server is asked once more, by a
+ * session that verifies nothing and says nothing but StartTLS, what it shows.
+ */
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <sys/time.h>
+
+#include "directory/ldap_inside.h"
+
+/* A handshake alone. */
+static bool
+shake_hands(LDAP *ld, const struct ldap_link *link)
+{
+    int never = LDAP_OPT_X_TLS_NEVER, client = 0;
+    struct timeval wait = {.tv_sec = link->directory->timeout_s < 10 ? link->directory->timeout_s : 10};
+    if (link_set_options(ld, link) != LDAP_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &never) != LDAP_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &wait) != LDAP_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_TIMEOUT, &wait) != LDAP_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client) != LDAP_SUCCESS)
+        return false;
+    bool ldaps = span_starts_nocase(span_of(link->server.url), SPAN("ldaps://"));
+    return (ldaps ? ldap_connect(ld) : ldap_start_tls_s(ld, NULL, NULL)) == LDAP_SUCCESS;
+}
+
+static void
+describe(const struct berval *der, char text[300])
+{
+    const unsigned char *at = (const unsigned char *)der->bv_val;
+    X509 *certificate = d2i_X509(NULL, &at, (long)der->bv_len);
+    char subject[100] = "?", issuer[100] = "?";
+    struct tm end;
+    snprintf(text, 300, "it cannot be read");
+    if (certificate == NULL)
+        return;
+    X509_NAME_oneline(X509_get_subject_name(certificate), subject, sizeof subject);
+    X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof issuer);
+    bool expired = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+        snprintf(text, 300, "%.90s, issued by %.90s, %s %04d-%02d-%02d", subject, issuer, expired ? "expired" : "valid until",
+                 end.tm_year + 1900, end.tm_mon + 1, end.tm_mday);
+    X509_free(certificate);
+}
+
+bool
+link_sees_certificate(const struct ldap_link *link, char text[300])
+{
+    struct berval der = {0, NULL};
+    LDAP *ld = NULL;
+    bool seen = !span_starts_nocase(span_of(link->server.url), SPAN("ldapi://")) &&
+                ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS && shake_hands(ld, link) &&
+                ldap_get_option(ld, LDAP_OPT_X_TLS_PEERCERT, &der) == LDAP_OPT_SUCCESS && der.bv_val != NULL;
+    if (seen)
+        describe(&der, text);
+    ber_memfree(der.bv_val);
+    if (ld != NULL)
+        ldap_unbind_ext(ld, NULL, NULL);
+    return seen;
+}

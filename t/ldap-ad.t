@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Sessions with a real Active Directory domain controller (Samba): LDAPS, StartTLS and Kerberos; changes by DirSync and by update
+numbers with tombstones; members in ranges; what it says when it does not let us in."""
+import samba
+
+samba.enter()
+
+from directory import run  # noqa: E402
+from rig import done, is_, like, note, ok, private_folder, program  # noqa: E402
+
+top = private_folder()
+CONF, READ, script = top + "/x.conf", program("t/ldapread"), top + "/change.sh"
+dc = samba.Controller()
+STAFF = "OU=Staff," + samba.SUFFIX
+
+
+def read(url=None, command=None, **options):
+    how = {"bind-dn": '"%s"' % dc.root, "password-file": '"%s"' % dc.password_file, "timeout": '"10s"'}
+    how.update({k.replace("_", "-"): v for k, v in options.items()})
+    with open(CONF, "w") as f:
+        f.write('host { domains = { x.example }\n directory "d" { url = { "%s" } base = "%s"\n tls { ca-file = "%s" }\n%s } }\n' % (
+            url or dc.url, samba.SUFFIX, dc.ca, "\n".join("%s = %s" % (k, v) for k, v in how.items() if v is not None)))
+    r = run(READ, CONF, *([command] if command else []))
+    return r.stdout + r.stderr
+
+
+people = 'filter', '"(mailNickname=*)"'
+dc.add("".join("dn: CN=c%d,%s\nobjectClass: contact\nmailNickname: c%d\n\n" % (i, STAFF, i) for i in range(1200)))
+dc.add("dn: CN=all,%s\nobjectClass: group\ngroupType: 8\nmailNickname: all\n" % STAFF
+       + "".join("member: CN=c%d,%s\n" % (i, STAFF) for i in range(1200)))
+
+# ---- doors ----
+
+like(read(filter=people[1]), r"(?m)^read 1201$", "LDAPS: pages, and no referral is followed")
+like(read(dc.plain_url, filter=people[1]), r"(?m)^read 1201$", "StartTLS")
+like(read(filter=people[1], range="500"), r"(?m)^member 1200 ", "members in ranges of 500 are joined")
+keytab = dc.keytab()
+kerberos = {"auth": "gssapi", "keytab_file": '"%s"' % keytab, "bind_dn": None, "password_file": None, "filter": people[1]}
+like(read(dc.plain_url, **kerberos), r"(?m)^read 1201$", "Kerberos with a key table, signed and sealed")
+like(read(dc.url, **kerberos), r"(?m)^(read 1201$|open failed 13 .*Kerberos)", "over TLS Kerberos works, or the server's refusal is told")
+dc.write_password("wrong")
+like(read(), r"(?m)^open failed 13 .*data 52e.*the name or the password is wrong", "a wrong password")
+dc.write_password(samba.PASSWORD)
+like(read("ldaps://127.0.0.1:9/"), r"(?m)^open failed 107 ", "a server that is not there")
+
+# ---- changes ----
+
+
+def change(ldif, **how):
+    with open(script, "w") as f:
+        f.write("unset LDAPNOINIT; LDAPTLS_CACERT=%s ldapmodify -x -H %s -D '%s' -w '%s' >/dev/null <<'EOT'\n%s\nEOT\n" % (
+            dc.ca, dc.url, dc.root, samba.PASSWORD, ldif))
+    return read(command="sh " + script, filter=people[1], **how)
+
+
+for way, n in (("dirsync", 0), ("usn", 10)):
+    said = change("dn: CN=c%d,%s\nchangetype: modify\nreplace: department\ndepartment: R&D\n\ndn: CN=c%d,%s\nchangetype: delete\n\n"
+                  "dn: CN=new%d,%s\nchangetype: add\nobjectClass: contact\nmailNickname: new\n\n"
+                  "dn: CN=c%d,%s\nchangetype: modify\ndelete: mailNickname\n" % (n + 1, STAFF, n + 2, STAFF, n, STAFF, n + 3, STAFF),
+                  changes='"%s"' % way)
+    like(said, r"(?m)^changed CN=c%d," % (n + 1), way + ": who changed is read again, whole")
+    like(said, r"(?m)^changed CN=new%d," % n, way + ": and who is new")
+    is_(said.count("\ngone "), 2, way + ": who is deleted is gone, and who is no recipient any more")
+    said = change("dn: CN=c%d,%s\nchangetype: modrdn\nnewrdn: CN=moved%d\ndeleteoldrdn: 1\nnewsuperior: OU=Other,%s\n" % (
+        n + 4, STAFF, n, samba.SUFFIX), changes='"%s"' % way)
+    like(said, r"(?m)^changed CN=moved%d,OU=Other," % n, way + ": moved is changed, not gone")
+done()
