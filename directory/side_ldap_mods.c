@@ -320,11 +320,12 @@ add_disabling(struct side_job *job, struct side_mods *mods)
         side_mods_add(job, mods, LDAP_MOD_REPLACE, job->side->names.slot[slots[i]], NULL, 0);
 }
 
-/* An adopted entry is another's in all but the mark: letting it go takes no more than the plan says. */
+/* An account that we made and that stays. One that was there before us, or has got a mailbox, loses no more than the plan says. */
 bool
-side_strips(const struct dir_change *change)
+side_strips(const struct side_job *job)
 {
-    return change->operation == DIR_DISABLE && change->kind == DIR_MAIL_USER && change->n_deltas == 0;
+    return job->change->operation == DIR_DISABLE && job->change->kind == DIR_MAIL_USER &&
+           !dir_mark_adopted(job->mark_before);
 }
 
 static void
@@ -338,11 +339,11 @@ plan_modify(struct side_job *job)
     if (job->mark_after.len > 0)
         side_mods_add(job, &mods, LDAP_MOD_ADD, mark, &job->mark_after, 1);
     size_t bare = mods.n;
-    if (operation != DIR_DELETE) {
+    if (side_strips(job)) {
+        add_disabling(job, &mods);
+    } else if (operation != DIR_DELETE) {
         add_deltas(job, &mods);
         add_followers(job, &mods);
-        if (side_strips(job->change))
-            add_disabling(job, &mods);
     }
     bool more = operation == DIR_DELETE || operation == DIR_RENAME || operation == DIR_DISABLE ||
                 operation == DIR_ADOPT || side_delta_find(job->change, SPAN("member")) != NULL;

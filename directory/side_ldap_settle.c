@@ -93,8 +93,8 @@ same(struct settling *settling, int slot, struct span raw, struct span known)
     return equal;
 }
 
-static bool
-stale(struct side_job *job, const char *what, struct span have)
+bool
+side_job_stale(struct side_job *job, const char *what, struct span have)
 {
     bool harmed = false;
     have = side_clean(job->arena, have, &harmed);
@@ -125,7 +125,7 @@ settle_part(struct settling *settling, struct side_mods *mods, const struct side
     if (part->slot == SLOT_FULL_NAME && part->remove.len == 0)
         expected = true;
     if (!expected && !there)
-        return stale(job, name, had.n > 0 ? had.at[0] : SPAN(""));
+        return side_job_stale(job, name, had.n > 0 ? had.at[0] : SPAN(""));
     if (!there && part->add.len > 0)
         wanted.at[wanted.n++] = part->add;
     add_difference(settling, mods, name, had, &wanted);
@@ -259,11 +259,18 @@ settle_followers(struct settling *settling, struct side_mods *mods)
     is_hidden = had.n > 0 && span_equal_nocase(had.at[0], SPAN("TRUE"));
     if (names->slot[SLOT_HIDDEN][0] != '\0' && side_hiding(job->change, &hidden) && hidden != is_hidden)
         side_mods_text(job, mods, LDAP_MOD_REPLACE, names->slot[SLOT_HIDDEN], hidden ? "TRUE" : NULL);
+}
+
+/* What is there of all that makes a recipient. */
+static void
+settle_stripped(struct settling *settling, struct side_mods *mods)
+{
+    struct side_job *job = settling->job;
     int slots[SLOTS];
-    size_t n = side_strips(job->change) ? side_mail_slots(job->side, slots) : 0;
+    size_t n = side_mail_slots(job->side, slots);
     for (size_t i = 0; i < n; i++)
         if (side_raw_slot(&settling->raw, slots[i]).n > 0)
-            side_mods_add(job, mods, LDAP_MOD_REPLACE, names->slot[slots[i]], NULL, 0);
+            side_mods_add(job, mods, LDAP_MOD_REPLACE, job->side->names.slot[slots[i]], NULL, 0);
 }
 
 /* Whose it is. A copy's mark may be the adopted form of ours; what is to get our mark may have it already. */
@@ -324,7 +331,7 @@ settle_name(struct settling *settling, bool *renamed)
         job->dn = arena_copy(job->arena, dn);
     if (*renamed || (ldap_dn_below(dn, old) && ldap_dn_below(old, dn)))
         return true;
-    return stale(job, "its name", dn);
+    return side_job_stale(job, "its name", dn);
 }
 
 static void
@@ -340,10 +347,13 @@ settle_found(struct settling *settling)
         return;
     add_mark(settling, &mods);
     size_t bare = mods.n;
-    if (operation != DIR_DELETE && (!settle_deltas(settling, &mods)))
-        return;
-    if (operation != DIR_DELETE)
+    if (side_strips(job)) {
+        settle_stripped(settling, &mods);
+    } else if (operation != DIR_DELETE) {
+        if (!settle_deltas(settling, &mods))
+            return;
         settle_followers(settling, &mods);
+    }
     if (mods.n > 0 &&
         (mods.n > bare || !has_after || operation == DIR_DELETE || (operation == DIR_RENAME && !renamed)))
         side_job_request(job, SIDE_MODIFY)->mods = mods;
@@ -397,8 +407,8 @@ take(void *arg, const struct ldap_answer *answer)
     return true;
 }
 
-static void
-settle_missing(struct side_job *job)
+void
+side_job_missing(struct side_job *job)
 {
     enum dir_operation operation = job->change->operation;
     job->requests = NULL;
@@ -427,73 +437,10 @@ side_job_settle(struct side_job *job, struct why *why)
     int r = ldap_read(side->link, &question, take, &settling, why);
     job->settled = true;
     if ((r == 0 || r == -ENOENT) && !settling.found) {
-        settle_missing(job);
+        side_job_missing(job);
         r = 0;
     }
     buf_clear(&filter);
     side_raw_clear(&settling.raw);
-    return r;
-}
-
-/* ---- what no request can prove ---- */
-
-struct proving {
-    struct ldap_side *side;
-    struct side_job *jobs;
-    struct side_raw raw;
-    struct arena *arena;
-};
-
-static bool
-take_proof(void *arg, const struct ldap_answer *answer)
-{
-    struct proving *proving = arg;
-    arena_reset(proving->arena);
-    side_raw_fill(&proving->raw, &proving->side->names, answer);
-    struct span id = side_id_of(&proving->side->names, &proving->raw, proving->arena),
-                mark = side_mark_of(&proving->raw, proving->arena), dn = proving->raw.dn;
-    for (struct side_job *job = proving->jobs; job != NULL; job = job->next) {
-        if (!span_equal(job->change->id, id))
-            continue;
-        job->found = true;
-        if (!ldap_dn_below(dn, job->change->name) || !ldap_dn_below(job->change->name, dn))
-            stale(job, "its name", dn);
-        else if (mark.len > 0 && !span_equal(mark, job->mark_after))
-            stale(job, "its mark", mark);
-        else if (mark.len > 0)
-            job->mark_before = job->mark_after;
-    }
-    return true;
-}
-
-int
-side_jobs_prove(struct ldap_side *side, struct side_job *jobs, struct why *why)
-{
-    struct proving proving = {.side = side, .jobs = jobs, .arena = arena_new(1 << 20)};
-    struct buf filter = {0};
-    const char *attributes[SLOT_IDS + 2];
-    size_t n = 0;
-    for (int slot = SLOT_MARK; slot < SLOTS; slot++)
-        if (side->names.slot[slot][0] != '\0')
-            attributes[n++] = side->names.slot[slot];
-    attributes[n] = NULL;
-    buf_add_text(&filter, "(|");
-    for (const struct side_job *job = jobs; job != NULL; job = job->next)
-        side_id_filter(&side->names, job->change->id, &filter);
-    buf_add_byte(&filter, ')');
-    struct ldap_question question = {
-        .base = side->directory->base != NULL ? side->directory->base : "",
-        .filter = filter.at,
-        .attributes = attributes,
-    };
-    int r = ldap_read(side->link, &question, take_proof, &proving, why);
-    for (struct side_job *job = jobs; r == 0 && job != NULL; job = job->next) {
-        job->proved = true;
-        if (!job->found)
-            settle_missing(job);
-    }
-    buf_clear(&filter);
-    side_raw_clear(&proving.raw);
-    arena_free(proving.arena);
     return r;
 }

@@ -84,8 +84,8 @@ void side_job_marks(struct side_job *job);
 /* What comes of a change besides its deltas: `mail` beside the primary SMTP address, hidden or not. */
 bool side_mail_follows(const struct ldap_side *side, const struct dir_change *change, struct span *mail);
 bool side_hiding(const struct dir_change *change, bool *hidden);
-/* Whether DIR_DISABLE takes away all that makes a recipient: these attributes. */
-bool side_strips(const struct dir_change *change);
+/* Whether DIR_DISABLE takes away all that makes a recipient, whatever the deltas say: these attributes. */
+bool side_strips(const struct side_job *job);
 size_t side_mail_slots(const struct ldap_side *side, int slots[SLOTS]);
 
 /* ---- side_ldap_add.c: the request that makes the entry, and those for members that it cannot hold ---- */
@@ -99,6 +99,12 @@ bool side_job_another_account(struct side_job *job);
 /* Makes the job's requests anew from what the server has. -errno with `why` where it cannot be asked; else 0, with
  * job->verdict DIR_DONE where requests are left or DIR_DONE_BEFORE, DIR_STALE (with job->why). */
 int side_job_settle(struct side_job *job, struct why *why);
+/* Says that a job is stale, since something has another value; returns false. And that its entry is not there. */
+bool side_job_stale(struct side_job *job, const char *what, struct span have);
+void side_job_missing(struct side_job *job);
+
+/* ---- side_ldap_prove.c ---- */
+
 /* Looks at the entries of jobs that nothing in their request proves: found where they should be, and nobody's. */
 int side_jobs_prove(struct ldap_side *side, struct side_job *jobs, struct why *why);
 
