@@ -103,7 +103,7 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/entry.c directory/set.c directory/set_file.c directory/set_index.c directory/set_inside.h directory/set_record.c \
 	directory/pending.c directory/words.c directory/words.h \
 	directory/plan.c directory/plan_copy.c directory/plan_draft.c directory/plan_flow.c directory/plan_gone.c directory/plan_group.c \
-	directory/plan_guard.c directory/plan_inside.h directory/plan_move.c directory/plan_name.c directory/plan_new.c directory/plan_policy.c \
+	directory/plan_guard.c directory/plan_inside.h directory/plan_move.c directory/plan_name.c directory/plan_new.c directory/plan_parts.c directory/plan_policy.c \
 	directory/plan_proxy.c directory/plan_read.c directory/plan_source.c directory/plan_write.c \
 	directory/side_ldap.c directory/side_ldap.h directory/side_ldap_add.c directory/side_ldap_domino.c directory/side_ldap_entry.c \
 	directory/side_ldap_filter.c directory/side_ldap_mods.c directory/side_ldap_names.c directory/side_ldap_raw.c \
@@ -174,7 +174,8 @@ viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
-	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/command.h commands/config.c commands/connector.c \
+	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/command.h commands/config.c commands/connector.c commands/exchange_write.c \
+	commands/exchange.h commands/exchange_inside.h commands/exchange_object.c commands/exchange_read.c commands/grid.c commands/grid.h \
 	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/dirsync.h commands/dirsync_status.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \

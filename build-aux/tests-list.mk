@@ -86,6 +86,7 @@ SCENARIO_TESTS = \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-convert.t \
+	t/command-exchange.t \
 	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \
@@ -463,6 +464,7 @@ TRACKED_FILES = \
 	t/command-badmail.t \
 	t/command-control.t \
 	t/command-convert.t \
+	t/command-exchange.t \
 	t/command-listing.t \
 	t/command-queue.t \
 	t/command-route.t \

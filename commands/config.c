@@ -1,9 +1,11 @@
 /* config.c - the configuration: show, explain, check */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "commands/exchange.h"
 #include "commands/finding.h"
 #include "commands/probe.h"
 #include "commands/tree.h"
@@ -102,6 +104,34 @@ config_explain(struct command *command)
     }
     buf_clear(&out);
     return found == (int)command->n_operands ? EXIT_DONE : EXIT_NOTHING;
+}
+
+/* ---- import ---- */
+
+int
+config_import_ldif(struct command *command)
+{
+    struct buf out = {0}, errors = {0};
+    const char *name = command->n_operands > 0 ? command->operands[0] : NULL;
+    if (name == NULL || command->n_operands > 1)
+        return command_usage(command, "which file? One is read, - is standard input");
+    bool standard = strcmp(name, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return command_fail_errno(errno, "%s cannot be opened", name);
+    int n = exchange_read(fd, name, &out, &errors);
+    if (!standard)
+        close(fd);
+    fwrite(out.at != NULL ? out.at : "", 1, out.len, stdout);
+    fwrite(errors.at != NULL ? errors.at : "", 1, errors.len, stderr);
+    bool clean = errors.len == 0;
+    buf_clear(&out);
+    buf_clear(&errors);
+    if (n < 0)
+        return command_fail_errno(-n, "%s cannot be read", name);
+    if (n == 0)
+        return command_fail(EXIT_NOTHING, "%s holds no connector object that could be configuration", name);
+    return clean ? EXIT_DONE : EXIT_NOTHING;
 }
 
 /* ---- check ---- */

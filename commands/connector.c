@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "commands/exchange.h"
 #include "commands/listing.h"
 #include "commands/master.h"
 #include "common/log.h"
@@ -345,6 +346,22 @@ show_gateway(const struct command *command, enum worker_id worker, const char *n
         printf("  confined: %s\n", page.sandbox);
 }
 
+static int
+show_ldif(const struct command *command, const char *name)
+{
+    struct buf out = {0};
+    const struct conf_connector *connector =
+        command->root != NULL ? conf_connector_find(command->root, name) : NULL;
+    if (command->root == NULL)
+        return command_fail(EXIT_CONFIG, "--ldif is made of the configuration, which cannot be read");
+    if (connector == NULL)
+        return command_usage(command, "the host is no connector object");
+    exchange_print(command->conf, connector, &out);
+    fwrite(out.at, 1, out.len, stdout);
+    buf_clear(&out);
+    return EXIT_DONE;
+}
+
 int
 connector_show(struct command *command)
 {
@@ -352,6 +369,8 @@ connector_show(struct command *command)
     const char *name = named(command, &r);
     if (name == NULL)
         return r;
+    if (command_has(command, OPTION_LDIF))
+        return show_ldif(command, name);
     r = list_views(command, name);
     if (r != EXIT_DONE || command_has(command, OPTION_JSON))
         return r;
