@@ -66,6 +66,20 @@ take_import(struct flow *flow)
             directory->title);
 }
 
+/* A filter that cannot be must not let everybody through, nor nobody. */
+static bool
+take_filter(struct flow *flow, const char *filter)
+{
+    struct why why;
+    if (filter == NULL)
+        return true;
+    flow->planner->filter = dir_filter_new(span_of(filter), &why);
+    if (flow->planner->filter == NULL)
+        plan_notice(flow->planner, DIR_REFUSAL, false, SPAN(""), SPAN(""),
+                    "nothing is exported, and nothing taken back: export.filter: %s", why.text);
+    return flow->planner->filter != NULL;
+}
+
 static void
 take_export(struct flow *flow)
 {
@@ -76,8 +90,9 @@ take_export(struct flow *flow)
     flow->groups = export->groups;
     flow->delete_s = export->delete_s;
     take_attributes(flow, &export->initial, &export->omit);
-    flow->on = export->set && (!ldap || dirsync->foreign.directory.writable);
-    if (export->set && !flow->on)
+    flow->on =
+        export->set && (!ldap || dirsync->foreign.directory.writable) && take_filter(flow, export->filter);
+    if (export->set && ldap && !dirsync->foreign.directory.writable)
         plan_notice(flow->planner, DIR_REFUSAL, false, SPAN(""), SPAN(""),
                     "nothing is exported: the foreign directory is not writable; set writable = yes, or take "
                     "export away");

@@ -3,7 +3,8 @@
  * A plan is made of two flows, import (foreign to host) and export (host to foreign), each from where recipients have their
  * mailboxes to where they have copies:
  *
- *     plan.c           the order of it all; what stands in a plan
+ *     plan.c           the order of it all
+ *     plan_parts.c     memory, texts, notices; what is asked of a plan
  *     plan_flow.c      a flow's settings; which copy belongs to which source
  *     plan_source.c    who is exported at all; what his copy shall be
  *     plan_policy.c    proxy addresses by policy
@@ -121,7 +122,7 @@ struct planner {
     struct buf key;
 };
 
-/* ---- plan.c ---- */
+/* ---- plan_parts.c ---- */
 
 /* Copies into the plan; zeroed memory of the plan, and of one recipient. */
 struct span plan_keep(struct planner *planner, struct span text);
@@ -147,7 +148,7 @@ void draft_commit(struct planner *planner, struct span source, const char *why, 
 void draft_attach(struct planner *planner, size_t change);
 void draft_clear(struct draft *draft);
 
-/* ---- more of plan.c ---- */
+/* ---- more of plan_parts.c ---- */
 
 void plan_notice(struct planner *planner, enum dir_note kind, bool host, struct span id, struct span name,
                  const char *format, ...) __attribute__((format(printf, 6, 7)));

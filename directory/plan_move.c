@@ -72,7 +72,8 @@ gather(struct movers *movers)
 /* ---- what stands in the way ---- */
 
 static void
-tell(struct movers *movers, const struct mover *mover, const struct address *target, size_t holder, bool planned)
+tell(struct movers *movers, const struct mover *mover, const struct address *target, size_t holder,
+     bool planned)
 {
     struct flow *flow = movers->flow;
     struct dir_room room = {0};
@@ -122,13 +123,15 @@ walk(struct movers *movers, size_t from, size_t path)
         movers->at[at].path = path;
         at = movers->at[at].waits_for;
     }
-    enum copy_move move = movers->at[at].decided ? (enum copy_move)movers->flow->move[movers->at[at].copy] : MOVE_GOES;
+    enum copy_move move =
+        movers->at[at].decided ? (enum copy_move)movers->flow->move[movers->at[at].copy] : MOVE_GOES;
     for (at = from; !movers->at[at].decided; at = movers->at[at].waits_for) {
         struct mover *mover = &movers->at[at];
         struct dir_entry source;
         decide(movers, mover, move);
         if (move == MOVE_STUCK && source_get(movers->flow, mover->source, &movers->flow->from_room, &source))
-            tell(movers, mover, source_address(movers->flow, &source), movers->at[mover->waits_for].copy, false);
+            tell(movers, mover, source_address(movers->flow, &source), movers->at[mover->waits_for].copy,
+                 false);
     }
 }
 
