@@ -17,6 +17,7 @@ UNIT_TESTS = \
 	t/csv-t \
 	t/dir-file-t \
 	t/dir-gwise-t \
+	t/dir-plan-file-t \
 	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
@@ -156,6 +157,7 @@ FUZZ_TARGETS = \
 	fuzz/book-fuzz \
 	fuzz/calendar-fuzz \
 	fuzz/conf-fuzz \
+	fuzz/dir-plan-fuzz \
 	fuzz/dir-set-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
@@ -180,6 +182,7 @@ CORPUS_RUNNERS = \
 	fuzz/book-corpus \
 	fuzz/calendar-corpus \
 	fuzz/conf-corpus \
+	fuzz/dir-plan-corpus \
 	fuzz/dir-set-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
@@ -207,6 +210,8 @@ fuzz_calendar_corpus_SOURCES = fuzz/calendar-fuzz.c fuzz/run-corpus.c
 fuzz_calendar_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_conf_corpus_SOURCES = fuzz/conf-fuzz.c fuzz/run-corpus.c
 fuzz_conf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_dir_plan_corpus_SOURCES = fuzz/dir-plan-fuzz.c fuzz/run-corpus.c
+fuzz_dir_plan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dir_set_corpus_SOURCES = fuzz/dir-set-fuzz.c fuzz/run-corpus.c
 fuzz_dir_set_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_drop_envelope_corpus_SOURCES = fuzz/drop-envelope-fuzz.c fuzz/run-corpus.c
@@ -340,6 +345,7 @@ TRACKED_FILES = \
 	fuzz/corpus/conf/sample.conf \
 	fuzz/corpus/conf/whole.conf \
 	fuzz/corpus/conf/wrong.conf \
+	fuzz/corpus/dir-plan/plan \
 	fuzz/corpus/dir-set/file \
 	fuzz/corpus/dir-set/records \
 	fuzz/corpus/drop-envelope/header \
@@ -416,6 +422,7 @@ TRACKED_FILES = \
 	fuzz/corpus/tnef/types \
 	fuzz/corpus/translate-header/fields \
 	fuzz/corpus/translate-header/odd \
+	fuzz/dir-plan-fuzz.c \
 	fuzz/dir-set-fuzz.c \
 	fuzz/drop-envelope-fuzz.c \
 	fuzz/dsn-value-fuzz.c \
@@ -512,6 +519,7 @@ TRACKED_FILES = \
 	t/descriptors.t \
 	t/dir-file-t.c \
 	t/dir-gwise-t.c \
+	t/dir-plan-file-t.c \
 	t/dir-set-t.c \
 	t/directory.py \
 	t/directory/adlike.schema \
