@@ -12,8 +12,9 @@ static struct why why;
 
 static const char nasty[] = "line\nbreak \xff\x00:: ";
 
-static struct span values[] = {{"Ann Beebe", 9},   {" begins with a blank", 20}, {nasty, sizeof nasty - 1}, {"", 0},
-                               {":: not base64", 13}, {"D\xc3\xb6rte: M\xc3\xbcller", 15}, {"ends with one ", 14}};
+static struct span values[] = {
+    {"Ann Beebe", 9},      {" begins with a blank", 20},        {nasty, sizeof nasty - 1}, {"", 0},
+    {":: not base64", 13}, {"D\xc3\xb6rte: M\xc3\xbcller", 15}, {"ends with one ", 14}};
 
 static struct dir_plan *
 make_plan(void)
@@ -66,12 +67,14 @@ same_values(const struct span *a, size_t n_a, const struct span *b, size_t n_b)
 static bool
 same_change(const struct dir_change *a, const struct dir_change *b)
 {
-    bool same = a->operation == b->operation && a->kind == b->kind && a->host == b->host && span_equal(a->id, b->id) &&
-                span_equal(a->name, b->name) && span_equal(a->new_name, b->new_name) &&
-                span_equal(a->source, b->source) && span_equal(a->why, b->why) && a->n_deltas == b->n_deltas;
+    bool same = a->operation == b->operation && a->kind == b->kind && a->host == b->host &&
+                span_equal(a->id, b->id) && span_equal(a->name, b->name) &&
+                span_equal(a->new_name, b->new_name) && span_equal(a->source, b->source) &&
+                span_equal(a->why, b->why) && a->n_deltas == b->n_deltas;
     for (size_t i = 0; same && i < a->n_deltas; i++)
         same = span_equal(a->deltas[i].name, b->deltas[i].name) &&
-               same_values(a->deltas[i].remove, a->deltas[i].n_remove, b->deltas[i].remove, b->deltas[i].n_remove) &&
+               same_values(a->deltas[i].remove, a->deltas[i].n_remove, b->deltas[i].remove,
+                           b->deltas[i].n_remove) &&
                same_values(a->deltas[i].add, a->deltas[i].n_add, b->deltas[i].add, b->deltas[i].n_add);
     return same;
 }
@@ -89,7 +92,8 @@ test_round(struct span text, const struct dir_plan *plan)
         same = same_change(&plan->changes[i], &again->changes[i]);
     ok(same, "with all its changes");
     for (size_t i = 0; same && i < plan->n_notices; i++)
-        same = plan->notices[i].kind == again->notices[i].kind && plan->notices[i].host == again->notices[i].host &&
+        same = plan->notices[i].kind == again->notices[i].kind &&
+               plan->notices[i].host == again->notices[i].host &&
                span_equal(plan->notices[i].id, again->notices[i].id) &&
                span_equal(plan->notices[i].name, again->notices[i].name) &&
                span_equal(plan->notices[i].text, again->notices[i].text);
@@ -130,7 +134,8 @@ test_edited(struct span text)
     memcpy(copy + (delete - text.at), "adopt ", 6);
     is_int(dir_plan_read((struct span){copy, text.len}, &plan, &why), -EBADMSG, "an edited one by its hash");
     ok(strstr(why.text, "edited") != NULL, "says so: %s", why.text);
-    is_int(dir_plan_read(SPAN("something else\n"), &plan, &why), -EINVAL, "what is no plan is called so: %s", why.text);
+    is_int(dir_plan_read(SPAN("something else\n"), &plan, &why), -EINVAL, "what is no plan is called so: %s",
+           why.text);
     free(copy);
 }
 
@@ -140,18 +145,19 @@ test_malformed(void)
 {
     static const char *const heads =
         "viaduct-plan 1\ndirsync: gw\nmade: 1\nhost-entries: 1\nforeign-entries: 1\nlinked: 1\n";
-    static const char *const bodies[] = {"changes: 0\nnotices: 0\n",
-                                         "changes: 1\nnotices: 0\n\nchange 2: host add contact\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: host eat contact\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: moon add contact\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: host add angel\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  + a:: %%%\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  + a: b\n  name: c\n",
-                                         "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  colour: red\n",
-                                         "changes: 1000000000\nnotices: 0\n",
-                                         "changes: 0\nnotices: 1\n\nwhisper 1: host\n",
-                                         "copies: host 5 angels\nchanges: 0\nnotices: 0\n",
-                                         "changes: -1\nnotices: 0\n"};
+    static const char *const bodies[] = {
+        "changes: 0\nnotices: 0\n",
+        "changes: 1\nnotices: 0\n\nchange 2: host add contact\n",
+        "changes: 1\nnotices: 0\n\nchange 1: host eat contact\n",
+        "changes: 1\nnotices: 0\n\nchange 1: moon add contact\n",
+        "changes: 1\nnotices: 0\n\nchange 1: host add angel\n",
+        "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  + a:: %%%\n",
+        "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  + a: b\n  name: c\n",
+        "changes: 1\nnotices: 0\n\nchange 1: host add contact\n  colour: red\n",
+        "changes: 1000000000\nnotices: 0\n",
+        "changes: 0\nnotices: 1\n\nwhisper 1: host\n",
+        "copies: host 5 angels\nchanges: 0\nnotices: 0\n",
+        "changes: -1\nnotices: 0\n"};
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         struct buf text = {0};
         struct dir_plan *plan = NULL;
@@ -171,17 +177,20 @@ test_text(void)
     struct dir_plan *plan = make_plan();
     struct buf text = {0}, summary = {0};
     dir_plan_write(plan, &text);
-    ok(memmem(text.at, text.len, "\n  + displayName: D\xc3\xb6rte: M\xc3\xbcller\n", 34) != NULL, "a value is to be read");
+    ok(memmem(text.at, text.len, "\n  + displayName: D\xc3\xb6rte: M\xc3\xbcller\n", 34) != NULL,
+       "a value is to be read");
     ok(memmem(text.at, text.len, "\n  + proxyAddresses:: bGluZQpicmVhayD/ADo6IA==\n", 47) != NULL,
        "what a line cannot hold stands in base64");
-    ok(memmem(text.at, text.len, "\nchange 2: foreign add mail user\n", 33) != NULL, "a change says side, operation, kind");
+    ok(memmem(text.at, text.len, "\nchange 2: foreign add mail user\n", 33) != NULL,
+       "a change says side, operation, kind");
     dir_plan_summary(plan, &summary);
     is_bytes(summary.at, summary.len,
-             "host 1 add, 1 change, 1 rename, 1 hide, 1 show, 1 delete, 1 disable, 1 adopt; foreign 1 add, 1 change, 1 "
+             "host 1 add, 1 change, 1 rename, 1 hide, 1 show, 1 delete, 1 disable, 1 adopt; foreign 1 add, 1 "
+             "change, 1 "
              "rename, 1 hide, 1 show, 1 delete, 1 disable, 1 adopt; 1 conflict; 1 refusal; 1 remark",
              "the summary counts");
-    ok(dir_plan_count(plan, true, DIR_DELETE, -1) == 1 && dir_plan_count(plan, true, DIR_DELETE, DIR_CONTACT) == 0 &&
-           dir_plan_writes(plan, false),
+    ok(dir_plan_count(plan, true, DIR_DELETE, -1) == 1 &&
+           dir_plan_count(plan, true, DIR_DELETE, DIR_CONTACT) == 0 && dir_plan_writes(plan, false),
        "counts by side, operation and kind");
     test_round(buf_span(&text), plan);
     test_edited(buf_span(&text));
