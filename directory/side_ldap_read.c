@@ -12,7 +12,7 @@
 
 #include "directory/side_ldap.h"
 
-enum { TRIES = 3, NOTES_MAX = 20, IDS_A_QUESTION = 50 };
+enum { TRIES = 3, NOTES_MAX = 20, IDS_A_QUESTION = 50, PREFIX_MAX = 3 };
 
 struct side_reading {
     struct ldap_side *side;
@@ -151,6 +151,36 @@ reopen(struct ldap_side *side, int r, int try, struct why *why)
 
 /* ---- the whole ---- */
 
+/* A server that shows no more than so many entries at a time, and knows no pages, is asked letter by letter: those whose name
+ * begins with `prefix` and a letter, and last the others. */
+static int
+read_letters(struct side_reading *reading, const char *prefix, struct why *why)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    struct buf filter = {0}, rest = {0};
+    char longer[PREFIX_MAX + 2];
+    int r = 0;
+    for (const char *letter = letters; *letter != '\0' && r == 0; letter++) {
+        snprintf(longer, sizeof longer, "%s%c", prefix, *letter);
+        buf_reset(&filter);
+        buf_printf(&filter, "(&%s(cn=%s*))", reading->side->filter.at, longer);
+        buf_printf(&rest, "(cn=%s*)", longer);
+        struct ldap_question question = question_of(reading->side, filter.at);
+        r = ldap_read(reading->side->link, &question, take, reading, why);
+        if (r == -EMSGSIZE && strlen(longer) < PREFIX_MAX)
+            r = read_letters(reading, longer, why);
+    }
+    buf_reset(&filter);
+    buf_printf(&filter, prefix[0] != '\0' ? "(&%s(cn=%s*)(!(|%s)))" : "(&%s%s(!(|%s)))",
+               reading->side->filter.at, prefix, rest.at);
+    struct ldap_question question = question_of(reading->side, filter.at);
+    if (r == 0)
+        r = ldap_read(reading->side->link, &question, take, reading, why);
+    buf_clear(&filter);
+    buf_clear(&rest);
+    return r;
+}
+
 static int
 read_all_once(struct side_reading *reading, struct buf *cookie, struct why *why)
 {
@@ -164,7 +194,9 @@ read_all_once(struct side_reading *reading, struct buf *cookie, struct why *why)
         r = 0;
     }
     reading->set = dir_set_new();
-    return r == 0 ? ldap_read(side->link, &question, take, reading, why) : r;
+    if (r == 0)
+        r = ldap_read(side->link, &question, take, reading, why);
+    return r == -EMSGSIZE ? read_letters(reading, "", why) : r;
 }
 
 static int
