@@ -165,6 +165,10 @@ make_plan(struct steps *steps, struct why *why)
     plan_name(run, "added", added);
     steps->given = recall_left(steps, given);
     steps->added = recall_left(steps, added);
+    if (steps->host.read)
+        dir_pending_prune(steps->pending, true, steps->host.set);
+    if (steps->foreign.read)
+        dir_pending_prune(steps->pending, false, steps->foreign.set);
     struct dir_plan_input input = {
         .root = run->root,
         .dirsync = run->dirsync,
