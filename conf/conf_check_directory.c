@@ -200,6 +200,29 @@ check_foreign(const struct conf *conf, struct conf_errors *errors, const struct 
         conf_error(errors, place, "foreign needs write: the file that is written for the foreign system");
 }
 
+/* Whatever lies in the gateway's foreign domain is taken for ours: each of two would delete what the other one exports. Files too
+ * are one dirsync's alone. */
+static void
+check_alone(const struct conf *conf, struct conf_errors *errors, const struct conf_dirsync *sync)
+{
+    const struct conf_foreign *foreign = &sync->foreign;
+    for (size_t i = 0; i < conf->root.dirsyncs_n && &conf->root.dirsyncs[i] != sync; i++) {
+        const struct conf_dirsync *other = &conf->root.dirsyncs[i];
+        if (!sync->export.set || !other->export.set || !is(foreign->format, other->foreign.format))
+            continue;
+        if (is(foreign->format, "gwise") && sync->connector != NULL && other->connector != NULL &&
+            is(sync->connector, other->connector))
+            conf_error(errors, &sync->export.place,
+                       "dirsync \"%s\" exports to connector \"%s\" as \"%s\" does: each would delete what the "
+                       "other has exported",
+                       sync->title, sync->connector, other->title);
+        if (!is(foreign->format, "gwise") && !is(foreign->format, "ldap") && foreign->write != NULL &&
+            other->foreign.write != NULL && is(foreign->write, other->foreign.write))
+            conf_error(errors, conf_blame(conf, &foreign->write, &foreign->place),
+                       "write: the file is that of dirsync \"%s\"", other->title);
+    }
+}
+
 /* "20%" */
 static void
 check_shrink(const struct conf *conf, struct conf_errors *errors, const struct conf_dirsync *sync)
@@ -226,6 +249,7 @@ conf_check_directories(const struct conf *conf, struct conf_errors *errors)
         check_dirsync(conf, errors, sync);
         check_foreign(conf, errors, sync);
         check_containers(conf, errors, sync);
+        check_alone(conf, errors, sync);
         check_shrink(conf, errors, sync);
     }
 }

@@ -15,6 +15,8 @@
  *     <dirsync>.applied       how far it was carried out: its hash, then a line for each change, appended
  *     <dirsync>.pending       what hides since when
  *     <dirsync>.status        the last run (status.h)
+ *     <dirsync>.asked         what a GroupWise gateway was asked, and when; .answer: what it said (side_gwise.h)
+ *     <connector>.unasked     what it told last without being asked
  */
 #ifndef VIADUCT_DIRECTORY_RUN_H
 #define VIADUCT_DIRECTORY_RUN_H

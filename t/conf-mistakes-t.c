@@ -152,6 +152,14 @@ static const struct mistake mistakes[] = {
     {HOST "dirsync \"d\" { export { containers = { x } }\n foreign { format = \"ldap\" directory { url = { "
           "\"ldaps://x/\" } } } }",
      "x.conf:4: ", "the foreign directory of dirsync \"d\" needs base", "a foreign directory needs its base"},
+    {HOST
+     "connector \"c\" { type = \"gwise\" peer { root = \"/x\" } }\ndirsync \"d\" { connector = \"c\" export { "
+     "containers = { x } } }\ndirsync \"e\" { connector = \"c\"\n export { containers = { y } } }",
+     "x.conf:6: ", "as \"d\" does: each would delete what the other has exported",
+     "a gateway's foreign domain is one dirsync's"},
+    {HOST "dirsync \"d\" { export { containers = { x } } foreign { format = \"csv\" write = \"/o\" } }\n"
+          "dirsync \"e\" { export { containers = { y } }\n foreign { format = \"csv\"\n write = \"/o\" } }",
+     "x.conf:6: ", "the file is that of dirsync \"d\"", "a file is one dirsync's"},
     {HOST "dirsync \"a/b\" { export { containers = { x } } }",
      "x.conf:3: ", "dirsync \"a/b\": the name must be", "a name that cannot be a file's"},
     {"host { domains = { x.example }\n directory \"ad\" { url = { \"http://x/\" } base = \"\" } }",
