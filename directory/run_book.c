@@ -84,6 +84,12 @@ has_primary(const struct building *building, struct span type)
     return false;
 }
 
+static void
+push_address(struct building *building, const struct address *address, bool primary)
+{
+    building->proxies[building->n_proxies++] = (struct book_proxy){*address, primary};
+}
+
 /* Adds an address, unless it is there, cannot be, or is somebody else's. */
 static void
 add_address(struct building *building, const struct address *address, bool primary, struct span whose)
@@ -101,8 +107,7 @@ add_address(struct building *building, const struct address *address, bool prima
              (int)address->type.len, address->type.at, (int)address->value.len, address->value.at,
              (int)whose.len, whose.at, (int)owner.len, owner.len > 0 ? owner.at : "");
     else
-        building->proxies[building->n_proxies++] =
-            (struct book_proxy){*address, primary && !has_primary(building, address->type)};
+        push_address(building, address, primary && !has_primary(building, address->type));
     buf_clear(&owner);
 }
 

@@ -111,9 +111,10 @@ file_proxy(struct file_reader *reader, struct dir_entry *entry, struct span text
                      (int)(text.len < 100 ? text.len : 100), text.at);
     else if (entry->n_proxies == DIR_PROXIES_MAX)
         file_trouble(reader, "more than %d addresses", DIR_PROXIES_MAX);
-    else if (!has_proxy(entry, &address))
-        entry->proxies[entry->n_proxies++] =
-            (struct dir_proxy){address, is_marked(text) && !has_primary(entry, address.type)};
+    else if (!has_proxy(entry, &address)) {
+        bool primary = is_marked(text) && !has_primary(entry, address.type); /* before there is one more */
+        entry->proxies[entry->n_proxies++] = (struct dir_proxy){address, primary};
+    }
 }
 
 /* ---- an entry ---- */
