@@ -160,8 +160,8 @@ viaduct_bouncer_LDADD = $(WORKER_LIBS)
 # ---- beside the road: the book, the watcher, the supervisor ----
 
 pkglibexec_PROGRAMS += viaduct-dirsync
-viaduct_dirsync_SOURCES = daemons/dirsync.c
-viaduct_dirsync_LDADD = $(WORKER_LIBS)
+viaduct_dirsync_SOURCES = daemons/dirsync.c $(no_convert)
+viaduct_dirsync_LDADD = libdirectory.a libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS) $(LDAP_LIBS)
 
 pkglibexec_PROGRAMS += viaduct-observer
 viaduct_observer_SOURCES = daemons/observer.c daemons/observer_health.c daemons/observer_health.h daemons/observer_http.c daemons/observer_http.h
@@ -178,7 +178,7 @@ viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/badmail.c commands/badmail.h \
 	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/command.h commands/config.c commands/connector.c commands/exchange_write.c \
 	commands/exchange.h commands/exchange_inside.h commands/exchange_object.c commands/exchange_read.c commands/grid.c commands/grid.h \
-	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/dirsync.h commands/dirsync_status.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
+	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/dirsync.c commands/dirsync.h commands/dirsync_status.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \
 	commands/instance.h commands/kit.c commands/kit.h commands/listing.c commands/listing.h commands/log_level.c \
 	commands/lookup.c commands/lookup.h commands/master.c commands/readable.c commands/simulate.c commands/simulate.h \
@@ -189,7 +189,7 @@ viaduct_SOURCES = \
 	commands/spool_walk.h commands/stats.c commands/status.c commands/text.c commands/track.c \
 	commands/track_balance.c commands/track_balance.h commands/tree.c \
 	commands/tree.h commands/trial.c commands/trial.h commands/trial_child.c commands/trial_inside.h commands/viaduct.c commands/commands.def
-viaduct_LDADD = libdirectory.a libworker.a $(CONVERT_LIBS) $(WORKER_LIBS)
+viaduct_LDADD = libdirectory.a libworker.a $(CONVERT_LIBS) $(WORKER_LIBS) $(LDAP_LIBS)
 
 viaduct_sendmail_SOURCES = commands/sendmail.c commands/sendmail.h commands/sendmail_message.c
 viaduct_sendmail_LDADD = $(VIADUCT_LIBS)

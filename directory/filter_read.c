@@ -13,7 +13,7 @@ struct reader {
     struct span text;
     size_t at;
     struct dir_filter *filter;
-    size_t open[FILTER_DEPTH_MAX]; /* nodes that are not closed */
+    size_t open[FILTER_DEPTH_MAX];   /* nodes that are not closed */
     size_t inside[FILTER_DEPTH_MAX]; /* how many filters are in each */
     size_t depth;
     struct why *why;
@@ -203,7 +203,7 @@ static int
 read_item(struct reader *reader)
 {
     struct filter_word name;
-    enum filter_op op;
+    enum filter_op op = FILTER_EQUAL;
     size_t stars = 0;
     int r = read_name(reader, &name);
     if (r == 0)

@@ -5,7 +5,7 @@
  * "TYPE:text"; a type in upper case makes the primary address of its type, in lower case another one. In the text stand
  *
  *     %m alias  %g given name  %s surname  %i initials (of the middle name)  %d display name  %% a percent sign
- *     %3s       the first three characters
+ *     %3s       the first three characters (NOTES, SNADS, PROFS: &s3 too, & is as % there)
  *     %rxy      from here on x becomes y in values; x = y: x is deleted (SMTP: a dot so named is kept)
  *
  * An SMTP template without user part gets %m. What exists is kept: an address of the type that an entry has already is never
@@ -28,45 +28,48 @@ struct dir_filter;
 struct dir_filter *dir_filter_new(struct span text, struct why *why);
 void dir_filter_free(struct dir_filter *filter);
 
-/* The attributes it asks for, each once: what a reader must request. `each` gets names as written. */
+/* The attributes it asks for, each once: what a reader must request. `each` gets names as written, without options. */
 void dir_filter_names(const struct dir_filter *filter, void (*each)(void *arg, struct span name), void *arg);
 
 /* Whether it matches. `value(arg, name, n, &span)` gives the n-th value of an attribute, false behind the last; options and
- * case of names do not matter. Values compare without ASCII case, numbers for >= and <= where both are such (else as text).
- * Undefined (an attribute that is not there) is as RFC 4511 section 4.5.1.7 says: neither it nor its negation matches... save
- * that (!(x=*)) and (!(x=a)) match where x is missing, as Active Directory does it. */
+ * case of names do not matter. Values compare without ASCII case, numbers for >= and <= where both are such (else as text); ~= is
+ * as =. An attribute that is not there equals nothing and has no bits, so that (!(x=a)) matches, as Active Directory does it;
+ * only >= and <= are undefined then, and neither they nor their negations match (RFC 4511 section 4.5.1.7). */
 bool dir_filter_matches(const struct dir_filter *filter,
                         bool (*value)(void *arg, struct span name, size_t n, struct span *value), void *arg);
 
 /* The same over an entry: canonical attribute names, proxyAddresses, mail, targetAddress, objectClass, objectCategory,
- * msExchHideFromAddressLists, userAccountControl (512, 514), and `mark`. */
+ * msExchHideFromAddressLists (TRUE or not there), userAccountControl (512, 514), homeMDB (there for mailboxes), and `mark`. */
 bool dir_filter_matches_entry(const struct dir_filter *filter, const struct dir_entry *entry);
+
+/* Whether it knows an attribute by this name: a filter over entries that asks for another one matches nobody by it. */
+bool dir_filter_name_of_entry(struct span name);
 
 /* Adds a value to a filter with what RFC 4515 section 3 asks for escaped (any octet may stand in it). */
 void dir_filter_escape(struct span value, struct buf *out);
 
 /* ---- address types ---- */
 
-/* The registry: who makes addresses of a type. `check` is address_check() and what the type's system asks for beyond it. */
+/* The registry: who makes addresses of a type. A type that it does not know has templates of the plain generator. */
 struct address_type {
     const char *name;      /* "NOTES" */
     const char *generator; /* "notes": the rules of its templates */
     const char *module;    /* "built in", or the module's name */
     const char *version;
     size_t longest; /* characters of a value */
-    const char
-        *standard; /* template that is used where a policy names the type alone; with <domain> and <org> */
+    const char *standard; /* a template to begin with, <domain> and <org> to be filled in; NULL: none */
 };
 const struct address_type *address_type_find(struct span type); /* NULL: not known; ASCII case ignored */
 const struct address_type *address_type_at(size_t n);           /* NULL behind the last */
-/* Modules' types: added once, at start. */
+/* A type of a module, kept and not owned: to be added once, at start. One that is there already stays as it is. */
 void address_type_add(const struct address_type *type);
 
 /* ---- templates ---- */
 
 /* Makes an address of a template for an entry. `number` 0 or 1: as it stands; 2 and more: the n-th try after collisions, the
  * number behind the user part (CCMAIL: before " at "), within the type's length. Returns 0 with the value in `out` (without
- * type; reset first); -ENODATA with `why` where nothing is left of the entry's values and it has no alias either; -EINVAL with
+ * type; reset first); -ENODATA with `why` where nothing is left of the entry's values and it has no alias either, or what is left
+ * is no address of the type; -EINVAL with
  * `why` for a template that cannot be, naming the offset. */
 int address_template(struct span template, const struct dir_entry *entry, unsigned number, struct buf *out,
                      struct why *why);
