@@ -213,6 +213,16 @@ address_key(const struct address *address, struct buf *out)
     return 0;
 }
 
+/* Whether its key is its value in lower case, so that it is equal to no other that is so: most are. */
+static bool
+is_plain(const struct address *address)
+{
+    struct span value = address->value;
+    if (address_is_smtp(address))
+        return value.len > 0 && value.at[0] != '"' && is_ascii(value);
+    return value.len == 0 || memmem(value.at, value.len, "  ", 2) == NULL;
+}
+
 bool
 address_equal(const struct address *a, const struct address *b)
 {
@@ -220,6 +230,8 @@ address_equal(const struct address *a, const struct address *b)
         return false;
     if (span_equal_nocase(a->value, b->value))
         return true;
+    if (is_plain(a) && is_plain(b))
+        return false;
     struct buf one = {0}, two = {0};
     bool equal =
         address_key(a, &one) == 0 && address_key(b, &two) == 0 && span_equal(buf_span(&one), buf_span(&two));

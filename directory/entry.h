@@ -142,6 +142,9 @@ struct dir_room {
 bool dir_set_get(const struct dir_set *set, size_t place, struct dir_room *room, struct dir_entry *entry);
 void dir_room_clear(struct dir_room *room);
 
+/* The same at a glance: without addresses (the target too), values and members, however many there are. */
+bool dir_set_glance(const struct dir_set *set, size_t place, struct dir_entry *entry);
+
 /* Look-ups: the place, or SIZE_MAX. By id and by mark octet for octet, by name without ASCII case; by address as
  * address_equal(), among targets and proxies: `*more` says whether others have it too (a conflict). The indexes are built at
  * the first question after a change. */

@@ -152,6 +152,7 @@ flow_clear(struct flow *flow)
     buf_clear(&flow->container_key);
     dir_words_free(flow->claimed);
     dir_words_free(flow->names);
+    dir_words_free(flow->numbers);
     dir_room_clear(&flow->from_room);
     dir_room_clear(&flow->to_room);
     dir_room_clear(&flow->other_room);

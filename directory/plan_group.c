@@ -31,7 +31,7 @@ find_counterpart(struct flow *flow, struct span member)
     if (place == SIZE_MAX)
         return none;
     if (back->fate[place] == COPY_DELETED || /* a copy that goes leaves this group too */
-        (back->source_of[place] > 0 && dir_set_get(back->to, place, &back->other_room, &entry) &&
+        (back->source_of[place] > 0 && dir_set_glance(back->to, place, &entry) &&
          gone_goes(back, place, &entry)))
         return none;
     if (back->source_of[place] > 0) /* a copy: its source is at home on the other side */
@@ -50,7 +50,7 @@ name_of(struct flow *flow, size_t place)
     struct dir_entry entry;
     if (flow->renamed != NULL && flow->renamed[place].len > 0)
         return flow->renamed[place];
-    return dir_set_get(flow->to, place, &flow->other_room, &entry) ? entry.name : SPAN("");
+    return dir_set_glance(flow->to, place, &entry) ? entry.name : SPAN("");
 }
 
 static void
@@ -74,7 +74,7 @@ is_removed(struct flow *flow, struct span name, size_t place)
                name_below(flow, name);
     if (flow->fate[place] == COPY_DELETED)
         return false;
-    return dir_set_get(flow->to, place, &flow->other_room, &entry) && !gone_is_deleted(flow, place, &entry);
+    return dir_set_glance(flow->to, place, &entry) && !gone_is_deleted(flow, place, &entry);
 }
 
 static void

@@ -68,7 +68,8 @@ struct flow {
     size_t *news;                  /* source places without copy */
     size_t n_news, news_size;
     struct dir_words *claimed;     /* address keys that this plan gives to copies --> source place */
-    struct dir_words *names;       /* folded RDNs in the container; NULL until one is needed */
+    struct dir_words *names;       /* folded names in the container; NULL until one is needed */
+    struct dir_words *numbers;     /* names with an address --> the number given last */
     uint64_t natives;              /* entries of `from` that are no copies */
     uint64_t copies;               /* entries of `to` with our mark */
     uint64_t held_back, not_added; /* what is not done because a reading does not do for it */

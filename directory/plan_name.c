@@ -12,7 +12,7 @@
 #include "common/utf8.h"
 #include "directory/plan_inside.h"
 
-enum { SUFFIX_CHARACTERS = 40, TRIES = 10000 };
+enum { SUFFIX_CHARACTERS = 40, NUMBER_MAX = 10000000 };
 
 static char
 lower(char c)
@@ -165,6 +165,17 @@ name_within(struct planner *planner, struct span dn, const struct conf_texts *co
 
 /* ---- names of copies ---- */
 
+struct span
+name_cut(struct span text, size_t n)
+{
+    size_t at = 0;
+    for (; n > 0 && at < text.len; n--) {
+        size_t len = utf8_sequence(text.at + at, text.len - at);
+        at += len > 0 ? len : 1;
+    }
+    return span_trim((struct span){text.at, at < text.len ? at : text.len});
+}
+
 /* A display name as an RDN's value: runs of blanks are one. */
 static struct span
 base_name(struct planner *planner, const struct wish *wish)
@@ -216,7 +227,7 @@ is_made_so(struct span name, struct span base, struct span longer)
     struct span rest = {name.at + longer.len, name.len - longer.len};
     uint64_t number;
     return rest.len == 0 ||
-           (rest.at[0] == ' ' && span_to_u64((struct span){rest.at + 1, rest.len - 1}, TRIES, &number));
+           (rest.at[0] == ' ' && span_to_u64((struct span){rest.at + 1, rest.len - 1}, NUMBER_MAX, &number));
 }
 
 /* The RDN with its parent, or the name alone where names are no DNs. */
@@ -264,6 +275,7 @@ gather_names(struct flow *flow)
     struct dir_room room = {0};
     struct dir_entry entry;
     flow->names = dir_words_new();
+    flow->numbers = dir_words_new();
     for (size_t place = 0; place < dir_set_places(flow->to); place++)
         if (dir_set_get(flow->to, place, &room, &entry) && name_below(flow, entry.name)) {
             fold_name(flow, entry.name, &flow->planner->key);
@@ -293,14 +305,17 @@ free_name(struct flow *flow, struct span first, struct span longer, struct span 
     struct span name = whole_name(flow, first, parent);
     if (take_name(flow, name, own))
         return name;
-    for (unsigned n = 1; n < TRIES; n++) {
+    unsigned n = (unsigned)dir_words_get(flow->numbers, longer, 0) + 1;
+    for (; n < NUMBER_MAX; n++) {
         char *text = n == 1 ? arena_printf(flow->planner->scratch, "%.*s", (int)longer.len, longer.at)
                             : arena_printf(flow->planner->scratch, "%.*s %u", (int)longer.len, longer.at, n);
         name = whole_name(flow, span_of(text), parent);
         if (take_name(flow, name, own))
-            return name;
+            break;
     }
-    return name; /* the directory will say that it is there */
+    dir_words_set(flow->numbers, longer,
+                  n); /* so that many of one name are not counted from the beginning each */
+    return name;
 }
 
 bool

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "common/address_form.h"
-#include "common/utf8.h"
 #include "directory/plan_inside.h"
 
 /* ---- reading ---- */
@@ -99,17 +98,6 @@ source_judge(struct flow *flow, const struct dir_entry *entry)
 }
 
 /* ---- the copy that is wished ---- */
-
-struct span
-name_cut(struct span text, size_t n)
-{
-    size_t at = 0;
-    for (; n > 0 && at < text.len; n--) {
-        size_t len = utf8_sequence(text.at + at, text.len - at);
-        at += len > 0 ? len : 1;
-    }
-    return span_trim((struct span){text.at, at < text.len ? at : text.len});
-}
 
 /* The user's part of an address. */
 static struct span

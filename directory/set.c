@@ -139,6 +139,16 @@ dir_set_get(const struct dir_set *set, size_t place, struct dir_room *room, stru
     return true;
 }
 
+bool
+dir_set_glance(const struct dir_set *set, size_t place, struct dir_entry *entry)
+{
+    const char *record = place < set->places ? set->records[place] : NULL;
+    if (record == NULL)
+        return false;
+    set_record_glance(record, entry);
+    return true;
+}
+
 void
 dir_room_clear(struct dir_room *room)
 {

@@ -80,12 +80,13 @@ fits(const struct dir_set *set, size_t place, const struct question *question)
         return false;
     if (question->by == SET_BY_ID)
         return span_equal(set_record_id(set->records[place]), question->text);
-    dir_set_get(set, place, &set->indexes->room, &entry);
-    if (question->by == SET_BY_NAME)
-        return span_equal_nocase(entry.name, question->text);
-    if (question->by == SET_BY_MARK)
-        return span_equal(entry.mark, question->text);
-    return has_address(&entry, question->address);
+    if (question->by == SET_BY_ADDRESS) {
+        set_record_addresses(set->records[place], &set->indexes->room, &entry);
+        return has_address(&entry, question->address);
+    }
+    set_record_glance(set->records[place], &entry);
+    return question->by == SET_BY_NAME ? span_equal_nocase(entry.name, question->text)
+                                       : span_equal(entry.mark, question->text);
 }
 
 /* ---- tables ---- */
@@ -164,8 +165,10 @@ count_keys(const struct dir_set *set, enum set_key by)
     if (by != SET_BY_ADDRESS)
         return set->count;
     for (size_t i = 0; i < set->places; i++)
-        if (dir_set_get(set, i, &set->indexes->room, &entry))
+        if (set->records[i] != NULL) {
+            set_record_addresses(set->records[i], &set->indexes->room, &entry);
             n += entry.n_proxies + (entry.target.type.len > 0);
+        }
     return n;
 }
 
@@ -212,12 +215,14 @@ build(const struct dir_set *set, enum set_key by)
         return;
     index_make(&set->indexes->by[by], count_keys(set, by));
     for (size_t place = 0; place < set->places; place++) {
-        if (!dir_set_get(set, place, &room, &entry))
+        if (!dir_set_glance(set, place, &entry))
             continue;
-        if (by == SET_BY_ADDRESS)
+        if (by == SET_BY_ADDRESS) {
+            set_record_addresses(set->records[place], &room, &entry);
             add_addresses(set, &entry, place);
-        else
+        } else {
             add_key(set, by, &entry, place);
+        }
     }
     dir_room_clear(&room);
 }

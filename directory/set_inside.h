@@ -73,7 +73,9 @@ void set_record_write(const struct dir_entry *entry, struct buf *out);
  * set_record_check() judges. */
 size_t set_record_read(const char *at, size_t len, struct dir_room *room, struct dir_entry *entry);
 
-/* The id alone, which stands first. */
+/* Of one that set_record_write() made: what stands before the values; all but the members; the id alone, which stands first. */
+void set_record_glance(const char *at, struct dir_entry *entry);
+void set_record_addresses(const char *at, struct dir_room *room, struct dir_entry *entry);
 struct span set_record_id(const char *at);
 
 /* ---- set_index.c ---- */

@@ -220,28 +220,52 @@ take_members(struct cursor *cursor, struct dir_room *room, struct dir_entry *ent
     entry->n_members = n;
 }
 
-size_t
-set_record_read(const char *at, size_t len, struct dir_room *room, struct dir_entry *entry)
+/* What stands before the values. False for what no entry has. */
+static bool
+take_head(struct cursor *cursor, struct dir_entry *entry)
 {
-    struct cursor cursor = {at, len, false};
     memset(entry, 0, sizeof *entry);
-    entry->id = take_text(&cursor);
-    entry->name = take_text(&cursor);
-    entry->mark = take_text(&cursor);
-    size_t flags = take_number(&cursor), kind = take_number(&cursor), policy = take_number(&cursor);
+    entry->id = take_text(cursor);
+    entry->name = take_text(cursor);
+    entry->mark = take_text(cursor);
+    size_t flags = take_number(cursor), kind = take_number(cursor), policy = take_number(cursor);
     entry->hidden = (flags & HIDDEN) != 0;
     entry->opted_out = (flags & OPTED_OUT) != 0;
     entry->disabled = (flags & DISABLED) != 0;
     entry->broken = (flags & BROKEN) != 0;
     entry->kind = (enum dir_kind)kind;
     entry->policy = (unsigned)policy;
-    entry->trouble = take_text(&cursor);
+    entry->trouble = take_text(cursor);
+    return flags < FLAGS && kind < DIR_KINDS && policy <= UINT32_MAX;
+}
+
+size_t
+set_record_read(const char *at, size_t len, struct dir_room *room, struct dir_entry *entry)
+{
+    struct cursor cursor = {at, len, false};
+    bool good = take_head(&cursor, entry);
     take_values(&cursor, entry);
     entry->target = take_address(&cursor);
     take_proxies(&cursor, room, entry);
     take_members(&cursor, room, entry);
-    bool bad = cursor.bad || flags >= FLAGS || kind >= DIR_KINDS || policy > UINT32_MAX;
-    return bad ? 0 : len - cursor.left;
+    return cursor.bad || !good ? 0 : len - cursor.left;
+}
+
+void
+set_record_glance(const char *at, struct dir_entry *entry)
+{
+    struct cursor cursor = {at, SET_RECORD_MAX, false};
+    take_head(&cursor, entry);
+}
+
+void
+set_record_addresses(const char *at, struct dir_room *room, struct dir_entry *entry)
+{
+    struct cursor cursor = {at, SET_RECORD_MAX, false};
+    take_head(&cursor, entry);
+    take_values(&cursor, entry);
+    entry->target = take_address(&cursor);
+    take_proxies(&cursor, room, entry);
 }
 
 struct span
