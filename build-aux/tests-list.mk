@@ -47,6 +47,9 @@ UNIT_TESTS = \
 	t/route-t \
 	t/rtf-t \
 	t/settle-t \
+	t/side-ldap-entry-t \
+	t/side-ldap-read-t \
+	t/side-ldap-write-t \
 	t/smtp-client-hops-t \
 	t/smtp-client-rounds-t \
 	t/smtp-client-t \
@@ -72,7 +75,9 @@ TEST_TOOLS = \
 	t/cost-text \
 	t/crash/crashpoint \
 	t/crash/logdisk \
+	t/dirside \
 	t/gwconvert \
+	t/gwside \
 	t/ldapread \
 	t/mkmsg \
 	t/racer
@@ -138,11 +143,16 @@ SCENARIO_TESTS = \
 	t/relay.t \
 	t/reports.t \
 	t/road-gwise-calendar.t \
+	t/road-gwise-directory.t \
 	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/router.t \
 	t/sendmail.t \
 	t/settle.t \
+	t/side-ldap-ad.t \
+	t/side-ldap-domino.t \
+	t/side-ldap-plain.t \
+	t/side-ldap-samba.t \
 	t/soak.t \
 	t/style.t \
 	t/supervise.t \
@@ -171,6 +181,7 @@ FUZZ_TARGETS = \
 	fuzz/notice-fuzz \
 	fuzz/queue-file-fuzz \
 	fuzz/rtf-fuzz \
+	fuzz/side-ldap-fuzz \
 	fuzz/smtp-downgrade-fuzz \
 	fuzz/smtp-reply-fuzz \
 	fuzz/smtp-server-fuzz \
@@ -196,6 +207,7 @@ CORPUS_RUNNERS = \
 	fuzz/notice-corpus \
 	fuzz/queue-file-corpus \
 	fuzz/rtf-corpus \
+	fuzz/side-ldap-corpus \
 	fuzz/smtp-downgrade-corpus \
 	fuzz/smtp-reply-corpus \
 	fuzz/smtp-server-corpus \
@@ -238,6 +250,8 @@ fuzz_queue_file_corpus_SOURCES = fuzz/queue-file-fuzz.c fuzz/run-corpus.c
 fuzz_queue_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_rtf_corpus_SOURCES = fuzz/rtf-fuzz.c fuzz/run-corpus.c
 fuzz_rtf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_side_ldap_corpus_SOURCES = fuzz/side-ldap-fuzz.c fuzz/run-corpus.c
+fuzz_side_ldap_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_downgrade_corpus_SOURCES = fuzz/smtp-downgrade-fuzz.c fuzz/run-corpus.c
 fuzz_smtp_downgrade_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_smtp_reply_corpus_SOURCES = fuzz/smtp-reply-fuzz.c fuzz/run-corpus.c
@@ -398,6 +412,12 @@ TRACKED_FILES = \
 	fuzz/corpus/rtf/html \
 	fuzz/corpus/rtf/stored \
 	fuzz/corpus/rtf/text \
+	fuzz/corpus/side-ldap/ad-contact \
+	fuzz/corpus/side-ldap/ad-group \
+	fuzz/corpus/side-ldap/ad-user \
+	fuzz/corpus/side-ldap/domino-group \
+	fuzz/corpus/side-ldap/domino-person \
+	fuzz/corpus/side-ldap/plain-person \
 	fuzz/corpus/smtp-downgrade/boundary-comment \
 	fuzz/corpus/smtp-downgrade/global \
 	fuzz/corpus/smtp-downgrade/multipart \
@@ -437,6 +457,7 @@ TRACKED_FILES = \
 	fuzz/queue-file-fuzz.c \
 	fuzz/rtf-fuzz.c \
 	fuzz/run-corpus.c \
+	fuzz/side-ldap-fuzz.c \
 	fuzz/smtp-downgrade-fuzz.c \
 	fuzz/smtp-reply-fuzz.c \
 	fuzz/smtp-server-fuzz.c \
@@ -524,6 +545,8 @@ TRACKED_FILES = \
 	t/directory.py \
 	t/directory/adlike.schema \
 	t/directory/domino.schema \
+	t/dirside.c \
+	t/dirside.py \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn-t.c \
@@ -556,6 +579,7 @@ TRACKED_FILES = \
 	t/gwise-status-t.c \
 	t/gwise-tnef-t.c \
 	t/gwise_convert_rig.h \
+	t/gwside.c \
 	t/header-address-t.c \
 	t/header-scan-t.c \
 	t/hours.t \
@@ -603,6 +627,7 @@ TRACKED_FILES = \
 	t/reports.t \
 	t/rig.py \
 	t/road-gwise-calendar.t \
+	t/road-gwise-directory.t \
 	t/road-gwise-status.t \
 	t/road-gwise.t \
 	t/route-t.c \
@@ -612,6 +637,14 @@ TRACKED_FILES = \
 	t/sendmail.t \
 	t/settle-t.c \
 	t/settle.t \
+	t/side-ldap-ad.t \
+	t/side-ldap-domino.t \
+	t/side-ldap-entry-t.c \
+	t/side-ldap-plain.t \
+	t/side-ldap-read-t.c \
+	t/side-ldap-samba.t \
+	t/side-ldap-write-t.c \
+	t/side_ldap_fake.h \
 	t/smtp-client-hops-t.c \
 	t/smtp-client-rounds-t.c \
 	t/smtp-client-t.c \

@@ -15,9 +15,12 @@ FOLDERS = ("API_IN", "API_OUT", "ATT_IN", "ATT_OUT", "GWPROB", "GWHOLD")
 
 
 class Gateway:
-    """Takes what lies in API_IN; `held` lets it lie, `unknown` are users it refuses."""
+    """Takes what lies in API_IN; `held` lets it lie, `unknown` are users it refuses. `directory` is what its administrator
+    keeps: (domain, post office, object) in upper case --> attributes; `offices` the post offices of foreign domains; `errors` what
+    went wrong with requests, which a real one tells its log alone."""
 
     def __init__(self):
+        self.directory, self.offices, self.errors = {}, set(), []
         self.root = private_folder()
         self.taken, self.refused, self.held, self.unknown, self.changed, self.n = [], [], False, set(), threading.Condition(), 0
         for name in FOLDERS:
@@ -49,10 +52,57 @@ class Gateway:
         if bad:
             with open(self.path("GWPROB", name), "wb") as f:
                 f.write(raw + b"Line 007 Unknown destination in address string: %s\r\n" % bad[0].strip().encode())
+        if re.search(r"(?i)\bMsg-Type\s*=\s*Admin", text):
+            self._admin(text)
         with self.changed:
             os.unlink(self.path("API_IN", name))
             (self.refused if bad else self.taken).append(item)
             self.changed.notify_all()
+
+    def _admin(self, text):
+        """Requests to the directory, one group after the other."""
+        for kind, body in re.findall(r"(?ms)^(DS-[A-Za-z-]+)=\s*$(.*?)^\s*;\s*$", text.replace("\r\n", "\n")):
+            pairs = re.findall(r"(?m)^ *([A-Za-z0-9-]+)= *((?:\\.|[^;\\\n])*);", body)
+            value = {k.lower(): re.sub(r"\\(.)", r"\1", v).strip() for k, v in pairs}
+            operation, office = value.pop("operation"), (value["domain"].upper(), value["post-office"].upper())
+            if kind.lower() == "ds-external-post-office":
+                self.offices.add(office)
+                continue
+            key = office + (value["object"].upper(),)
+            there = key in self.directory
+            if operation == "Add" and there or operation in ("Modify", "Delete") and not there:
+                self.errors.append("%s of %s" % (operation, ".".join(key)))
+            elif operation == "Add" and office not in self.offices and office not in {k[:2] for k in self.directory}:
+                self.errors.append("no post office %s.%s" % office)
+            elif operation == "Delete":
+                del self.directory[key]
+            else:
+                kept = self.directory.setdefault(key, {})
+                kept.update(value)
+                for name in [k for k, v in kept.items() if v == "\\"]:
+                    del kept[name]
+        if "-GET-DIRECTORY-" in text:
+            self.tell_directory()
+
+    def tell_directory(self, entries=None, head="", end="-END-\r\n"):
+        """An ADMIN file with a List of entries, of all where none are given."""
+        self.n += 1
+        text = "WPC-API= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= ADMIN; \r\n" + head
+        for key, value in sorted((self.directory if entries is None else entries).items()):
+            text += "DS-User= \r\n    Operation= List; \r\n"
+            for name, default in (("domain", key[0]), ("post-office", key[1]), ("object", key[2]), ("visibility", "System")):
+                text += "    %s= %s; \r\n" % (name.title(), value.get(name, default))
+            for name in ("last-name", "first-name", "description", "title", "department", "phone", "fax"):
+                if name in value:
+                    text += "    %s= %s; \r\n" % (name.title(), value[name].replace("\\", "\\\\").replace(";", "\\;"))
+            if "external-name" in value:
+                text += "    Gw-Alias= \r\n        Type= %s; \r\n        External-Name= %s; \r\n    ;\r\n" % (value["type"], value["external-name"])
+            text += ";\r\n"
+        path = self.path("API_OUT", "%08X.API" % (0x40000000 + self.n))
+        with open(path + "x", "wb") as f:
+            os.fchmod(f.fileno(), 0o666)
+            f.write((text + end).encode("cp437"))
+        os.rename(path + "x", path)
 
     def wait(self, word, refused=False):
         """The item whose header or body has the word."""
