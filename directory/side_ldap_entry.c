@@ -183,7 +183,8 @@ take_proxies(struct side_reader *reader, const struct side_raw *raw, struct dir_
     struct side_values values = side_raw_slot(raw, SLOT_PROXIES);
     struct span dirsync, source, mail;
     for (size_t i = 0; i < values.n; i++) {
-        if (values.at[i].len > ADDRESS_VALUE_MAX + 24 || memchr(values.at[i].at, ':', values.at[i].len) == NULL)
+        if (values.at[i].len == 0 || values.at[i].len > ADDRESS_VALUE_MAX + 24 ||
+            memchr(values.at[i].at, ':', values.at[i].len) == NULL)
             side_entry_trouble(reader, "proxy address", values.at[i], "it is no TYPE:address");
         else
             side_entry_proxy(reader, entry, values.at[i], false, true);
