@@ -529,6 +529,36 @@ test_own_domain(void)
     connector.peer.domain = "EXCHANGE";
 }
 
+/* Files that a gateway once wrote: the whole directory is one, its answer to a List is none. */
+static void
+test_genuine(void)
+{
+    static const char *const names[] = {"admin-get-directory-reply.q222506.api",
+                                        "admin-list-reply.q222506.api"};
+    static char text[100000];
+    const struct conf_dirsync *whose;
+    const char *samples = getenv("VIADUCT_SAMPLES");
+    char path[1000];
+    if (samples == NULL) {
+        ok(true, "genuine files # SKIP VIADUCT_SAMPLES is not set");
+        return;
+    }
+    begin_anew();
+    read_side();
+    for (size_t i = 2; i-- > 0;) {
+        snprintf(path, sizeof path, "%s/groupwise/groupwise-to-exchange/%s", samples, names[i]);
+        int fd = open(path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+        close(fd);
+        is_int(n < 0 ? -1 : answer_with(text, (size_t)n, false, &whose), i == 0 ? 0 : -EBADMSG, "%s", names[i]);
+    }
+    is_int(read_side(), 0, "the directory is read");
+    is_int(dir_set_count(set), 3, "all three");
+    ok(find("EXCHANGE.US.ADMINISTRATOR") && entry.mark.len > 0, "one of them ours");
+    ok(find("GWDOMAIN.GWPO.GWUSER2") && span_equal(entry.value[DIR_DISPLAY], SPAN("GW User2")),
+       "two of theirs");
+}
+
 static int
 remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
 {
@@ -549,6 +579,7 @@ main(void)
     test_not_the_answer();
     test_writing();
     test_own_domain();
+    test_genuine();
     side->ops->close(side);
     dir_set_free(set);
     dir_room_clear(&room);
