@@ -167,11 +167,13 @@ FUZZ_TARGETS = \
 	fuzz/book-fuzz \
 	fuzz/calendar-fuzz \
 	fuzz/conf-fuzz \
+	fuzz/dir-file-fuzz \
 	fuzz/dir-plan-fuzz \
 	fuzz/dir-set-fuzz \
 	fuzz/drop-envelope-fuzz \
 	fuzz/dsn-value-fuzz \
 	fuzz/envelope-fuzz \
+	fuzz/exchange-fuzz \
 	fuzz/gwise-api-fuzz \
 	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
@@ -193,11 +195,13 @@ CORPUS_RUNNERS = \
 	fuzz/book-corpus \
 	fuzz/calendar-corpus \
 	fuzz/conf-corpus \
+	fuzz/dir-file-corpus \
 	fuzz/dir-plan-corpus \
 	fuzz/dir-set-corpus \
 	fuzz/drop-envelope-corpus \
 	fuzz/dsn-value-corpus \
 	fuzz/envelope-corpus \
+	fuzz/exchange-corpus \
 	fuzz/gwise-api-corpus \
 	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
@@ -222,6 +226,8 @@ fuzz_calendar_corpus_SOURCES = fuzz/calendar-fuzz.c fuzz/run-corpus.c
 fuzz_calendar_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_conf_corpus_SOURCES = fuzz/conf-fuzz.c fuzz/run-corpus.c
 fuzz_conf_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_dir_file_corpus_SOURCES = fuzz/dir-file-fuzz.c fuzz/run-corpus.c
+fuzz_dir_file_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dir_plan_corpus_SOURCES = fuzz/dir-plan-fuzz.c fuzz/run-corpus.c
 fuzz_dir_plan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_dir_set_corpus_SOURCES = fuzz/dir-set-fuzz.c fuzz/run-corpus.c
@@ -232,6 +238,8 @@ fuzz_dsn_value_corpus_SOURCES = fuzz/dsn-value-fuzz.c fuzz/run-corpus.c
 fuzz_dsn_value_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_envelope_corpus_SOURCES = fuzz/envelope-fuzz.c fuzz/run-corpus.c
 fuzz_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_exchange_corpus_SOURCES = fuzz/exchange-fuzz.c fuzz/run-corpus.c
+fuzz_exchange_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_api_corpus_SOURCES = fuzz/gwise-api-fuzz.c fuzz/run-corpus.c
 fuzz_gwise_api_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_convert_corpus_SOURCES = fuzz/gwise-convert-fuzz.c fuzz/run-corpus.c
@@ -359,6 +367,10 @@ TRACKED_FILES = \
 	fuzz/corpus/conf/sample.conf \
 	fuzz/corpus/conf/whole.conf \
 	fuzz/corpus/conf/wrong.conf \
+	fuzz/corpus/dir-file/csv-broken \
+	fuzz/corpus/dir-file/csv-people \
+	fuzz/corpus/dir-file/gwise-answer \
+	fuzz/corpus/dir-file/ldif-people \
 	fuzz/corpus/dir-plan/plan \
 	fuzz/corpus/dir-set/file \
 	fuzz/corpus/dir-set/records \
@@ -372,6 +384,8 @@ TRACKED_FILES = \
 	fuzz/corpus/envelope/mark \
 	fuzz/corpus/envelope/small \
 	fuzz/corpus/envelope/torn \
+	fuzz/corpus/exchange/notes-groupwise \
+	fuzz/corpus/exchange/smtp \
 	fuzz/corpus/gwise-api/busy-answer.api \
 	fuzz/corpus/gwise-api/directory-answer.api \
 	fuzz/corpus/gwise-api/mail-from-gateway.api \
@@ -442,11 +456,13 @@ TRACKED_FILES = \
 	fuzz/corpus/tnef/types \
 	fuzz/corpus/translate-header/fields \
 	fuzz/corpus/translate-header/odd \
+	fuzz/dir-file-fuzz.c \
 	fuzz/dir-plan-fuzz.c \
 	fuzz/dir-set-fuzz.c \
 	fuzz/drop-envelope-fuzz.c \
 	fuzz/dsn-value-fuzz.c \
 	fuzz/envelope-fuzz.c \
+	fuzz/exchange-fuzz.c \
 	fuzz/gwise-api-fuzz.c \
 	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \

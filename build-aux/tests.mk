@@ -11,7 +11,7 @@ LIBFUZZER_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 # What unit tests, tools and fuzz targets are linked with; each takes of it what it needs. libtested.a holds the sources of
 # programs that a test looks into.
 check_LIBRARIES = libtested.a
-libtested_a_SOURCES = daemons/pickup_envelope.c commands/filter.c commands/text.c
+libtested_a_SOURCES = daemons/pickup_envelope.c commands/exchange_object.c commands/exchange_read.c commands/filter.c commands/grid.c commands/text.c
 LDADD = libtested.a libdirectory.a $(CONVERT_LIBS) $(WORKER_LIBS) $(LDAP_LIBS)
 
 check_PROGRAMS += $(UNIT_TESTS) $(TEST_TOOLS) $(CORPUS_RUNNERS)
