@@ -104,7 +104,8 @@ struct dir_traits {
         DIR_PROXIES_ALL
     } proxies; /* beside the target: one SMTP address, or all */
     enum dir_naming naming;
-    bool no_target; /* it keeps no target address beside the proxies: none is planned for it */
+    uint32_t not_of_groups; /* bits of attributes that groups cannot have there */
+    bool no_target;         /* it keeps no target address beside the proxies: none is planned for it */
     bool
         needs_surname; /* an entry must have one: where there is none, its display name is planned as surname */
 };

@@ -21,6 +21,8 @@ static void
 draft_values(struct flow *flow, const struct wish *wish, const struct dir_entry *copy)
 {
     uint32_t bits = copy != NULL ? flow->kept & ~flow->initial : flow->kept;
+    if ((copy != NULL ? copy->kind : wish->kind) == DIR_GROUP)
+        bits &= ~flow->to_traits->not_of_groups;
     for (unsigned i = 0; i < DIR_ATTRIBUTES; i++) {
         struct span old = copy != NULL ? copy->value[i] : SPAN("");
         if ((bits >> i & 1) == 0 || span_equal(old, wish->value[i]))

@@ -84,6 +84,19 @@ learn_names(struct ldap_side *side, struct why *why)
     return 0;
 }
 
+#define KEPT(attribute) (UINT32_C(1) << DIR_##attribute)
+
+/* Of what is kept in step, groups have little. */
+static uint32_t
+kept_of_groups(enum side_kind kind)
+{
+    static const uint32_t kept[SIDE_KINDS] = {[SIDE_AD] =
+                                                  KEPT(DISPLAY) | KEPT(ALIAS) | KEPT(INFO) | KEPT(PHONE),
+                                              [SIDE_DOMINO] = KEPT(DISPLAY),
+                                              [SIDE_PLAIN] = KEPT(DISPLAY) | KEPT(INFO)};
+    return kept[kind];
+}
+
 static void
 set_traits(struct ldap_side *side)
 {
@@ -99,6 +112,7 @@ set_traits(struct ldap_side *side)
                       : names->kind == SIDE_PLAIN && !side->side.host ? DIR_PROXIES_NONE
                                                                       : DIR_PROXIES_MAIL;
     traits->naming = DIR_NAMED_DN;
+    traits->not_of_groups = traits->attributes & ~kept_of_groups(names->kind);
     traits->no_target = names->kind == SIDE_AD      ? names->slot[SLOT_TARGET][0] == '\0'
                         : names->kind == SIDE_PLAIN ? side->side.host
                                                     : false;

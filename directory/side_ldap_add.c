@@ -208,7 +208,7 @@ add_values(struct side_job *job, struct side_mods *mods)
     for (size_t i = 0; i < job->change->n_deltas; i++) {
         const struct dir_delta *delta = &job->change->deltas[i];
         int slot;
-        const char *name = side_delta_attribute(side, delta, &slot);
+        const char *name = side_delta_attribute(side, job->change, delta, &slot);
         if (slot < 0 || slot == SLOT_MARK || slot == SLOT_MEMBER || slot == SLOT_HIDDEN || delta->n_add == 0)
             continue;
         if (slot == SLOT_PROXIES && name[0] != '\0')
@@ -249,34 +249,6 @@ add_needed(struct side_job *job, struct side_mods *mods, struct span cn)
         side_mods_text(job, mods, 0, names->slot[SLOT_AVAILABLE], "0");
 }
 
-/* Attributes that groups of the other servers do not have. */
-static bool
-suits_group(const struct side_job *job, const char *name)
-{
-    static const char *const own[] = {
-        "objectClass",    "cn",        "member",     "mail",     "description",
-        "displayName",    "groupType", "mailDomain", "fullName", "availableForDirSync",
-        "internetAddress"};
-    if (job->side->names.kind == SIDE_AD || !is_group(job) ||
-        span_equal_nocase(span_of(name), span_of(job->side->names.slot[SLOT_MARK])))
-        return true;
-    for (size_t i = 0; i < COUNT_OF(own); i++)
-        if (span_equal_nocase(span_of(name), span_of(own[i])))
-            return true;
-    return false;
-}
-
-static void
-leave_out_unsuited(struct side_job *job, struct side_mods *mods)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < mods->n; i++)
-        if (suits_group(job, mods->at[i]->mod_type))
-            mods->at[kept++] = mods->at[i];
-    mods->n = kept;
-    mods->at[kept] = NULL;
-}
-
 /* groupOfNames must have a member when it is made, so the first ones are part of the request wherever there are any. */
 void
 side_job_add(struct side_job *job)
@@ -291,7 +263,6 @@ side_job_add(struct side_job *job)
         side_mods_add(job, &request->mods, 0, job->side->names.slot[SLOT_MARK], &job->mark_after, 1);
     add_values(job, &request->mods);
     add_needed(job, &request->mods, cn);
-    leave_out_unsuited(job, &request->mods);
     if (job->settled) /* one of the members was refused: they come one by one */
         first = 0;
     if (first > 0)

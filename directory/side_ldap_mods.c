@@ -99,9 +99,13 @@ slot_of(const struct ldap_side *side, struct span name)
 }
 
 const char *
-side_delta_attribute(const struct ldap_side *side, const struct dir_delta *delta, int *slot)
+side_delta_attribute(const struct ldap_side *side, const struct dir_change *change,
+                     const struct dir_delta *delta, int *slot)
 {
     *slot = slot_of(side, delta->name);
+    if (*slot >= 0 && *slot < DIR_ATTRIBUTES && change->kind == DIR_GROUP &&
+        (side->side.traits.not_of_groups >> *slot & 1) != 0)
+        *slot = -1;
     return *slot < 0 ? "" : side->names.slot[*slot];
 }
 
@@ -160,7 +164,7 @@ side_delta_parts(const struct ldap_side *side, const struct dir_change *change, 
 {
     struct side_part part = {.remove = first_of(delta->remove, delta->n_remove),
                              .add = first_of(delta->add, delta->n_add)};
-    const char *name = side_delta_attribute(side, delta, &part.slot);
+    const char *name = side_delta_attribute(side, change, delta, &part.slot);
     if (part.slot == SLOT_TARGET && side->names.kind == SIDE_DOMINO) {
         size_t n = domino_target(part.remove, part.add, parts), kept = 0;
         for (size_t i = 0; i < n; i++)
@@ -283,7 +287,7 @@ add_deltas(struct side_job *job, struct side_mods *mods)
         const struct dir_delta *delta = &change->deltas[i];
         struct side_part parts[SIDE_PARTS_MAX];
         int slot;
-        const char *name = side_delta_attribute(job->side, delta, &slot);
+        const char *name = side_delta_attribute(job->side, change, delta, &slot);
         if (slot < 0 || is_apart(slot) || (slot == SLOT_MAIL && job->side->names.slot[SLOT_PROXIES][0] != '\0'))
             continue;
         if (slot == SLOT_PROXIES) {

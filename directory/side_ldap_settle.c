@@ -227,7 +227,7 @@ settle_deltas(struct settling *settling, struct side_mods *mods)
         const struct dir_delta *delta = &job->change->deltas[i];
         struct side_part parts[SIDE_PARTS_MAX];
         int slot;
-        const char *name = side_delta_attribute(job->side, delta, &slot);
+        const char *name = side_delta_attribute(job->side, job->change, delta, &slot);
         if (slot < 0 || slot == SLOT_MARK || slot == SLOT_HIDDEN || slot == SLOT_MEMBER ||
             (slot == SLOT_MAIL && names->slot[SLOT_PROXIES][0] != '\0'))
             continue;

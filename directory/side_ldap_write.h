@@ -58,8 +58,9 @@ struct side_request *side_job_request(struct side_job *job, enum side_request_ki
 /* Members in requests of SIDE_MEMBERS_A_REQUEST at most. */
 void side_job_members(struct side_job *job, int op, const struct span *members, size_t n);
 
-/* The attribute of a delta on this server, "" where it has none; *slot is it. */
-const char *side_delta_attribute(const struct ldap_side *side, const struct dir_delta *delta, int *slot);
+/* The attribute of a delta on this server; "" and *slot -1 where such an entry has none. */
+const char *side_delta_attribute(const struct ldap_side *side, const struct dir_change *change,
+                                 const struct dir_delta *delta, int *slot);
 const struct dir_delta *side_delta_find(const struct dir_change *change, struct span name);
 
 /* The values by which a delta is told on this server: a NOTES address is two attributes, a target may be `mail`. At most
