@@ -39,7 +39,7 @@ def enter():
     if os.geteuid() != 0 or missing:
         print("1..0 # SKIP needs root%s for a domain controller of its own" % "".join(" and " + p for p in missing))
         sys.exit(0)
-    script = ('ip link set lo up && h=$(mktemp) && printf "127.0.0.1 dc1.contoso.example dc1 localhost\\n" >"$h" && '
+    script = ('ip link set lo up && h=$(mktemp) && printf "127.0.0.1 dc1.contoso.example dc1 localhost\\n" >"$h" && chmod 644 "$h" && '
               'mount --bind "$h" /etc/hosts && rm -f "$h" && exec "$@"')
     os.environ["VIADUCT_T_NAMESPACE"] = "1"
     os.execvp("unshare", ["unshare", "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c", script, "sh", sys.executable] + sys.argv)
