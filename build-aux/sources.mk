@@ -18,6 +18,8 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/spool_census.c common/spool_census.h common/state_page.c common/track.c common/track_files.c \
 	common/track_line.c common/track_read.c common/track_read.h common/track_seen.c common/track_seen.h \
 	common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_directory.c conf/conf_check_net.c \
+	directory/address_type.c directory/filter.c directory/filter_entry.c directory/filter_inside.h directory/filter_read.c \
+	directory/template.c directory/template_inside.h directory/template_read.c directory/template_rules.c \
 	conf/conf_check_times.c conf/conf_doc.c conf/conf_file.c conf/conf_option.c conf/conf_option.h \
 	conf/conf_print.c conf/conf_read.c conf/conf_scan.c conf/conf_scan.h conf/conf_schedule.c \
 	conf/conf_schema.c conf/conf_schema.h conf/conf_token.c conf/conf_token.h conf/conf_value.c
@@ -98,12 +100,10 @@ noinst_LIBRARIES += libdirectory.a
 libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/entry.h directory/ldap.h directory/plan.h \
 	directory/policy.h directory/run.c directory/run.h directory/run_apply.c directory/run_book.c directory/run_names.c directory/side.h \
 	directory/status.c directory/status.h \
-	directory/address_type.c directory/filter.c directory/filter_entry.c directory/filter_inside.h directory/filter_read.c directory/policy.c \
-	directory/taken.c directory/template.c \
 	directory/ldap_answer.c directory/ldap_certificate.c directory/ldap_changes.c directory/ldap_inside.h directory/ldap_link.c directory/ldap_read.c \
 	directory/ldap_server.c directory/ldap_words.c directory/ldap_write.c \
 	directory/entry.c directory/set.c directory/set_file.c directory/set_index.c directory/set_inside.h directory/set_record.c \
-	directory/pending.c directory/words.c directory/words.h \
+	directory/pending.c directory/policy.c directory/taken.c directory/taken.h directory/words.c directory/words.h \
 	directory/plan.c directory/plan_copy.c directory/plan_draft.c directory/plan_flow.c directory/plan_gone.c directory/plan_group.c \
 	directory/plan_guard.c directory/plan_inside.h directory/plan_move.c directory/plan_name.c directory/plan_new.c directory/plan_parts.c directory/plan_policy.c \
 	directory/plan_proxy.c directory/plan_read.c directory/plan_source.c directory/plan_write.c \

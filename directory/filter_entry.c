@@ -5,14 +5,28 @@
  */
 #include "directory/policy.h"
 
-enum other { OF_PROXIES, OF_MAIL, OF_TARGET, OF_CLASS, OF_CATEGORY, OF_HIDDEN, OF_CONTROL, OF_STORE, OF_MARK, OTHERS };
+enum other {
+    OF_PROXIES,
+    OF_MAIL,
+    OF_TARGET,
+    OF_CLASS,
+    OF_CATEGORY,
+    OF_HIDDEN,
+    OF_CONTROL,
+    OF_STORE,
+    OF_MARK,
+    OTHERS
+};
 
-static const char *const others[OTHERS] = {
-    [OF_PROXIES] = "proxyAddresses", [OF_MAIL] = "mail",
-    [OF_TARGET] = "targetAddress",   [OF_CLASS] = "objectClass",
-    [OF_CATEGORY] = "objectCategory", [OF_HIDDEN] = "msExchHideFromAddressLists",
-    [OF_CONTROL] = "userAccountControl", [OF_STORE] = "homeMDB",
-    [OF_MARK] = "mark"};
+static const char *const others[OTHERS] = {[OF_PROXIES] = "proxyAddresses",
+                                           [OF_MAIL] = "mail",
+                                           [OF_TARGET] = "targetAddress",
+                                           [OF_CLASS] = "objectClass",
+                                           [OF_CATEGORY] = "objectCategory",
+                                           [OF_HIDDEN] = "msExchHideFromAddressLists",
+                                           [OF_CONTROL] = "userAccountControl",
+                                           [OF_STORE] = "homeMDB",
+                                           [OF_MARK] = "mark"};
 
 static const char *const attributes[DIR_ATTRIBUTES] = {
 #define ATTRIBUTE(symbol, name, domino, ldap, characters) [DIR_##symbol] = name,
@@ -79,7 +93,10 @@ static struct span
 class_of(enum dir_kind kind, size_t n)
 {
     static const char *const person[] = {"top", "person", "organizationalPerson", NULL};
-    const char *last = kind == DIR_CONTACT ? "contact" : kind == DIR_GROUP ? "group" : kind == DIR_FOLDER ? "publicFolder" : "user";
+    const char *last = kind == DIR_CONTACT  ? "contact"
+                       : kind == DIR_GROUP  ? "group"
+                       : kind == DIR_FOLDER ? "publicFolder"
+                                            : "user";
     if (kind == DIR_GROUP || kind == DIR_FOLDER)
         return span_of(n == 0 ? "top" : n == 1 ? last : NULL);
     return span_of(n < 3 ? person[n] : n == 3 ? last : NULL);

@@ -33,8 +33,9 @@ struct filter_node {
     enum filter_op op;
     size_t close;            /* of an opening node */
     struct filter_word name; /* without options */
-    size_t piece, pieces;    /* its values: one, or the pieces of a substring; the first and last of these stand at the ends */
-    int64_t number;          /* bits */
+    size_t piece,
+        pieces; /* its values: one, or the pieces of a substring; the first and last of these stand at the ends */
+    int64_t number; /* bits */
 };
 
 struct dir_filter {

@@ -1,47 +1,49 @@
-/* policy.c - recipient policies: who gets which proxy addresses (see policy.h) */
+/* policy.c - the configuration's recipient policies: which one applies to whom, and what it gives (see policy.h) */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "directory/policy.h"
-
-enum { DIGITS_MAX = 6 };
+#include "directory/taken.h"
 
 struct policy {
-    const struct conf_policy *conf;
+    const char *title;
+    uint64_t priority;
+    size_t place; /* in the configuration: decides among equals */
+    const char *filter_text;
     struct dir_filter *filter;
-};
-
-/* Of a template: up to which number tries were in vain, by the address of the first. */
-struct stem {
-    uint64_t hash;
-    unsigned last;
+    const struct conf_texts *templates;
 };
 
 struct dir_policies {
-    struct policy *policies; /* by priority */
+    struct policy *policy; /* by priority */
     size_t n;
-    struct stem *stems;
-    size_t stems_size, n_stems;
 };
 
-/* ---- making ---- */
+/* ---- all of the configuration ---- */
 
 static int
 by_priority(const void *a, const void *b)
 {
-    const struct policy *x = a, *y = b;
-    if (x->conf->priority != y->conf->priority)
-        return x->conf->priority < y->conf->priority ? -1 : 1;
-    return (x->conf > y->conf) - (x->conf < y->conf); /* as they stand in the file */
+    const struct policy *one = a, *two = b;
+    if (one->priority != two->priority)
+        return one->priority < two->priority ? -1 : 1;
+    return one->place < two->place ? -1 : one->place > two->place;
 }
 
 static int
-check_templates(const struct conf_policy *conf, struct why *why)
+read_policy(struct policy *policy, const struct conf_policy *conf, struct why *why)
 {
+    struct why inner = {.text = ""};
+    policy->title = conf->title;
+    policy->priority = (uint64_t)conf->priority;
+    policy->filter_text = conf->filter;
+    policy->templates = &conf->proxy;
+    policy->filter = dir_filter_new(span_of(conf->filter), &inner);
+    if (policy->filter == NULL)
+        return why_set(why, "5.3.5", "recipient-policy \"%s\": %s", conf->title, inner.text);
     for (size_t i = 0; i < conf->proxy.n; i++)
-        if (address_template_check(span_of(conf->proxy.at[i]), why) < 0)
-            return -EINVAL;
+        if (address_template_check(span_of(conf->proxy.at[i]), &inner) < 0)
+            return why_set(why, "5.3.5", "recipient-policy \"%s\": \"%.100s\": %s", conf->title,
+                           conf->proxy.at[i], inner.text);
     return 0;
 }
 
@@ -49,21 +51,16 @@ struct dir_policies *
 dir_policies_new(const struct conf_root *root, struct why *why)
 {
     struct dir_policies *policies = xcalloc(1, sizeof *policies);
-    policies->policies = xcalloc(root->policies_n + 1, sizeof *policies->policies);
+    policies->policy = xcalloc(root->policies_n > 0 ? root->policies_n : 1, sizeof *policies->policy);
+    policies->n = root->policies_n;
     for (size_t i = 0; i < root->policies_n; i++) {
-        const struct conf_policy *conf = &root->policies[i];
-        struct why part = {"", ""};
-        struct dir_filter *filter = dir_filter_new(span_of(conf->filter), &part);
-        if (filter == NULL || check_templates(conf, &part) < 0) {
-            why_set(why, "5.3.5", "recipient-policy \"%s\": %s", conf->title, part.text);
-            dir_filter_free(filter);
+        policies->policy[i].place = i;
+        if (read_policy(&policies->policy[i], &root->policies[i], why) < 0) {
             dir_policies_free(policies);
             return NULL;
         }
-        policies->policies[policies->n++] = (struct policy){conf, filter};
     }
-    if (policies->n > 1)
-        qsort(policies->policies, policies->n, sizeof *policies->policies, by_priority);
+    qsort(policies->policy, policies->n, sizeof *policies->policy, by_priority);
     return policies;
 }
 
@@ -73,34 +70,30 @@ dir_policies_free(struct dir_policies *policies)
     if (policies == NULL)
         return;
     for (size_t i = 0; i < policies->n; i++)
-        dir_filter_free(policies->policies[i].filter);
-    free(policies->policies);
-    free(policies->stems);
+        dir_filter_free(policies->policy[i].filter);
+    free(policies->policy);
     free(policies);
 }
 
-static uint64_t
-mix_text(uint64_t hash, struct span text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(1099511628211);
-    return (hash ^ 0x100) * UINT64_C(1099511628211);
-}
-
+/* FNV-1a over the filters with their ends, in order. */
 uint64_t
 dir_policies_digest(const struct dir_policies *policies)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t digest = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < policies->n; i++)
-        hash = mix_text(hash, span_of(policies->policies[i].conf->filter));
-    return hash;
+        for (const char *at = policies->policy[i].filter_text;; at++) {
+            digest = (digest ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+            if (*at == '\0')
+                break;
+        }
+    return digest;
 }
 
 void
 dir_policies_names(const struct dir_policies *policies, void (*each)(void *arg, struct span name), void *arg)
 {
     for (size_t i = 0; i < policies->n; i++)
-        dir_filter_names(policies->policies[i].filter, each, arg);
+        dir_filter_names(policies->policy[i].filter, each, arg);
 }
 
 unsigned
@@ -108,7 +101,7 @@ dir_policies_choose(const struct dir_policies *policies,
                     bool (*value)(void *arg, struct span name, size_t n, struct span *value), void *arg)
 {
     for (size_t i = 0; i < policies->n; i++)
-        if (dir_filter_matches(policies->policies[i].filter, value, arg))
+        if (dir_filter_matches(policies->policy[i].filter, value, arg))
             return (unsigned)i + 1;
     return 0;
 }
@@ -117,7 +110,7 @@ unsigned
 dir_policies_choose_entry(const struct dir_policies *policies, const struct dir_entry *entry)
 {
     for (size_t i = 0; i < policies->n; i++)
-        if (dir_filter_matches_entry(policies->policies[i].filter, entry))
+        if (dir_filter_matches_entry(policies->policy[i].filter, entry))
             return (unsigned)i + 1;
     return 0;
 }
@@ -125,206 +118,127 @@ dir_policies_choose_entry(const struct dir_policies *policies, const struct dir_
 const char *
 dir_policies_title(const struct dir_policies *policies, unsigned policy)
 {
-    return policy == 0 || policy > policies->n ? "" : policies->policies[policy - 1].conf->title;
+    return policy > 0 && policy <= policies->n ? policies->policy[policy - 1].title : NULL;
 }
 
-/* ---- numbers ---- */
+/* ---- what an entry lacks ---- */
 
-static struct stem *
-find_stem(struct dir_policies *policies, struct span address)
-{
-    uint64_t hash = mix_text(UINT64_C(14695981039346656037), address);
-    hash = hash != 0 ? hash : 1;
-    if (2 * policies->n_stems >= policies->stems_size) {
-        struct stem *old = policies->stems;
-        size_t size = policies->stems_size;
-        policies->stems_size = size > 0 ? 2 * size : 256;
-        policies->stems = xcalloc(policies->stems_size, sizeof *policies->stems);
-        for (size_t i = 0; i < size; i++) {
-            size_t at = (size_t)old[i].hash & (policies->stems_size - 1);
-            while (old[i].hash != 0 && policies->stems[at].hash != 0)
-                at = (at + 1) & (policies->stems_size - 1);
-            if (old[i].hash != 0)
-                policies->stems[at] = old[i];
-        }
-        free(old);
-    }
-    size_t at = (size_t)hash & (policies->stems_size - 1);
-    while (policies->stems[at].hash != 0 && policies->stems[at].hash != hash)
-        at = (at + 1) & (policies->stems_size - 1);
-    if (policies->stems[at].hash == 0) {
-        policies->stems[at].hash = hash;
-        policies->n_stems++;
-    }
-    return &policies->stems[at];
-}
-
-/* ---- completing ---- */
-
-struct completing {
-    struct dir_policies *policies;
+struct lack {
     const struct dir_entry *entry;
     struct span owner;
     struct dir_taken *taken;
     void (*each)(void *arg, const struct address *address, bool primary);
     void (*note)(void *arg, const char *text);
     void *arg;
-    struct arena *arena;
-    struct span template, type; /* the type in upper case */
+    char type[21]; /* of the template at hand, upper case */
+    struct span text;
     bool primary;
 };
 
-static void
-tell(const struct completing *completing, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const struct lack *lack, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void
-tell(const struct completing *completing, const char *format, ...)
+say(const struct lack *lack, const char *format, ...)
 {
-    char text[800];
+    struct buf text = {0};
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    buf_vprintf(&text, format, args);
     va_end(args);
-    if (completing->note != NULL)
-        completing->note(completing->arg, text);
+    lack->note(lack->arg, text.at);
+    buf_clear(&text);
 }
 
-static int
-make(struct completing *completing, unsigned number, struct address *address, struct buf *value, struct why *why)
+/* The type in upper case marks the primary. */
+static void
+take_type(struct lack *lack)
 {
-    int r = address_template(completing->template, completing->entry, number, value, why);
-    *address = (struct address){completing->type, buf_span(value)};
-    return r == 0 ? address_check(address, false, why) : r;
+    size_t i = 0;
+    lack->primary = true;
+    for (; i < lack->text.len && lack->text.at[i] != ':' && i + 1 < sizeof lack->type; i++) {
+        char c = lack->text.at[i];
+        bool small = c >= 'a' && c <= 'z';
+        lack->primary = lack->primary && !small;
+        lack->type[i] = small ? (char)(c - 32) : c;
+    }
+    lack->type[i] = '\0';
+}
+
+/* Whether a secondary address that the entry has is of the template's kind: of its domain for SMTP; for another type any that is
+ * not the primary one. Else each change of a name would add another. */
+static bool
+is_like(const struct lack *lack, const struct dir_proxy *proxy)
+{
+    struct mailbox_parts parts;
+    if (!address_is_smtp(&proxy->address))
+        return !proxy->primary;
+    const char *at = memrchr(lack->text.at, '@', lack->text.len);
+    struct span domain = {at + 1, (size_t)(lack->text.at + lack->text.len - at) - 1};
+    return mailbox_parse(proxy->address.value, &parts, NULL) == 0 && domain_equal(parts.domain, domain);
 }
 
 static bool
-has(const struct dir_entry *entry, const struct address *address)
+has_already(const struct lack *lack)
 {
-    for (size_t i = 0; i < entry->n_proxies; i++)
-        if (address_equal(&entry->proxies[i].address, address))
-            return true;
-    return false;
-}
-
-/* Whether one of the entry's own addresses is what the template gives, with whatever number. */
-static bool
-has_variant(struct completing *completing, const struct address *first)
-{
-    const struct dir_entry *entry = completing->entry;
-    struct buf value = {0};
-    struct address address;
-    struct why why;
-    bool found = has(entry, first);
-    for (size_t i = 0; i < entry->n_proxies && !found; i++) {
-        struct span own = entry->proxies[i].address.value;
-        if (!span_equal(entry->proxies[i].address.type, completing->type))
+    for (size_t i = 0; i < lack->entry->n_proxies; i++) {
+        const struct dir_proxy *proxy = &lack->entry->proxies[i];
+        if (!span_equal(proxy->address.type, span_of(lack->type)))
             continue;
-        for (size_t k = 0; k < own.len && !found; k++) {
-            size_t digits = 0;
-            while (k + digits < own.len && own.at[k + digits] >= '0' && own.at[k + digits] <= '9')
-                digits++;
-            uint64_t number;
-            if (digits > 0 && digits <= DIGITS_MAX && span_to_u64((struct span){own.at + k, digits}, DIR_TRIES, &number))
-                for (unsigned n = (unsigned)number; n <= number + 1 && !found; n++) /* cc:Mail counts from 1 */
-                    found = n > 1 && make(completing, n, &address, &value, &why) == 0 &&
-                            address_equal(&address, &entry->proxies[i].address);
-            k += digits;
-        }
-    }
-    buf_clear(&value);
-    return found;
-}
-
-static bool
-has_primary(const struct dir_entry *entry, struct span type)
-{
-    for (size_t i = 0; i < entry->n_proxies; i++)
-        if (entry->proxies[i].primary && span_equal(entry->proxies[i].address.type, type))
+        if (lack->primary ? proxy->primary : is_like(lack, proxy))
             return true;
+    }
     return false;
 }
 
-/* The first that nobody else has. */
+/* From the number on that was free for the last alike one: ten thousand alike names cost ten thousand questions, not fifty million. */
 static void
-give_out(struct completing *completing, const struct address *first)
+give(const struct lack *lack)
 {
-    struct buf value = {0};
-    struct address address = *first;
-    struct why why = {"", ""};
-    struct stem *stem = find_stem(completing->policies, first->value);
-    unsigned number = dir_taken_by_other(completing->taken, first, completing->owner) ? (stem->last > 1 ? stem->last + 1 : 2) : 1;
-    bool given = number == 1;
-    for (; !given && number <= DIR_TRIES; number++) {
-        if (make(completing, number, &address, &value, &why) < 0)
+    struct buf value = {0}, stem = {0}, wanted = {0};
+    struct why why;
+    struct address address = {.type = span_of(lack->type)};
+    int r = address_template(lack->text, lack->entry, 1, &value, &why);
+    buf_add_span(&wanted, buf_span(&value));
+    address.value = buf_span(&value);
+    if (r == 0 && address_key(&address, &stem) != 0)
+        r = why_set(&why, "", "it has no form that could be compared");
+    unsigned number = 1, tries = 0;
+    for (; r == 0 && tries < DIR_TRIES; tries++) {
+        if (dir_taken_add(lack->taken, &address, lack->owner))
             break;
-        given = !dir_taken_by_other(completing->taken, &address, completing->owner);
-        stem->last = number;
+        number = taken_next_number(lack->taken, buf_span(&stem));
+        r = address_template(lack->text, lack->entry, number, &value, &why);
+        address.value = buf_span(&value);
     }
-    int len = (int)(first->value.len < 200 ? first->value.len : 200);
-    if (!given) {
-        tell(completing, "%.*s:%.*s is taken, and no other could be made%s%s", (int)first->type.len, first->type.at, len,
-             first->value.at, why.text[0] != '\0' ? ": " : " in 10000 tries", why.text);
-    } else {
-        dir_taken_add(completing->taken, &address, completing->owner);
+    if (r == 0 && tries == DIR_TRIES)
+        r = why_set(&why, "", "the first %d numbers for it are taken", DIR_TRIES);
+    if (r != 0)
+        say(lack, "no address is made of \"%.*s\": %s", (int)lack->text.len, lack->text.at, why.text);
+    else {
         if (number > 1)
-            tell(completing, "%.*s:%.*s is somebody else's; %.*s is given", (int)first->type.len, first->type.at, len,
-                 first->value.at, (int)(address.value.len < 200 ? address.value.len : 200), address.value.at);
-        completing->each(completing->arg, &address, completing->primary);
+            say(lack, "%s:%.*s is taken by another, %.*s is given", lack->type, (int)wanted.len, wanted.at,
+                (int)value.len, value.at);
+        lack->each(lack->arg, &address, lack->primary);
     }
     buf_clear(&value);
-}
-
-static void
-complete_one(struct completing *completing)
-{
-    struct buf value = {0};
-    struct address first;
-    struct why why = {"", ""};
-    if (completing->primary && has_primary(completing->entry, completing->type))
-        return;
-    int r = make(completing, 1, &first, &value, &why);
-    if (r < 0)
-        tell(completing, "%.*s: %s", (int)completing->template.len, completing->template.at, why.text);
-    else if (completing->primary || !has_variant(completing, &first))
-        give_out(completing, &first);
-    buf_clear(&value);
+    buf_clear(&stem);
+    buf_clear(&wanted);
 }
 
 void
 dir_policies_complete(const struct dir_policies *policies, const struct dir_entry *entry, struct span owner,
-                      struct dir_taken *taken, void (*each)(void *arg, const struct address *address, bool primary),
+                      struct dir_taken *taken,
+                      void (*each)(void *arg, const struct address *address, bool primary),
                       void (*note)(void *arg, const char *text), void *arg)
 {
-    union {
-        const struct dir_policies *in;
-        struct dir_policies *out; /* what was tried before is remembered there */
-    } both = {policies};
     if (entry->policy == 0 || entry->policy > policies->n)
         return;
-    const struct conf_texts *templates = &policies->policies[entry->policy - 1].conf->proxy;
-    struct arena *arena = arena_new(65536);
-    for (size_t i = 0; i < templates->n; i++) {
-        struct span template = span_of(templates->at[i]);
-        const char *colon = memchr(template.at, ':', template.len);
-        if (colon == NULL)
-            continue;
-        char *type = arena_copy(arena, (struct span){template.at, (size_t)(colon - template.at)});
-        bool primary = type != NULL && *type >= 'A' && *type <= 'Z';
-        for (char *c = type; c != NULL && *c != '\0'; c++)
-            if (*c >= 'a' && *c <= 'z')
-                *c = (char)(*c - 32);
-        struct completing completing = {.policies = both.out,
-                                        .entry = entry,
-                                        .owner = owner,
-                                        .taken = taken,
-                                        .each = each,
-                                        .note = note,
-                                        .arg = arg,
-                                        .template = template,
-                                        .type = span_of(type),
-                                        .primary = primary};
-        if (type != NULL)
-            complete_one(&completing);
+    const struct policy *policy = &policies->policy[entry->policy - 1];
+    struct lack lack = {.entry = entry, .owner = owner, .taken = taken, .each = each, .note = note, .arg = arg};
+    for (size_t i = 0; i < policy->templates->n; i++) {
+        lack.text = span_of(policy->templates->at[i]);
+        take_type(&lack);
+        if (!has_already(&lack))
+            give(&lack);
     }
-    arena_free(arena);
 }

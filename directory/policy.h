@@ -56,7 +56,7 @@ struct address_type {
     const char *generator; /* "notes": the rules of its templates */
     const char *module;    /* "built in", or the module's name */
     const char *version;
-    size_t longest; /* characters of a value */
+    size_t longest;       /* characters of a value */
     const char *standard; /* a template to begin with, <domain> and <org> to be filled in; NULL: none */
 };
 const struct address_type *address_type_find(struct span type); /* NULL: not known; ASCII case ignored */

@@ -1,19 +1,23 @@
 /* taken.c - who has which address (see policy.h)
  *
- * An open-addressing table of two numbers for each address: a digest of its key and one of its owner, 16 octets. Two addresses of
- * one digest (never, in practice) are taken for the same: that costs a number behind a name, and gives nobody another's.
+ * Of an address and its owner hashes of 64 bits are kept, with a random key, 16 octets for each: a million addresses in some
+ * 32 MiB. That two are mistaken for one another happens once in 10^8 runs of that size, nobody can bring it about, and what
+ * comes of it is a number behind a name.
  */
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "directory/policy.h"
+#include "directory/taken.h"
+#include "directory/words.h"
+
+struct had {
+    uint64_t address, owner; /* address 0: nothing here */
+};
 
 struct dir_taken {
-    struct {
-        uint64_t key, owner; /* key 0: free */
-    } *slots;
-    size_t size, n;
-    uint64_t seed;
+    uint64_t seed[2];
+    struct had *had; /* open addressing, a power of two, at most two thirds full */
+    size_t n, size;
+    struct dir_words *numbers; /* by stem: the last that was tried */
     struct buf key;
     bool (*by_other)(void *arg, const struct address *address, struct span owner);
     void *arg;
@@ -23,8 +27,8 @@ struct dir_taken *
 dir_taken_new(void)
 {
     struct dir_taken *taken = xcalloc(1, sizeof *taken);
-    if (getrandom(&taken->seed, sizeof taken->seed, 0) != (ssize_t)sizeof taken->seed)
-        taken->seed = (uint64_t)time_ms();
+    dir_hash_seed(taken->seed);
+    taken->numbers = dir_words_new();
     return taken;
 }
 
@@ -33,84 +37,90 @@ dir_taken_free(struct dir_taken *taken)
 {
     if (taken == NULL)
         return;
-    free(taken->slots);
+    dir_words_free(taken->numbers);
     buf_clear(&taken->key);
+    free(taken->had);
     free(taken);
 }
 
 void
-dir_taken_ask(struct dir_taken *taken, bool (*by_other)(void *arg, const struct address *address, struct span owner),
-              void *arg)
+dir_taken_ask(struct dir_taken *taken,
+              bool (*by_other)(void *arg, const struct address *address, struct span owner), void *arg)
 {
     taken->by_other = by_other;
     taken->arg = arg;
 }
 
-static uint64_t
-digest(const struct dir_taken *taken, struct span text)
-{
-    uint64_t hash = taken->seed ^ UINT64_C(14695981039346656037);
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(1099511628211);
-    hash ^= hash >> 32;
-    hash *= UINT64_C(0xd6e8feb86659fd93);
-    hash ^= hash >> 32;
-    return hash != 0 ? hash : 1;
-}
+/* ---- the table ---- */
 
-static size_t
-find(const struct dir_taken *taken, uint64_t key)
+static struct had *
+slot_of(struct had *had, size_t size, uint64_t address)
 {
-    size_t i = (size_t)key & (taken->size - 1);
-    while (taken->slots[i].key != 0 && taken->slots[i].key != key)
-        i = (i + 1) & (taken->size - 1);
-    return i;
+    size_t i = (size_t)address & (size - 1);
+    while (had[i].address != 0 && had[i].address != address)
+        i = (i + 1) & (size - 1);
+    return &had[i];
 }
 
 static void
 grow(struct dir_taken *taken)
 {
-    struct dir_taken old = *taken;
-    taken->size = old.size > 0 ? 2 * old.size : 1024;
-    taken->slots = xcalloc(taken->size, sizeof *taken->slots);
-    for (size_t i = 0; i < old.size; i++)
-        if (old.slots[i].key != 0)
-            taken->slots[find(taken, old.slots[i].key)] = old.slots[i];
-    free(old.slots);
+    if ((taken->n + 1) * 3 <= taken->size * 2)
+        return;
+    size_t size = taken->size > 0 ? 2 * taken->size : 1024;
+    struct had *had = xcalloc(size, sizeof *had);
+    for (size_t i = 0; i < taken->size; i++)
+        if (taken->had[i].address != 0)
+            *slot_of(had, size, taken->had[i].address) = taken->had[i];
+    free(taken->had);
+    taken->had = had;
+    taken->size = size;
 }
 
+/* 0 for what has no key: that nobody has. */
 static uint64_t
-key_of(struct dir_taken *taken, const struct address *address)
+hash_of(struct dir_taken *taken, const struct address *address)
 {
-    address_key(address, &taken->key);
-    return digest(taken, buf_span(&taken->key));
-}
-
-bool
-dir_taken_by_other(const struct dir_taken *taken, const struct address *address, struct span owner)
-{
-    struct buf text = {0};
-    address_key(address, &text);
-    size_t i = taken->size > 0 ? find(taken, digest(taken, buf_span(&text))) : 0;
-    buf_clear(&text);
-    if (taken->size > 0 && taken->slots[i].key != 0)
-        return taken->slots[i].owner != digest(taken, owner);
-    return taken->by_other != NULL && taken->by_other(taken->arg, address, owner);
+    if (address_key(address, &taken->key) != 0)
+        return 0;
+    uint64_t hash = dir_hash(taken->seed, buf_span(&taken->key));
+    return hash != 0 ? hash : 1;
 }
 
 bool
 dir_taken_add(struct dir_taken *taken, const struct address *address, struct span owner)
 {
-    if (dir_taken_by_other(taken, address, owner))
+    uint64_t hash = hash_of(taken, address), who = dir_hash(taken->seed, owner);
+    if (hash == 0 || (taken->by_other != NULL && taken->by_other(taken->arg, address, owner)))
         return false;
-    if (3 * taken->n >= 2 * taken->size)
-        grow(taken);
-    uint64_t key = key_of(taken, address);
-    size_t i = find(taken, key);
-    if (taken->slots[i].key == 0) {
-        taken->slots[i].key = key;
-        taken->slots[i].owner = digest(taken, owner);
-        taken->n++;
-    }
+    grow(taken);
+    struct had *had = slot_of(taken->had, taken->size, hash);
+    if (had->address == hash)
+        return had->owner == who;
+    *had = (struct had){hash, who};
+    taken->n++;
     return true;
+}
+
+bool
+dir_taken_by_other(const struct dir_taken *taken, const struct address *address, struct span owner)
+{
+    struct buf key = {0};
+    bool other = false;
+    if (taken->size > 0 && address_key(address, &key) == 0) {
+        uint64_t hash = dir_hash(taken->seed, buf_span(&key));
+        hash = hash != 0 ? hash : 1;
+        const struct had *had = slot_of(taken->had, taken->size, hash);
+        other = had->address == hash && had->owner != dir_hash(taken->seed, owner);
+    }
+    buf_clear(&key);
+    return other || (taken->by_other != NULL && taken->by_other(taken->arg, address, owner));
+}
+
+unsigned
+taken_next_number(struct dir_taken *taken, struct span stem)
+{
+    int64_t number = dir_words_get(taken->numbers, stem, 1) + 1;
+    dir_words_set(taken->numbers, stem, number);
+    return (unsigned)number;
 }
