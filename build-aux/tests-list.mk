@@ -62,6 +62,7 @@ UNIT_TESTS = \
 	t/smtp-server-t \
 	t/smtp-server-tls-t \
 	t/smtp-url-t \
+	t/template-t \
 	t/tnef-t \
 	t/track-read-t \
 	t/track-t \
@@ -104,6 +105,7 @@ SCENARIO_TESTS = \
 	t/crash.t \
 	t/damage.t \
 	t/descriptors.t \
+	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn.t \
@@ -563,6 +565,7 @@ TRACKED_FILES = \
 	t/directory/domino.schema \
 	t/dirside.c \
 	t/dirside.py \
+	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
 	t/dsn-t.c \
@@ -683,6 +686,7 @@ TRACKED_FILES = \
 	t/syncs.t \
 	t/tap.h \
 	t/tarball.t \
+	t/template-t.c \
 	t/tnef-t.c \
 	t/tnef_build.h \
 	t/torn-book.t \

@@ -92,7 +92,8 @@ print_result(const struct work *work, const struct dir_run *run)
         printf("%s: %" PRIu64 " of %" PRIu64 " changes carried out, %" PRIu64 " failed; plan %.12s\n", title,
                status->done, status->changes, status->failed, status->hash);
     if ((work->steps & DIR_RUN_APPLY) == 0 && status->changes > 0)
-        printf("`viaduct dirsync show %s` shows the plan, `viaduct dirsync apply %s` carries it out\n", title, title);
+        printf("`viaduct dirsync show %s` shows the plan, `viaduct dirsync apply %s` carries it out\n", title,
+               title);
     if (run->published)
         printf("a new generation of the address book is published\n");
 }
@@ -110,6 +111,7 @@ do_run(void *arg)
                           .book_fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL),
                           .steps = work->steps,
                           .full = command_has(command, OPTION_FULL),
+                          .waits = true,
                           .adopt = command->values[OPTION_ADOPT],
                           .hash = command->values[OPTION_PLAN],
                           .force = command->values[OPTION_FORCE],
@@ -127,7 +129,8 @@ do_run(void *arg)
     if (r < 0)
         command_fail((enum exit_code)exit_of(r), "%s: %s", work->dirsync->title, why.text);
     if (r == -EPERM)
-        fprintf(stderr, "(look at the plan: `viaduct dirsync show %s`; `--force %.12s` carries it out all the same)\n",
+        fprintf(stderr,
+                "(look at the plan: `viaduct dirsync show %s`; `--force %.12s` carries it out all the same)\n",
                 work->dirsync->title, run.status.hash);
     close(run.folder_fd);
     close(run.book_fd);
@@ -221,8 +224,9 @@ enum plan_field { PF_NUMBER, PF_SIDE, PF_WHAT, PF_KIND, PF_NAME, PF_SOURCE, PF_A
 static const struct field plan_fields[PF_COUNT] = {
     [PF_NUMBER] = {"number", FIELD_NUMBER, COST_NAME, 6, "its place in the plan", false},
     [PF_SIDE] = {"side", FIELD_TEXT, COST_NAME, 7, "host or foreign", false},
-    [PF_WHAT] = {"what", FIELD_TEXT, COST_NAME, 8, "add, change, rename, hide, show, delete, disable, adopt; "
-                                                   "conflict, refusal, remark for what is not done",
+    [PF_WHAT] = {"what", FIELD_TEXT, COST_NAME, 8,
+                 "add, change, rename, hide, show, delete, disable, adopt; "
+                 "conflict, refusal, remark for what is not done",
                  false},
     [PF_KIND] = {"kind", FIELD_TEXT, COST_NAME, 9, "contact, group, ...", false},
     [PF_NAME] = {"name", FIELD_TEXT, COST_NAME, 40, "the entry", false},
@@ -251,7 +255,8 @@ plan_get(const void *item, size_t field, size_t i, struct field_value *value)
     case PF_NUMBER:
         return field_number(value, change != NULL, (int64_t)row->number);
     case PF_SIDE:
-        return field_text(value, span_of((change != NULL ? change->host : row->notice->host) ? "host" : "foreign"));
+        return field_text(value,
+                          span_of((change != NULL ? change->host : row->notice->host) ? "host" : "foreign"));
     case PF_WHAT:
         return field_text(value, span_of(change != NULL ? dir_operation_name(change->operation)
                                                         : notices[row->notice->kind]));
@@ -299,7 +304,8 @@ show_plan(void *arg)
     if (fd >= 0)
         close(fd);
     if (r == -ENOENT)
-        return command_fail(EXIT_NOTHING, "there is no plan; `viaduct dirsync plan %s` makes one", shown->dirsync->title);
+        return command_fail(EXIT_NOTHING, "there is no plan; `viaduct dirsync plan %s` makes one",
+                            shown->dirsync->title);
     if (r < 0)
         return command_fail_errno(-r, "dirsync/%s in the spool %s", name, command->spool_path);
     r = dir_plan_read(buf_span(&text), &plan, &why);
@@ -308,8 +314,9 @@ show_plan(void *arg)
     bool listed = listing_wanted(command);
     if (!listed)
         fwrite(text.at, 1, text.len, stdout);
-    if (r == 0 && listed && (r = listing_init(&listing, command, plan_fields, PF_COUNT,
-                                              "number,side,what,kind,name,attributes,why", plan_get)) == 0) {
+    if (r == 0 && listed &&
+        (r = listing_init(&listing, command, plan_fields, PF_COUNT, "number,side,what,kind,name,attributes,why",
+                          plan_get)) == 0) {
         list_plan(&listing, plan);
         listing_end(&listing);
     }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PLAN_BYTES_MAX = 512 << 20 };
@@ -30,13 +31,32 @@ struct steps {
 
 /* ---- the lock ---- */
 
+/* Tries until somebody else's run has ended, or it is clear that this one will not wait. */
+static int
+lock_file(const struct dir_run *run, int fd)
+{
+    int64_t seconds = run->dirsync != NULL ? run->dirsync->limits.time_s : 2 * 3600;
+    int64_t until = run->waits ? monotonic_ms() + seconds * 1000 : 0;
+    for (bool told = false;; told = true) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        if (monotonic_ms() >= until)
+            return -EBUSY;
+        if (!told && run->note != NULL)
+            run->note(run->arg, "another run is under way; waiting for its end");
+        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
+    }
+}
+
 static int
 take_lock(const struct dir_run *run, struct why *why)
 {
     int fd = openat(run->folder_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+    int r = fd < 0 ? -errno : lock_file(run, fd);
+    if (r == 0)
         return fd;
-    int r = fd < 0 ? -errno : errno == EWOULDBLOCK ? -EBUSY : -errno;
     if (fd >= 0)
         close(fd);
     if (r == -EBUSY)

@@ -31,6 +31,8 @@ load(struct file_side *side, struct why *why)
         dir_set_free(copies);
         return false;
     }
+    if (!side->ldif) /* as the plan knows them */
+        file_members(copies);
     if (side->arena == NULL)
         side->arena = arena_new(ARENA_BYTES);
     side->copies = copies;
