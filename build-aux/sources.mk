@@ -110,7 +110,7 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/side_ldap.c directory/side_ldap.h directory/side_ldap_add.c directory/side_ldap_domino.c directory/side_ldap_entry.c \
 	directory/side_ldap_filter.c directory/side_ldap_mods.c directory/side_ldap_names.c directory/side_ldap_raw.c \
 	directory/side_ldap_prove.c directory/side_ldap_read.c directory/side_ldap_result.c directory/side_ldap_settle.c directory/side_ldap_slots.def \
-	directory/side_ldap_write.c directory/side_ldap_write.h \
+	directory/side_ldap_value.c directory/side_ldap_write.c directory/side_ldap_write.h \
 	directory/edit.c directory/edit.h directory/side_file.c directory/side_file.h directory/side_file_csv.c directory/side_file_entry.c \
 	directory/side_file_ldif.c directory/side_file_read.c directory/side_file_write.c directory/side_gwise.c directory/side_gwise.h \
 	directory/side_gwise_ask.c directory/side_gwise_entry.c directory/side_gwise_write.c \

@@ -56,16 +56,23 @@ kind_of(struct ldap_link *link, const struct conf_directory *directory)
     return ldap_link_knows(link, "contact") && ldap_link_knows(link, "proxyAddresses") ? SIDE_AD : SIDE_PLAIN;
 }
 
+struct asking {
+    struct side_names *names;
+    bool too_many;
+};
+
 static void
 ask_name(void *arg, struct span name)
 {
-    side_names_ask(arg, name);
+    struct asking *asking = arg;
+    asking->too_many |= !side_names_ask(asking->names, name);
 }
 
 static int
 learn_names(struct ldap_side *side, struct why *why)
 {
     const struct conf_texts *pairs = &side->directory->opt_out;
+    struct asking asking = {.names = &side->names};
     int r = side_names_init(&side->names, kind_of(side->link, side->directory), side->directory,
                             ldap_link_server(side->link)->active_directory, knows, side->link, why);
     if (r < 0)
@@ -75,10 +82,14 @@ learn_names(struct ldap_side *side, struct why *why)
     for (size_t i = 0; i < pairs->n; i++) {
         const char *equals = strchr(pairs->at[i], '=');
         if (equals != NULL)
-            side_names_ask(&side->names, (struct span){pairs->at[i], (size_t)(equals - pairs->at[i])});
+            ask_name(&asking, (struct span){pairs->at[i], (size_t)(equals - pairs->at[i])});
     }
     if (side->policies != NULL)
-        dir_policies_names(side->policies, ask_name, &side->names);
+        dir_policies_names(side->policies, ask_name, &asking);
+    if (asking.too_many)
+        return why_set(why, "5.3.5",
+                       "opt-out and the filters of recipient-policies name more than %d attributes",
+                       SIDE_EXTRAS_MAX);
     side_names_seal(&side->names);
     side_filter(&side->names, side->directory, &side->filter);
     return 0;

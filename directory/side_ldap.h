@@ -48,8 +48,8 @@ struct side_names {
 int side_names_init(struct side_names *names, enum side_kind kind, const struct conf_directory *directory,
                     bool active_directory, bool (*knows)(void *arg, const char *name), void *arg,
                     struct why *why);
-/* Asks for another attribute besides; those that are asked for already, and too many, are passed over. */
-void side_names_ask(struct side_names *names, struct span name);
+/* Asks for another attribute besides, once. False where there are too many, or its name is too long. */
+bool side_names_ask(struct side_names *names, struct span name);
 /* Makes `asked` and the hash: after the last side_names_ask(). */
 void side_names_seal(struct side_names *names);
 /* The first slot that an attribute fills, by name without case; -1: none. Others follow by `chain`. */

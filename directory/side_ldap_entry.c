@@ -5,57 +5,9 @@
  */
 #include <stdio.h>
 
-#include "common/utf8.h"
 #include "directory/side_ldap.h"
 
 /* ---- values ---- */
-
-/* Most values are short and plain. */
-static bool
-is_plain(struct span value)
-{
-    for (size_t i = 0; i < value.len; i++)
-        if (value.at[i] < ' ' || value.at[i] > '~')
-            return false;
-    return true;
-}
-
-static struct span
-scrub(struct arena *arena, struct span value)
-{
-    char *out = arena_alloc(arena, value.len + 1);
-    size_t n = 0;
-    if (out == NULL)
-        return (struct span){NULL, 0};
-    for (size_t i = 0, len; i < value.len; i += len) {
-        len = utf8_sequence(value.at + i, value.len - i);
-        if (len > 0 && utf8_printable((struct span){value.at + i, len})) {
-            memcpy(out + n, value.at + i, len);
-            n += len;
-            continue;
-        }
-        len = len > 0 ? len : 1;
-        if (n > 0 && out[n - 1] != ' ')
-            out[n++] = ' ';
-    }
-    return (struct span){out, n};
-}
-
-struct span
-side_clean(struct arena *arena, struct span value, bool *harmed)
-{
-    if (value.len > SIDE_VALUE_MAX) {
-        *harmed = true;
-        value.len = SIDE_VALUE_MAX;
-        while (value.len > 0 && (value.at[value.len] & 0xc0) == 0x80)
-            value.len--;
-    }
-    if (!is_plain(value) && !utf8_printable(value)) {
-        *harmed = true;
-        value = scrub(arena, value);
-    }
-    return span_trim(value);
-}
 
 void
 side_entry_trouble(struct side_reader *reader, const char *what, struct span value, const char *text)
@@ -99,43 +51,6 @@ is_true(const struct side_raw *raw, int slot)
 {
     struct side_values values = side_raw_slot(raw, slot);
     return values.n > 0 && span_equal_nocase(values.at[0], SPAN("TRUE"));
-}
-
-/* ---- ids and marks ---- */
-
-struct span
-side_id_of(const struct side_names *names, const struct side_raw *raw, struct arena *arena)
-{
-    for (int slot = SLOT_ID; slot < SLOTS; slot++) {
-        struct side_values values = side_raw_slot(raw, slot);
-        if (values.n == 0 || values.at[0].len == 0 || values.at[0].len > DIR_ID_MAX / 2)
-            continue;
-        struct buf text = {0};
-        ldap_id_print(names->slot[slot], values.at[0], &text);
-        struct span id = arena_span(arena, buf_span(&text));
-        buf_clear(&text);
-        if (id.len > 0 && id.len <= DIR_ID_MAX)
-            return id;
-    }
-    return (struct span){NULL, 0};
-}
-
-struct span
-side_mark_of(const struct side_raw *raw, struct arena *arena)
-{
-    struct side_values values = side_raw_slot(raw, SLOT_MARK);
-    struct span mark = {NULL, 0}, dirsync, source;
-    for (size_t i = 0; i < values.n; i++) {
-        bool harmed = false;
-        struct span value = side_clean(arena, values.at[i], &harmed);
-        if (value.len > DIR_MARK_MAX || value.len == 0)
-            value = SPAN("?");
-        if (!harmed && dir_mark_parse(value, &dirsync, &source))
-            return value;
-        if (mark.len == 0)
-            mark = value;
-    }
-    return mark;
 }
 
 /* ---- addresses ---- */
@@ -410,6 +325,44 @@ take_identity(struct side_reader *reader, const struct side_raw *raw, struct dir
         entry->id.len = DIR_ID_MAX;
 }
 
+/* ---- policies ---- */
+
+/* "person" of "CN=Person,CN=Schema,...": filters name a category by it, as Active Directory lets them. Servers that are only like
+ * it have none: the class says it. */
+static bool
+category(const struct side_raw *raw, size_t n, struct span *value)
+{
+    unsigned classes = classes_of(raw);
+    if (side_raw_value((void *)(uintptr_t)raw, SPAN("objectCategory"), 0, value)) {
+        const char *comma = n == 1 ? memchr(value->at, ',', value->len) : NULL;
+        if (comma != NULL && value->len > 3)
+            *value = (struct span){value->at + 3, (size_t)(comma - value->at) - 3};
+        return n == 0 || comma != NULL;
+    }
+    *value = (classes & IS_GROUP) != 0 ? SPAN("group") : SPAN("person");
+    return n == 0 && (classes & (IS_GROUP | IS_PERSON | IS_CONTACT)) != 0;
+}
+
+static bool
+policy_value(void *arg, struct span name, size_t n, struct span *value)
+{
+    if (span_equal_nocase(name, SPAN("objectCategory")))
+        return category(arg, n, value);
+    return side_raw_value(arg, name, n, value);
+}
+
+/* 0 too for whom Exchange's own policies are switched off: "do not update addresses automatically". */
+static unsigned
+policy_of(const struct side_reader *reader, const struct side_raw *raw)
+{
+    static const char address_policies[] = "{26491CFC-9E50-4857-861B-0CB8DF22B5D7}";
+    struct side_values values = side_raw_slot(raw, SLOT_NO_POLICY);
+    for (size_t i = 0; i < values.n; i++)
+        if (memmem(values.at[i].at, values.at[i].len, address_policies, sizeof address_policies - 1) != NULL)
+            return 0;
+    return dir_policies_choose(reader->policies, policy_value, (void *)(uintptr_t)raw);
+}
+
 bool
 side_entry_map(struct side_reader *reader, const struct side_raw *raw, struct dir_entry *entry)
 {
@@ -427,7 +380,7 @@ side_entry_map(struct side_reader *reader, const struct side_raw *raw, struct di
     if (!map(reader, raw, entry))
         return false;
     if (reader->policies != NULL)
-        entry->policy = dir_policies_choose(reader->policies, side_raw_value, (void *)(uintptr_t)raw);
+        entry->policy = policy_of(reader, raw);
     /* Nobody's entry that mail cannot reach and for which no address is to be made is no recipient. */
     if (entry->n_proxies == 0 && entry->target.type.len == 0 && !entry->broken && entry->policy == 0 &&
         !dir_mark_parse(entry->mark, &dirsync, &source))

@@ -75,15 +75,16 @@ side_names_seal(struct side_names *names)
     names->asked[n] = NULL;
 }
 
-void
+bool
 side_names_ask(struct side_names *names, struct span name)
 {
-    if (name.len == 0 || name.len >= SIDE_NAME_MAX || names->n_extras == SIDE_EXTRAS_MAX)
-        return;
     for (size_t i = 0; i < names->n_extras; i++)
         if (span_equal_nocase(span_of(names->extra[i]), name))
-            return;
+            return true;
+    if (name.len == 0 || name.len >= SIDE_NAME_MAX || names->n_extras == SIDE_EXTRAS_MAX)
+        return false;
     snprintf(names->extra[names->n_extras++], SIDE_NAME_MAX, "%.*s", (int)name.len, name.at);
+    return true;
 }
 
 /* ---- filling ---- */

@@ -391,6 +391,49 @@ test_filters(void)
     buf_clear(&out);
 }
 
+/* ---- policies ---- */
+
+static unsigned
+policy_for(const char *category, const char *excluded)
+{
+    ann();
+    has("mail", "ann@contoso.example", NULL);
+    if (category != NULL)
+        has("objectCategory", category, NULL);
+    if (excluded != NULL)
+        has("msExchPoliciesExcluded", "{00000000-0000-0000-0000-000000000000}", excluded);
+    return map() ? entry.policy : 99;
+}
+
+static void
+test_policies(void)
+{
+    struct conf_policy policies[] = {
+        {.title = "people", .filter = "(&(objectCategory=person)(objectClass=user))", .priority = 1}};
+    struct conf_root root = {.policies = policies, .policies_n = 1};
+    struct why why = {"", ""};
+    begin(SIDE_AD, true, true);
+    struct dir_policies *made = dir_policies_new(&root, &why);
+    ok(made != NULL, "policies %s", why.text);
+    reader.policies = made;
+    is_int(policy_for("CN=Person,CN=Schema,CN=Configuration,DC=contoso,DC=example", NULL), 1,
+           "a category is known by its short name");
+    is_int(policy_for(NULL, NULL), 1, "or by the class");
+    is_int(policy_for("CN=Group,CN=Schema", NULL), 0, "another one does not match");
+    is_int(policy_for(NULL, "{26491CFC-9E50-4857-861B-0CB8DF22B5D7}"), 0,
+           "who is excluded from Exchange's policies has none");
+    reader.policies = NULL;
+    dir_policies_free(made);
+    for (size_t i = 0; i < SIDE_EXTRAS_MAX; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "attribute%zu", i);
+        if (!side_names_ask(&names, span_of(name)))
+            break;
+    }
+    ok(!side_names_ask(&names, SPAN("oneMore")) && side_names_ask(&names, SPAN("ATTRIBUTE1")),
+       "too many attributes are not asked for in silence");
+}
+
 int
 main(void)
 {
@@ -401,6 +444,7 @@ main(void)
     test_domino();
     test_notes_names();
     test_filters();
+    test_policies();
     side_raw_clear(&raw);
     return tap_done();
 }
