@@ -18,6 +18,9 @@ UNIT_TESTS = \
 	t/dir-file-t \
 	t/dir-gwise-t \
 	t/dir-plan-file-t \
+	t/dir-plan-random-t \
+	t/dir-plan-rules-t \
+	t/dir-plan-t \
 	t/dir-set-t \
 	t/dsn-t \
 	t/envelope-t \
@@ -70,12 +73,14 @@ UNIT_TESTS = \
 
 TEST_TOOLS = \
 	t/balance \
+	t/cost-directory \
 	t/cost-message \
 	t/cost-rich \
 	t/cost-session \
 	t/cost-text \
 	t/crash/crashpoint \
 	t/crash/logdisk \
+	t/dir-plan-bench \
 	t/dirside \
 	t/gwconvert \
 	t/gwside \
@@ -531,6 +536,7 @@ TRACKED_FILES = \
 	t/corpus/programs.py \
 	t/corpus/shapes.py \
 	t/correlation-t.c \
+	t/cost-directory.c \
 	t/cost-message.c \
 	t/cost-rich.c \
 	t/cost-session.c \
@@ -558,8 +564,13 @@ TRACKED_FILES = \
 	t/descriptors.t \
 	t/dir-file-t.c \
 	t/dir-gwise-t.c \
+	t/dir-plan-bench.c \
 	t/dir-plan-file-t.c \
+	t/dir-plan-random-t.c \
+	t/dir-plan-rules-t.c \
+	t/dir-plan-t.c \
 	t/dir-set-t.c \
+	t/dir_plan_rig.h \
 	t/directory.py \
 	t/directory/adlike.schema \
 	t/directory/domino.schema \

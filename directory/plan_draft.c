@@ -84,17 +84,14 @@ find(const struct dir_proxy *proxies, size_t n, const struct address *address)
     return NULL;
 }
 
+/* The primary SMTP address; where there is only one, that. */
 static struct span
-mail_of(const struct dir_proxy *proxies, size_t n)
+mail_of(const struct dir_traits *traits, const struct dir_proxy *proxies, size_t n)
 {
-    struct span mail = {"", 0};
     for (size_t i = 0; i < n; i++)
-        if (address_is_smtp(&proxies[i].address) && (proxies[i].primary || mail.len == 0)) {
-            mail = proxies[i].address.value;
-            if (proxies[i].primary)
-                break;
-        }
-    return mail;
+        if (address_is_smtp(&proxies[i].address) && (proxies[i].primary || traits->proxies == DIR_PROXIES_MAIL))
+            return proxies[i].address.value;
+    return (struct span){"", 0};
 }
 
 void
@@ -113,7 +110,7 @@ draft_proxies(struct planner *planner, const struct dir_traits *traits, const st
         if (same == NULL || same->primary != new[i].primary)
             draft_add(planner, "proxyAddresses", plan_proxy_text(planner, &new[i]));
     }
-    struct span was = mail_of(old, n_old), is = mail_of(new, n_new);
+    struct span was = mail_of(traits, old, n_old), is = mail_of(traits, new, n_new);
     if (!span_equal_nocase(was, is))
         draft_replace(planner, "mail", was, is);
 }
