@@ -5,7 +5,7 @@ Runs are made in pairs, one of each system after the other, and medians are take
 environment:
 
     VIADUCT_BUILD   the build folder
-    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge poison convert scale    (all)
+    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge poison convert directory scale    (all)
     BENCH_PAIRS     pairs of runs                                            (3)
     BENCH_MESSAGES  messages of one run of 4 KiB                             (10000)
     BENCH_DEFERRED  deferred messages                                        (100000)
@@ -23,6 +23,7 @@ import sys
 import time
 
 import convert
+import directory
 import measure
 import poison
 import scale
@@ -47,7 +48,7 @@ LOADS = {
     "64k": ("64 KiB", MESSAGES // 4, 65536, 1, True),
     "1m": ("1 MiB", MESSAGES // 25, 1 << 20, 1, True),
 }
-PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge poison convert scale").split()
+PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge poison convert directory scale").split()
 MB = 1024.0 * 1024
 
 
@@ -240,6 +241,8 @@ def run_parts(bench):
         out.append(table(poison.HEAD, [poison.row(bench, BUILD, bench.top, MESSAGES, PAIRS)]))
     if "convert" in PARTS:
         out.append(table(convert.HEAD, convert.rows(BUILD, os.path.join(bench.top, "convert"), say)))
+    if "directory" in PARTS:
+        out.append(table(directory.HEAD, directory.rows(BUILD, os.path.join(bench.top, "directory"), say)))
     if "scale" in PARTS:
         out.append(table(scale.HEAD, bench.scale()))
     return out
@@ -247,7 +250,7 @@ def run_parts(bench):
 
 def main():
     os.umask(0o022)
-    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge", "poison", "convert", "scale"}
+    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge", "poison", "convert", "directory", "scale"}
     if unknown:
         sys.exit("bench: no such part: " + " ".join(sorted(unknown)))
     if shutil.which("smtp-source", path=ENV["PATH"] + ":/usr/sbin") is None:

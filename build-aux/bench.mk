@@ -4,7 +4,7 @@
 # be mounted). `make bench RESULTS=1` also writes it into bench/RESULTS.md. BENCH_PARTS, BENCH_PAIRS, BENCH_FS and others: see
 # bench/bench.py.
 
-bench: all t/mkmsg
+bench: all t/mkmsg t/dir-plan-bench
 	VIADUCT_BUILD='$(abs_builddir)' BENCH_RESULTS='$(RESULTS)' '$(srcdir)/bench/bench.py'
 
 # The rigs of t/PROMISES.md, against Postfix and viaduct alike: what is lost and what comes twice where processes are killed, what ends

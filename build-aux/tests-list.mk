@@ -297,6 +297,7 @@ TRACKED_FILES = \
 	bench/RESULTS.md \
 	bench/bench.py \
 	bench/convert.py \
+	bench/directory.py \
 	bench/ends.py \
 	bench/explore.py \
 	bench/machine.py \

@@ -30,7 +30,7 @@ read_plan(struct span text)
 }
 
 static const struct shape name_shapes[] = {
-    {"RDNs", "", "CN=x#,", "O=y"},   {"escapes", "CN=", "\\2c", ",O=y"},   {"blanks", "CN=a", "      ", "b,O=y"},
+    {"RDNs", "", "CN=x#,", "O=y"},    {"escapes", "CN=", "\\2c", ",O=y"}, {"blanks", "CN=a", "      ", "b,O=y"},
     {"signs", "CN=", "=+=;", ",O=y"}, {"backslashes", "CN=", "\\\\", ""}, {"a letter", "CN=", "\xc3\x84", ""},
 };
 
@@ -46,8 +46,9 @@ read_name(struct span text)
 }
 
 /* Of a record: what its counts and lengths say against what is there. */
-static const struct shape record_shapes[] = {
-    {"lengths", "\x01x", "\x01", ""}, {"texts", "\x01x\x01y\x00", "\x01z", ""}, {"long numbers", "\x01x", "\xff", ""}};
+static const struct shape record_shapes[] = {{"lengths", "\x01x", "\x01", ""},
+                                             {"texts", "\x01x\x01y\x00", "\x01z", ""},
+                                             {"long numbers", "\x01x", "\xff", ""}};
 
 static void
 read_record(struct span text)
@@ -64,7 +65,8 @@ read_record(struct span text)
 static const struct shape planner_shapes[] = {
     {"strangers", "", "#|n#|D #|GWISE:D.P.U#|\n", ""},
     {"one display name", "", "#|n#|Ann|GWISE:D.P.U#|\n", ""},
-    {"one long address beside", "", "#|n#|Ann|GWISE:D.P.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa#|\n", ""},
+    {"one long address beside", "",
+     "#|n#|Ann|GWISE:D.P.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa#|\n", ""},
     {"one address", "", "#|n#|D #|GWISE:D.P.same|\n", ""},
     {"one address beside", "", "#|n#|D #|GWISE:D.P.U# SMTP:same@x.example|\n", ""},
     {"one name", "", "#|same|D #|GWISE:D.P.U#|\n", ""},
@@ -110,10 +112,11 @@ put_line(struct dir_set *set, struct span line)
 static void
 make_plan(struct span text)
 {
-    struct conf_dirsync dirsync = {.title = "gw",
-                                   .foreign = {.format = "ldap", .directory = {.writable = true}},
-                                   .import = {.set = true, .container = "OU=x", .create_as = "contact", .groups = "group"},
-                                   .limits = {.shrink = "20%"}};
+    struct conf_dirsync dirsync = {
+        .title = "gw",
+        .foreign = {.format = "ldap", .directory = {.writable = true}},
+        .import = {.set = true, .container = "OU=x", .create_as = "contact", .groups = "group"},
+        .limits = {.shrink = "20%"}};
     struct dir_plan_input in = {.dirsync = &dirsync,
                                 .host = dir_set_new(),
                                 .host_complete = true,

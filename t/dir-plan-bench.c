@@ -17,8 +17,7 @@ struct texts {
     unsigned n;
 };
 
-static struct span
-text(struct texts *texts, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static struct span text(struct texts *texts, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static struct span
 text(struct texts *texts, const char *format, ...)
@@ -60,11 +59,13 @@ static void
 put_pair(struct dir_set *host, struct dir_set *foreign, unsigned n, bool at_host, bool changed)
 {
     struct texts texts = {.n = 0};
-    struct dir_entry home = {.kind = DIR_MAILBOX, .policy = at_host}, copy = {.kind = DIR_CONTACT, .policy = !at_host};
+    struct dir_entry home = {.kind = DIR_MAILBOX, .policy = at_host},
+                     copy = {.kind = DIR_CONTACT, .policy = !at_host};
     struct span h = text(&texts, "%08x-0c4e-4b3f-9a6e-%012x", n, n), f = text(&texts, "%08X%08X%016X", n, n, n);
-    struct address gwise = {SPAN("GWISE"),
-                            at_host ? text(&texts, "Exchange.First Group.abeebe%u", n) : text(&texts, "GWDOM.PO%u.ABEEBE%u", n % 20, n)};
-    struct address smtp = {SPAN("SMTP"), text(&texts, "abeebe%u@%s.example", n, at_host ? "contoso" : "gw.contoso")};
+    struct address gwise = {SPAN("GWISE"), at_host ? text(&texts, "Exchange.First Group.abeebe%u", n)
+                                                   : text(&texts, "GWDOM.PO%u.ABEEBE%u", n % 20, n)};
+    struct address smtp = {SPAN("SMTP"),
+                           text(&texts, "abeebe%u@%s.example", n, at_host ? "contoso" : "gw.contoso")};
     struct dir_proxy proxies[2] = {{gwise, true}, {smtp, true}};
     dress(&texts, &home, n);
     dress(&texts, &copy, n);
@@ -72,8 +73,10 @@ put_pair(struct dir_set *host, struct dir_set *foreign, unsigned n, bool at_host
         home.value[DIR_TITLE] = SPAN("Head clerk");
     home.id = at_host ? h : f;
     copy.id = at_host ? f : h;
-    struct span in_host = text(&texts, "CN=Ann Beebe-Cholmondeley %u,OU=%s,DC=contoso,DC=example", n, at_host ? "Staff" : "GroupWise");
-    struct span in_foreign = text(&texts, "CN=Ann Beebe-Cholmondeley %u,O=%s", n, at_host ? "Exchange" : "Home");
+    struct span in_host = text(&texts, "CN=Ann Beebe-Cholmondeley %u,OU=%s,DC=contoso,DC=example", n,
+                               at_host ? "Staff" : "GroupWise");
+    struct span in_foreign =
+        text(&texts, "CN=Ann Beebe-Cholmondeley %u,O=%s", n, at_host ? "Exchange" : "Home");
     home.name = at_host ? in_host : in_foreign;
     copy.name = at_host ? in_foreign : in_host;
     copy.mark = text(&texts, "viaduct:gw:%.*s", (int)home.id.len, home.id.at);
@@ -99,17 +102,24 @@ main(int argc, char **argv)
 {
     unsigned pairs = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
     unsigned changed = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
-    static const char *containers[] = {"OU=Staff,DC=contoso,DC=example"}, *proxies[] = {"SMTP:%m@contoso.example", "GWISE:Exchange.First Group.%m"};
+    static const char *containers[] = {"OU=Staff,DC=contoso,DC=example"},
+                      *proxies[] = {"SMTP:%m@contoso.example", "GWISE:Exchange.First Group.%m"};
     static const char *deletions[] = {"25", "2%"}, *changes[] = {"500", "20%"};
-    struct conf_policy policy = {.title = "Default", .filter = "(mailNickname=*)", .priority = 1, .proxy = {proxies, 2}};
+    struct conf_policy policy = {
+        .title = "Default", .filter = "(mailNickname=*)", .priority = 1, .proxy = {proxies, 2}};
     struct conf_directory directory = {.title = "ad", .writable = true, .proxies = "directory"};
-    struct conf_root root = {.policies = &policy, .policies_n = 1, .host = {.directories = &directory, .directories_n = 1}};
+    struct conf_root root = {
+        .policies = &policy, .policies_n = 1, .host = {.directories = &directory, .directories_n = 1}};
     struct conf_dirsync dirsync = {
         .title = "gw",
         .connector = "groupwise",
         .directory = "ad",
         .foreign = {.format = "ldap", .directory = {.writable = true}},
-        .import = {.set = true, .container = "OU=GroupWise,DC=contoso,DC=example", .create_as = "contact", .groups = "group", .delete_s = 1209600},
+        .import = {.set = true,
+                   .container = "OU=GroupWise,DC=contoso,DC=example",
+                   .create_as = "contact",
+                   .groups = "group",
+                   .delete_s = 1209600},
         .export = {.set = true, .container = "O=Exchange", .groups = "group", .containers = {containers, 1}},
         .limits = {.delete = {deletions, 2}, .change = {changes, 2}, .shrink = "20%"}};
     struct why why;
@@ -137,8 +147,8 @@ main(int argc, char **argv)
     int64_t once = monotonic_ms();
     in.added = first->added; /* as the second run has it */
     struct dir_plan *plan = dir_plan_make(&in);
-    printf("{\"pairs\": %u, \"changes\": %zu, \"notices\": %zu, \"first_ms\": %" PRId64 ", \"plan_ms\": %" PRId64
-           ", \"sets_kib\": %ld, \"peak_kib\": %ld}\n",
+    printf("{\"pairs\": %u, \"changes\": %zu, \"notices\": %zu, \"first_ms\": %" PRId64
+           ", \"plan_ms\": %" PRId64 ", \"sets_kib\": %ld, \"peak_kib\": %ld}\n",
            pairs, plan->n_changes, plan->n_notices, once - begun, monotonic_ms() - once, before, peak_kib());
     return plan->n_changes != changed;
 }

@@ -74,7 +74,10 @@ set_up(struct world *world)
 static void
 dress(struct world *world, struct dir_entry *entry)
 {
-    entry->value[DIR_DISPLAY] = text_of(world, "%s", one_of("Ann Beebe|Bob, Jr.|Cleo|Ann Beebe|D\xc3\xb6rte M\xc3\xbcller-L\xc3\xbc" "denscheidt|"));
+    entry->value[DIR_DISPLAY] =
+        text_of(world, "%s",
+                one_of("Ann Beebe|Bob, Jr.|Cleo|Ann Beebe|D\xc3\xb6rte M\xc3\xbcller-L\xc3\xbc"
+                       "denscheidt|"));
     entry->value[DIR_ALIAS] = text_of(world, "%s", one_of("ann|bob|cleo|ann|"));
     entry->value[DIR_GIVEN] = text_of(world, "%s", one_of("Ann|Bob|"));
     entry->value[DIR_PHONE] = text_of(world, "%s", one_of("1|2|3|"));
@@ -110,9 +113,11 @@ random_host(struct world *world, unsigned n)
     char addresses[200];
     snprintf(addresses, sizeof addresses, "SMTP:%s%u@contoso.example", one_of("ann|bob|x"), chance(6));
     if (world->policies == NULL || chance(2) > 0)
-        snprintf(addresses + strlen(addresses), 60, "|GWISE:Exchange.First.%s%u", one_of("ann|bob"), chance(12));
+        snprintf(addresses + strlen(addresses), 60, "|GWISE:Exchange.First.%s%u", one_of("ann|bob"),
+                 chance(12));
     struct span id = text_of(world, "H%u", n);
-    struct span name = text_of(world, "CN=native %u,OU=%s,DC=contoso,DC=example", n, one_of("Staff|Staff|Staff|Other"));
+    struct span name =
+        text_of(world, "CN=native %u,OU=%s,DC=contoso,DC=example", n, one_of("Staff|Staff|Staff|Other"));
     struct dir_entry entry = entry_of(world, id.at, name.at, "", addresses);
     dress(world, &entry);
     entry.kind = chance(5) == 0 ? DIR_GROUP : chance(6) == 0 ? DIR_CONTACT : DIR_MAILBOX;
@@ -168,8 +173,8 @@ meddle(struct world *world)
             break;
         if (copy.n_proxies > 0)
             memcpy(proxies, copy.proxies, copy.n_proxies * sizeof *proxies);
-        proxies[copy.n_proxies++] =
-            (struct dir_proxy){address_in(world, text_of(world, "smtp:local%u@contoso.example", chance(100)).at), false};
+        proxies[copy.n_proxies++] = (struct dir_proxy){
+            address_in(world, text_of(world, "smtp:local%u@contoso.example", chance(100)).at), false};
         copy.proxies = proxies;
         break;
     case 1:
@@ -270,7 +275,8 @@ wrong_copies(struct world *world, bool host)
     struct dir_entry entry, other;
     struct span dirsync, id;
     for (size_t i = 0; i < dir_set_places(world->side[host]); i++)
-        for (size_t j = 0; get_entry(world, host, i, &entry) && dir_mark_parse(entry.mark, &dirsync, &id) && j < i; j++)
+        for (size_t j = 0;
+             get_entry(world, host, i, &entry) && dir_mark_parse(entry.mark, &dirsync, &id) && j < i; j++)
             if (get_entry(world, host, j, &other) && span_equal(entry.mark, other.mark))
                 return "somebody has two copies";
     return NULL;
@@ -311,7 +317,8 @@ wrong_round(struct world *world)
     if (wrong == NULL && !removes && count_local(world) < local)
         wrong = "what an administrator added is gone";
     /* what was adopted and is let go is a recipient of its own again, whom policies serve */
-    if (wrong == NULL && world->in.adopt != NULL && removes && world_plan(world)->n_changes > 0 && !world_apply(world))
+    if (wrong == NULL && world->in.adopt != NULL && removes && world_plan(world)->n_changes > 0 &&
+        !world_apply(world))
         wrong = "the plan after it cannot be carried out";
     for (unsigned more = 0; wrong == NULL && world_plan(world)->n_changes > 0; more++) {
         knots += more == 0;

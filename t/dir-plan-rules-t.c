@@ -11,14 +11,16 @@ test_export(void)
     struct world *world = world_new();
     host_user(world, "H1", "Ann", "SMTP:ann@contoso.example|GWISE:Exchange.First.ann");
     host_user(world, "H2", "No address of theirs", "SMTP:bob@contoso.example");
-    struct dir_entry other = entry_of(world, "H3", "CN=Cleo,OU=Elsewhere,DC=contoso,DC=example", "Cleo", "GWISE:Exchange.First.c");
+    struct dir_entry other =
+        entry_of(world, "H3", "CN=Cleo,OU=Elsewhere,DC=contoso,DC=example", "Cleo", "GWISE:Exchange.First.c");
     put_entry(world, true, &other);
     other.id = SPAN("H4");
     other.name = SPAN("CN=Dora, OU=staff ,DC=Contoso,DC=example");
     other.proxies[0].address = address_in(world, "GWISE:Exchange.First.d");
     put_entry(world, true, &other);
     ok(world_sync(world) && get_copy(world, false, "H1", &copy) && copy.kind == DIR_CONTACT &&
-           span_equal(copy.target.value, SPAN("Exchange.First.ann")) && entry_has(world, &copy, "SMTP:ann@contoso.example"),
+           span_equal(copy.target.value, SPAN("Exchange.First.ann")) &&
+           entry_has(world, &copy, "SMTP:ann@contoso.example"),
        "a recipient of the host goes out under his foreign address");
     ok(!get_copy(world, false, "H2", &copy), "who has none does not");
     ok(!get_copy(world, false, "H3", &copy) && get_copy(world, false, "H4", &copy),
@@ -27,7 +29,8 @@ test_export(void)
     entry.n_proxies = 1;
     put_entry(world, true, &entry);
     world->dirsync.limits.shrink = "100%";
-    ok(find_change(world_plan(world), false, DIR_DELETE, NULL) != NULL, "who loses it leaves the foreign directory");
+    ok(find_change(world_plan(world), false, DIR_DELETE, NULL) != NULL,
+       "who loses it leaves the foreign directory");
     world_free(world);
 }
 
@@ -49,12 +52,14 @@ test_export_kinds(void)
     contact.target = address_in(world, "SMTP:s@supplier.example");
     contact.mark = SPAN("viaduct:notes:N1");
     put_entry(world, true, &contact);
-    ok(dir_plan_count(world_plan(world), false, DIR_ADD, -1) == 1, "the copy of another dirsync's is a contact like others");
+    ok(dir_plan_count(world_plan(world), false, DIR_ADD, -1) == 1,
+       "the copy of another dirsync's is a contact like others");
     contact.kind = DIR_MAILBOX;
     contact.mark = SPAN("viaduct:gw:F9");
     put_entry(world, true, &contact);
     world->in.foreign_complete = false;
-    ok(dir_plan_count(world_plan(world), false, DIR_ADD, -1) == 0, "our own copy is never exported, whatever kind it is");
+    ok(dir_plan_count(world_plan(world), false, DIR_ADD, -1) == 0,
+       "our own copy is never exported, whatever kind it is");
     world_free(world);
     world = world_new();
     foreign_user(world, "F1", "Dom.PO1.ANN", "Ann", "");
@@ -72,13 +77,15 @@ test_mail_only(void)
     world->traits[0].proxies = DIR_PROXIES_MAIL;
     world->traits[0].needs_surname = true;
     world->traits[0].no_target = true;
-    host_user(world, "H1", "Ann", "SMTP:ann@contoso.example|GWISE:Exchange.First.ann|smtp:second@contoso.example");
+    host_user(world, "H1", "Ann",
+              "SMTP:ann@contoso.example|GWISE:Exchange.First.ann|smtp:second@contoso.example");
     ok(world_sync(world) && get_copy(world, false, "H1", &copy) && copy.n_proxies == 1 &&
            entry_has(world, &copy, "SMTP:ann@contoso.example") && copy.target.type.len == 0 &&
            span_equal(copy.value[DIR_SURNAME], SPAN("Ann")),
        "a directory with one address and a surname for each gets these");
     host_user(world, "H1", "Ann", "SMTP:new@contoso.example|GWISE:Exchange.First.ann");
-    ok(world_sync(world) && get_copy(world, false, "H1", &copy) && entry_has(world, &copy, "SMTP:new@contoso.example"),
+    ok(world_sync(world) && get_copy(world, false, "H1", &copy) &&
+           entry_has(world, &copy, "SMTP:new@contoso.example"),
        "and follows");
     world_free(world);
 }
@@ -91,17 +98,20 @@ test_gwise(void)
     world->dirsync.export.container = NULL;
     host_user(world, "H1", "Ann", "GWISE:Exchange.First.ann");
     world_sync(world);
-    ok(get_copy(world, false, "H1", &copy) && span_equal(copy.name, SPAN("Exchange.First.ann")), "the address is the name");
+    ok(get_copy(world, false, "H1", &copy) && span_equal(copy.name, SPAN("Exchange.First.ann")),
+       "the address is the name");
     host_user(world, "H1", "Ann Cole", "GWISE:Exchange.First.ann");
     world_plan(world);
-    ok(world->plan->n_changes == 1 && world->plan->changes[0].operation == DIR_CHANGE, "another name is a change");
+    ok(world->plan->n_changes == 1 && world->plan->changes[0].operation == DIR_CHANGE,
+       "another name is a change");
     host_user(world, "H1", "Ann Cole", "GWISE:Exchange.First.cole");
     host_user(world, "H2", "Ann Beebe", "GWISE:Exchange.First.ann");
     world_plan(world);
     ok(world->plan->n_changes == 3 && world->plan->changes[0].operation == DIR_DELETE &&
            dir_plan_count(world->plan, false, DIR_ADD, -1) == 2,
        "another address is a deletion first, and then somebody new, perhaps two");
-    ok(world_sync(world) && get_copy(world, false, "H2", &copy) && span_equal(copy.name, SPAN("Exchange.First.ann")),
+    ok(world_sync(world) && get_copy(world, false, "H2", &copy) &&
+           span_equal(copy.name, SPAN("Exchange.First.ann")),
        "and so it comes to be");
     get_copy(world, false, "H1", &copy);
     copy.mark = SPAN("viaduct:gw:");
@@ -130,11 +140,15 @@ test_policy(void)
     }
     foreign_user(world, "F1", "Dom.PO1.ANN", "Ann of theirs", "ann@contoso.example");
     world_plan(world);
-    const struct dir_change *change = find_change(world->plan, true, DIR_CHANGE, "CN=Ann,OU=Staff,DC=contoso,DC=example");
-    ok(change != NULL && change->source.len == 0 && strstr(change->why.at, "recipient-policy \"Default\"") != NULL,
+    const struct dir_change *change =
+        find_change(world->plan, true, DIR_CHANGE, "CN=Ann,OU=Staff,DC=contoso,DC=example");
+    ok(change != NULL && change->source.len == 0 &&
+           strstr(change->why.at, "recipient-policy \"Default\"") != NULL,
        "what a policy gives is written as a change of its own");
-    ok(world_sync(world) && get_id(world, true, "H1", &entry) && entry_has(world, &entry, "SMTP:ann2@contoso.example") &&
-           entry_has(world, &entry, "smtp:kept@x.example") && entry_has(world, &entry, "GWISE:Exchange.First.ann2"),
+    ok(world_sync(world) && get_id(world, true, "H1", &entry) &&
+           entry_has(world, &entry, "SMTP:ann2@contoso.example") &&
+           entry_has(world, &entry, "smtp:kept@x.example") &&
+           entry_has(world, &entry, "GWISE:Exchange.First.ann2"),
        "no address that another one has on either side; what exists is kept");
     ok(get_copy(world, false, "H1", &copy) && span_equal(copy.target.value, SPAN("Exchange.First.ann2")),
        "and he is exported under it by the same plan");
@@ -160,10 +174,12 @@ test_copies_get_proxies(void)
     struct world *world = world_new();
     world_policy(world, "SMTP:%m@contoso.example");
     foreign_user(world, "F1", "Dom.PO1.ANN", "Ann", "");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && entry_has(world, &copy, "SMTP:ANN@contoso.example"),
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
+           entry_has(world, &copy, "SMTP:ANN@contoso.example"),
        "an imported copy gets what it lacks, in the plan that makes it");
     foreign_user(world, "F1", "Dom.PO1.ANN", "Ann", "ann@gw.example");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && entry_has(world, &copy, "SMTP:ANN@contoso.example") &&
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
+           entry_has(world, &copy, "SMTP:ANN@contoso.example") &&
            entry_has(world, &copy, "smtp:ann@gw.example"),
        "and keeps it as primary when its source gets one");
     world_free(world);
@@ -183,18 +199,22 @@ test_in_book(void)
     entry.value[DIR_ALIAS] = SPAN("ann");
     put_entry(world, true, &entry);
     world_plan(world);
-    ok(dir_plan_count(world->plan, true, DIR_CHANGE, -1) == 0 && count_notices(world->plan, DIR_REMARK, "in the address book alone") == 1,
+    ok(dir_plan_count(world->plan, true, DIR_CHANGE, -1) == 0 &&
+           count_notices(world->plan, DIR_REMARK, "in the address book alone") == 1,
        "where the directory does not keep them, a notice tells of them");
-    ok(world_sync(world) && dir_set_find_address(world->given, &given, &more) == dir_set_find_id(world->given, SPAN("H2")) &&
+    ok(world_sync(world) &&
+           dir_set_find_address(world->given, &given, &more) == dir_set_find_id(world->given, SPAN("H2")) &&
            get_copy(world, false, "H2", &copy) && span_equal(copy.target.value, given.value),
        "they are kept for the book, and he is exported under them");
-    ok(count_notices(world->plan, DIR_REMARK, "in the address book") == 0, "the next plan has nothing new to tell");
+    ok(count_notices(world->plan, DIR_REMARK, "in the address book") == 0,
+       "the next plan has nothing new to tell");
     dir_set_drop(world->side[1], SPAN("H1"));
     world->dirsync.limits.shrink = "100%";
     ok(world_sync(world) && get_copy(world, false, "H2", &copy) && span_equal(copy.target.value, given.value),
        "and his stays though the shorter one is free now");
     world->directory.proxies = "directory";
-    ok(world_sync(world) && get_id(world, true, "H2", &entry) && entry_has(world, &entry, "GWISE:Exchange.First.ann2"),
+    ok(world_sync(world) && get_id(world, true, "H2", &entry) &&
+           entry_has(world, &entry, "GWISE:Exchange.First.ann2"),
        "it is what is written when the directory may keep it");
     world_free(world);
 }
@@ -217,7 +237,8 @@ test_not_writable(void)
     world->directory.writable = true;
     world->dirsync.foreign.directory.writable = false;
     world_plan(world);
-    ok(!dir_plan_writes(world->plan, false) && count_notices(world->plan, DIR_REFUSAL, "nothing is exported") == 1,
+    ok(!dir_plan_writes(world->plan, false) &&
+           count_notices(world->plan, DIR_REFUSAL, "nothing is exported") == 1,
        "nor a foreign directory");
     world_free(world);
 }
@@ -250,7 +271,8 @@ test_group(void)
        "members are found by their links, both ways");
     put_group(world, false, "G1", "Dom.PO1.ALL", "GWISE:Dom.PO1.ALL", "Dom.PO1.BOB|Dom.PO1.ANN");
     world_plan(world);
-    const struct dir_change *change = find_change(world->plan, true, DIR_CHANGE, "CN=G1,OU=GroupWise,DC=contoso,DC=example");
+    const struct dir_change *change =
+        find_change(world->plan, true, DIR_CHANGE, "CN=G1,OU=GroupWise,DC=contoso,DC=example");
     ok(world->plan->n_changes == 1 && change != NULL && change->n_deltas == 1 && change->deltas[0].n_add == 1 &&
            change->deltas[0].n_remove == 1,
        "only members that changed are written");
@@ -259,7 +281,8 @@ test_group(void)
     put_group(world, false, "G1", "Dom.PO1.ALL", "GWISE:Dom.PO1.ALL", "Dom.PO1.NEW|Dom.PO1.ANN");
     world_plan(world);
     change = &world->plan->changes[world->plan->n_changes - 1];
-    ok(change->kind == DIR_GROUP && change->n_deltas == 1, "groups come last; one who was renamed is no other member");
+    ok(change->kind == DIR_GROUP && change->n_deltas == 1,
+       "groups come last; one who was renamed is no other member");
     ok(world_sync(world) && get_copy(world, true, "G1", &copy) && copy.n_members == 2 &&
            entry_has_member(&copy, SPAN("CN=Anna,OU=GroupWise,DC=contoso,DC=example")) &&
            entry_has_member(&copy, SPAN("CN=New,OU=GroupWise,DC=contoso,DC=example")),
@@ -281,7 +304,8 @@ test_circle(void)
        "with all their members, but no group in itself");
     copy.n_members = 0;
     put_entry(world, true, &copy);
-    ok(dir_plan_count(world_plan(world), true, DIR_CHANGE, DIR_GROUP) == 1 && world_sync(world), "the owner's members win");
+    ok(dir_plan_count(world_plan(world), true, DIR_CHANGE, DIR_GROUP) == 1 && world_sync(world),
+       "the owner's members win");
     world_free(world);
 }
 
@@ -330,7 +354,8 @@ test_container(void)
     ok(world->plan->n_changes == 1 && move != NULL &&
            span_equal(move->new_name, SPAN("CN=Ann\\, Dr.,OU=Partners,DC=contoso,DC=example")),
        "another container in the configuration moves what was made");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.id, id), "and makes nothing anew");
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.id, id),
+       "and makes nothing anew");
     world_free(world);
 }
 
@@ -374,8 +399,8 @@ test_guard(void)
     dir_set_drop(world->side[0], SPAN("G0"));
     ok(world_plan(world)->refused[0] == '\0', "one of a kind may always go");
     dir_set_drop(world->side[0], SPAN("G1"));
-    ok(strstr(world_plan(world)->refused, "2 deletions of 4 the kind \"group\"") != NULL, "two of four groups may not: %s",
-       world->plan->refused);
+    ok(strstr(world_plan(world)->refused, "2 deletions of 4 the kind \"group\"") != NULL,
+       "two of four groups may not: %s", world->plan->refused);
     world_free(world);
     world = world_of(100);
     for (unsigned i = 0; i < 30; i++)

@@ -26,7 +26,8 @@ test_new(void)
     foreign_user(world, "F1", "Dom.PO1.ABEEBE", "Ann Beebe", "ann@gw.example");
     const struct dir_change *add =
         find_change(world_plan(world), true, DIR_ADD, "CN=Ann Beebe,OU=GroupWise,DC=contoso,DC=example");
-    ok(add != NULL && add->kind == DIR_CONTACT && span_equal(add->source, SPAN("F1")), "somebody new becomes a contact");
+    ok(add != NULL && add->kind == DIR_CONTACT && span_equal(add->source, SPAN("F1")),
+       "somebody new becomes a contact");
     ok(world_sync(world), "which is made, and then there is nothing to do");
     ok(get_copy(world, true, "F1", &copy) && span_equal(copy.target.value, SPAN("Dom.PO1.ABEEBE")) &&
            entry_has(world, &copy, "GWISE:Dom.PO1.ABEEBE") && entry_has(world, &copy, "SMTP:ann@gw.example"),
@@ -43,7 +44,8 @@ test_create_as(void)
     world->dirsync.import.create_as = "disabled-user";
     foreign_user(world, "F1", "Dom.PO1.ANN", "Ann", "");
     put_group(world, false, "F2", "Dom.PO1.ALL", "GWISE:Dom.PO1.ALL", "Dom.PO1.ANN");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.kind == DIR_MAIL_USER, "create-as: a mail user");
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.kind == DIR_MAIL_USER,
+       "create-as: a mail user");
     ok(get_copy(world, true, "F2", &copy) && copy.kind == DIR_GROUP, "a group is a group");
     world->dirsync.import.create_as = "contact";
     ok(world_plan(world)->n_changes == 0, "who is there stays what he is");
@@ -70,8 +72,10 @@ test_link(void)
     ok(plan->n_changes == 1 && rename != NULL &&
            span_equal(rename->new_name, SPAN("CN=Ann Cole,OU=GroupWise,DC=contoso,DC=example")),
        "another display name renames");
-    ok(rename != NULL && memmem(rename->why.at, rename->why.len, "groupwise owns it", 17) != NULL, "and says who owns it");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.id, id), "the entry is the same");
+    ok(rename != NULL && memmem(rename->why.at, rename->why.len, "groupwise owns it", 17) != NULL,
+       "and says who owns it");
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.id, id),
+       "the entry is the same");
     ok(entry_has(world, &copy, "GWISE:Dom.PO2.ANN") && !entry_has(world, &copy, "GWISE:Dom.PO1.ABEEBE") &&
            entry_has(world, &copy, "SMTP:cole@gw.example") && copy.n_proxies == 2,
        "with the new addresses instead of the old ones");
@@ -97,8 +101,8 @@ test_owner(void)
     copy.value[DIR_PHONE] = SPAN("007");
     copy.value[DIR_INFO] = SPAN("a note");
     put_entry(world, true, &copy);
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.value[DIR_DISPLAY], SPAN("Ann Beebe")) &&
-           copy.value[DIR_PHONE].len == 0,
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
+           span_equal(copy.value[DIR_DISPLAY], SPAN("Ann Beebe")) && copy.value[DIR_PHONE].len == 0,
        "two sides fight over an attribute: its owner wins");
     world->dirsync.import.initial = texts_of(world, "telephoneNumber|info|cn");
     world->dirsync.import.omit = texts_of(world, "title");
@@ -135,7 +139,8 @@ test_limits_of_values(void)
     entry.value[DIR_GIVEN] = SPAN("  ");
     put_entry(world, false, &entry);
     world_plan(world);
-    is_int(count_notices(world->plan, DIR_REMARK, "initials is longer"), 1, "a value that is too long is cut, and said to be");
+    is_int(count_notices(world->plan, DIR_REMARK, "initials is longer"), 1,
+           "a value that is too long is cut, and said to be");
     ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
            span_equal(copy.value[DIR_INITIALS], SPAN("\xc3\x84\xc3\x84\xc3\x84\xc3\x84\xc3\x84\xc3\x84")),
        "between characters");
@@ -151,7 +156,9 @@ test_only_ours(void)
 {
     struct world *world = world_with_ann();
     get_copy(world, true, "F1", &copy);
-    struct dir_proxy proxies[] = {copy.proxies[0], copy.proxies[1], {address_in(world, "SMTP:a.beebe@contoso.example"), false},
+    struct dir_proxy proxies[] = {copy.proxies[0],
+                                  copy.proxies[1],
+                                  {address_in(world, "SMTP:a.beebe@contoso.example"), false},
                                   {address_in(world, "X500:/o=Old/cn=ann"), false}};
     copy.proxies = proxies;
     copy.n_proxies = 4;
@@ -159,14 +166,18 @@ test_only_ours(void)
     ok(world_plan(world)->n_changes == 0, "what an administrator adds to a copy stays");
     foreign_user(world, "F1", "Dom.PO1.ABEEBE", "Ann Beebe", "new@gw.example");
     ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.n_proxies == 4 &&
-           entry_has(world, &copy, "smtp:a.beebe@contoso.example") && entry_has(world, &copy, "SMTP:new@gw.example") &&
-           entry_has(world, &copy, "X500:/o=Old/cn=ann") == false && entry_has(world, &copy, "x500:/o=Old/cn=ann"),
+           entry_has(world, &copy, "smtp:a.beebe@contoso.example") &&
+           entry_has(world, &copy, "SMTP:new@gw.example") &&
+           entry_has(world, &copy, "X500:/o=Old/cn=ann") == false &&
+           entry_has(world, &copy, "x500:/o=Old/cn=ann"),
        "when ours change, too");
     dir_set_free(world->added);
     world->added = NULL;
     foreign_user(world, "F1", "Dom.PO3.ABEEBE", "Ann Beebe", "newer@gw.example");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && !entry_has(world, &copy, "GWISE:Dom.PO1.ABEEBE") &&
-           entry_has(world, &copy, "smtp:a.beebe@contoso.example") && entry_has(world, &copy, "SMTP:new@gw.example"),
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
+           !entry_has(world, &copy, "GWISE:Dom.PO1.ABEEBE") &&
+           entry_has(world, &copy, "smtp:a.beebe@contoso.example") &&
+           entry_has(world, &copy, "SMTP:new@gw.example"),
        "where it is lost what was added, the old target goes, and nothing that may be somebody else's");
     world_free(world);
 }
@@ -198,8 +209,9 @@ test_swap(void)
     foreign_user(world, "F2", "Dom.PO1.A", "Bob", "");
     foreign_user(world, "F3", "Dom.PO1.D", "Cleo", "");
     foreign_user(world, "F4", "Dom.PO1.C", "Dora", "");
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.target.value, SPAN("Dom.PO1.B")) &&
-           get_copy(world, true, "F4", &entry) && span_equal(entry.target.value, SPAN("Dom.PO1.C")),
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) &&
+           span_equal(copy.target.value, SPAN("Dom.PO1.B")) && get_copy(world, true, "F4", &entry) &&
+           span_equal(entry.target.value, SPAN("Dom.PO1.C")),
        "two who change places, and one who gets what another one leaves, are no conflict");
     world_free(world);
 }
@@ -210,17 +222,20 @@ static void
 test_conflict(void)
 {
     struct world *world = world_new();
-    struct dir_entry there = entry_of(world, "H1", "CN=A,OU=Other,DC=contoso,DC=example", "Ann B.", "SMTP:ann@gw.example");
+    struct dir_entry there =
+        entry_of(world, "H1", "CN=A,OU=Other,DC=contoso,DC=example", "Ann B.", "SMTP:ann@gw.example");
     there.kind = DIR_CONTACT;
     put_entry(world, true, &there);
     foreign_user(world, "F1", "Dom.PO1.ABEEBE", "Ann Beebe", "ann@gw.example");
-    ok(world_plan(world)->n_changes == 0 && count_notices(world->plan, DIR_CONFLICT, "--adopt GWISE:Dom.PO1.ABEEBE") == 1,
+    ok(world_plan(world)->n_changes == 0 &&
+           count_notices(world->plan, DIR_CONFLICT, "--adopt GWISE:Dom.PO1.ABEEBE") == 1,
        "who is there under one of the addresses makes a conflict, which says what to do");
     world->in.adopt = "SMTP:nobody@gw.example";
     ok(world_plan(world)->n_changes == 0, "adoption of somebody else changes nothing");
     world->in.adopt = "SMTP:ann@gw.example";
     const struct dir_change *adopt = find_change(world_plan(world), true, DIR_ADOPT, there.name.at);
-    ok(adopt != NULL && adopt->n_deltas == 1 && span_equal(adopt->deltas[0].add[0], SPAN("viaduct-adopted:gw:F1")),
+    ok(adopt != NULL && adopt->n_deltas == 1 &&
+           span_equal(adopt->deltas[0].add[0], SPAN("viaduct-adopted:gw:F1")),
        "asked for, it gets our mark");
     ok(world_sync(world) && get_copy(world, true, "F1", &copy) && span_equal(copy.id, SPAN("H1")) &&
            span_equal(copy.name, there.name) && span_equal(copy.value[DIR_DISPLAY], SPAN("Ann Beebe")),
@@ -230,7 +245,8 @@ test_conflict(void)
     world->dirsync.limits.shrink = "100%";
     world->dirsync.import.delete_s = 0;
     dir_set_drop(world->side[0], SPAN("F1"));
-    ok(world_sync(world) && get_id(world, true, "H1", &entry) && entry.mark.len == 0 && entry.target.type.len == 0,
+    ok(world_sync(world) && get_id(world, true, "H1", &entry) && entry.mark.len == 0 &&
+           entry.target.type.len == 0,
        "it was there before us: it is let go, and not deleted");
     world_free(world);
 }
@@ -252,7 +268,8 @@ test_strangers(void)
     ok(world->plan->n_changes == 1 && find_change(world->plan, true, DIR_ADD, NULL) != NULL &&
            count_notices(world->plan, DIR_CONFLICT, "another's mark") == 1,
        "what has another's mark is never touched");
-    is_int(count_notices(world->plan, DIR_CONFLICT, "is a mailbox of ad itself"), 1, "and no mailbox becomes a copy");
+    is_int(count_notices(world->plan, DIR_CONFLICT, "is a mailbox of ad itself"), 1,
+           "and no mailbox becomes a copy");
     dir_set_drop(world->side[1], SPAN("H1"));
     world_plan(world);
     is_int(count_notices(world->plan, DIR_CONFLICT, "has the address GWISE:Dom.PO1.ANN too"), 1,
@@ -294,7 +311,8 @@ test_gone(void)
 {
     struct world *world = world_ann_left();
     const struct dir_change *hide = find_change(world_plan(world), true, DIR_HIDE, NULL);
-    ok(world->plan->n_changes == 1 && hide != NULL && span_equal(hide->source, SPAN("F1")), "who is gone is hidden first");
+    ok(world->plan->n_changes == 1 && hide != NULL && span_equal(hide->source, SPAN("F1")),
+       "who is gone is hidden first");
     ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.hidden, "and only that");
     world->in.now_s += 13 * DAY;
     ok(world_plan(world)->n_changes == 0, "for delete-after");
@@ -341,8 +359,8 @@ test_heir(void)
     world_sync(world);
     get_copy(world, true, "F1", &copy);
     foreign_user(world, "F77", "Dom.PO1.ABEEBE", "Ann Beebe", "ann@gw.example");
-    ok(world_sync(world) && get_copy(world, true, "F77", &entry) && span_equal(entry.id, copy.id) && !entry.hidden &&
-           !get_copy(world, true, "F1", &copy),
+    ok(world_sync(world) && get_copy(world, true, "F77", &entry) && span_equal(entry.id, copy.id) &&
+           !entry.hidden && !get_copy(world, true, "F1", &copy),
        "the copy of who is gone passes to whoever has his address now");
     world_free(world);
 }
@@ -368,7 +386,8 @@ test_present(void)
     get_id(world, false, "F1", &entry);
     entry.hidden = true;
     put_entry(world, false, &entry);
-    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.hidden, "who hides is hidden on the other side");
+    ok(world_sync(world) && get_copy(world, true, "F1", &copy) && copy.hidden,
+       "who hides is hidden on the other side");
     entry.hidden = false;
     put_entry(world, false, &entry);
     ok(world_sync(world) && get_copy(world, true, "F1", &copy) && !copy.hidden, "and shown again");
@@ -385,7 +404,8 @@ test_present(void)
     get_id(world, false, "F1", &entry);
     entry.opted_out = true;
     put_entry(world, false, &entry);
-    ok(find_change(world_plan(world), true, DIR_HIDE, NULL) != NULL, "whose copy goes, as that of one who is gone");
+    ok(find_change(world_plan(world), true, DIR_HIDE, NULL) != NULL,
+       "whose copy goes, as that of one who is gone");
     world_free(world);
 }
 
@@ -396,13 +416,15 @@ test_reading(void)
 {
     struct world *world = world_ann_left();
     world->in.foreign_complete = false;
-    ok(world_plan(world)->n_changes == 0 && count_notices(world->plan, DIR_REFUSAL, "was not read to its end") == 1,
+    ok(world_plan(world)->n_changes == 0 &&
+           count_notices(world->plan, DIR_REFUSAL, "was not read to its end") == 1,
        "a reading that broke off hides and deletes nobody");
     world->in.foreign_complete = true;
     for (unsigned i = 2; i < 5; i++)
         dir_set_drop(world->side[0], text_of(world, "F%u", i));
     world_plan(world);
-    ok(world->plan->n_changes == 0 && count_notices(world->plan, DIR_REFUSAL, "6 were read in groupwise, and 10 at the last run") == 1 &&
+    ok(world->plan->n_changes == 0 &&
+           count_notices(world->plan, DIR_REFUSAL, "6 were read in groupwise, and 10 at the last run") == 1 &&
            count_notices(world->plan, DIR_REFUSAL, "limits.shrink = 100%") == 1,
        "nor one that is much smaller than the last; the notice says what to do");
     ok(world_apply(world) && world_plan(world)->n_changes == 0, "also the second time");
@@ -417,7 +439,8 @@ test_reading(void)
     world = world_new();
     foreign_user(world, "F1", "Dom.PO1.ABEEBE", "Ann Beebe", "");
     world->in.host_complete = false;
-    ok(world_plan(world)->n_changes == 0 && count_notices(world->plan, DIR_REFUSAL, "may be there already") == 1,
+    ok(world_plan(world)->n_changes == 0 &&
+           count_notices(world->plan, DIR_REFUSAL, "may be there already") == 1,
        "where the target was not read whole nobody is added: he may be there");
     world_free(world);
 }

@@ -49,8 +49,11 @@ static inline struct world *
 world_new(void)
 {
     struct world *world = xcalloc(1, sizeof *world);
-    const struct dir_traits all = {
-        .attributes = UINT32_MAX, .hides = true, .members = true, .proxies = DIR_PROXIES_ALL, .naming = DIR_NAMED_DN};
+    const struct dir_traits all = {.attributes = UINT32_MAX,
+                                   .hides = true,
+                                   .members = true,
+                                   .proxies = DIR_PROXIES_ALL,
+                                   .naming = DIR_NAMED_DN};
     world->texts = arena_new(1 << 30);
     world->directory = (struct conf_directory){.title = "ad", .writable = true, .proxies = "directory"};
     world->root.host.directories = &world->directory;
@@ -124,7 +127,8 @@ static inline struct address
 address_in(struct world *world, const char *text)
 {
     struct address address = {{NULL, 0}, {NULL, 0}};
-    if (text[0] != '\0' && address_parse(arena_span(world->texts, span_of(text)), world->texts, &address, &rig_why) != 0)
+    if (text[0] != '\0' &&
+        address_parse(arena_span(world->texts, span_of(text)), world->texts, &address, &rig_why) != 0)
         printf("# no address: %s\n", text);
     return address;
 }
@@ -172,7 +176,8 @@ host_user(struct world *world, const char *id, const char *display, const char *
 
 /* A group with members' names parted by '|'. */
 static inline void
-put_group(struct world *world, bool host, const char *id, const char *name, const char *addresses, const char *members)
+put_group(struct world *world, bool host, const char *id, const char *name, const char *addresses,
+          const char *members)
 {
     struct dir_entry entry = entry_of(world, id, name, id, addresses);
     struct conf_texts texts = texts_of(world, members);
@@ -213,7 +218,8 @@ get_id(struct world *world, bool host, const char *id, struct dir_entry *entry)
 static inline bool
 get_copy(struct world *world, bool host, const char *source, struct dir_entry *copy)
 {
-    struct span mark = text_of(world, "viaduct:gw:%s", source), adopted = text_of(world, "viaduct-adopted:gw:%s", source);
+    struct span mark = text_of(world, "viaduct:gw:%s", source),
+                adopted = text_of(world, "viaduct-adopted:gw:%s", source);
     return get_entry(world, host, dir_set_find_mark(world->side[host], mark), copy) ||
            get_entry(world, host, dir_set_find_mark(world->side[host], adopted), copy);
 }
@@ -223,7 +229,8 @@ entry_has(struct world *world, const struct dir_entry *entry, const char *proxy)
 {
     struct address address = address_in(world, proxy);
     for (size_t i = 0; i < entry->n_proxies; i++)
-        if (address_equal(&entry->proxies[i].address, &address) && entry->proxies[i].primary == (proxy[0] <= 'Z'))
+        if (address_equal(&entry->proxies[i].address, &address) &&
+            entry->proxies[i].primary == (proxy[0] <= 'Z'))
             return true;
     return false;
 }
@@ -272,8 +279,8 @@ count_notices(const struct dir_plan *plan, enum dir_note kind, const char *text)
 {
     size_t n = 0;
     for (size_t i = 0; i < plan->n_notices; i++)
-        n += plan->notices[i].kind == kind && memmem(plan->notices[i].text.at, plan->notices[i].text.len, text,
-                                                     strlen(text)) != NULL;
+        n += plan->notices[i].kind == kind &&
+             memmem(plan->notices[i].text.at, plan->notices[i].text.len, text, strlen(text)) != NULL;
     return n;
 }
 
@@ -295,13 +302,14 @@ static inline void
 complain(struct world *world, const struct dir_change *change, const char *what, struct span value)
 {
     if (world->trouble[0] == '\0')
-        snprintf(world->trouble, sizeof world->trouble, "%s %s %.*s: %s %.*s", change->host ? "host" : "foreign",
-                 dir_operation_name(change->operation), (int)change->name.len, change->name.at, what, (int)value.len,
-                 value.at);
+        snprintf(world->trouble, sizeof world->trouble, "%s %s %.*s: %s %.*s",
+                 change->host ? "host" : "foreign", dir_operation_name(change->operation),
+                 (int)change->name.len, change->name.at, what, (int)value.len, value.at);
 }
 
 static inline void
-apply_value(struct world *world, const struct dir_change *change, const struct dir_delta *delta, struct span *value)
+apply_value(struct world *world, const struct dir_change *change, const struct dir_delta *delta,
+            struct span *value)
 {
     if (delta->n_remove > 1 || delta->n_add > 1 ||
         !span_equal(delta->n_remove > 0 ? delta->remove[0] : SPAN(""), *value))
@@ -324,7 +332,9 @@ static inline void
 apply_proxies(struct world *world, const struct dir_change *change, const struct dir_delta *delta,
               struct dir_entry *entry)
 {
-    struct dir_proxy *proxies = arena_alloc(world->texts, (entry->n_proxies + delta->n_add + 1) * sizeof *proxies), one;
+    struct dir_proxy *proxies =
+                         arena_alloc(world->texts, (entry->n_proxies + delta->n_add + 1) * sizeof *proxies),
+                     one;
     if (entry->n_proxies > 0)
         memcpy(proxies, entry->proxies, entry->n_proxies * sizeof *proxies);
     entry->proxies = proxies;
@@ -339,7 +349,8 @@ apply_proxies(struct world *world, const struct dir_change *change, const struct
         if (find_proxy(world, entry, delta->add[i], &one) != SIZE_MAX)
             complain(world, change, "adds an address that is there:", delta->add[i]);
         for (size_t j = 0; j < entry->n_proxies; j++)
-            if (one.primary && entry->proxies[j].primary && span_equal(entry->proxies[j].address.type, one.address.type))
+            if (one.primary && entry->proxies[j].primary &&
+                span_equal(entry->proxies[j].address.type, one.address.type))
                 complain(world, change, "makes a second primary address:", delta->add[i]);
         entry->proxies[entry->n_proxies++] = one;
     }
@@ -370,7 +381,8 @@ apply_members(struct world *world, const struct dir_change *change, const struct
 }
 
 static inline void
-apply_delta(struct world *world, const struct dir_change *change, const struct dir_delta *delta, struct dir_entry *entry)
+apply_delta(struct world *world, const struct dir_change *change, const struct dir_delta *delta,
+            struct dir_entry *entry)
 {
     enum dir_attribute attribute = dir_attribute_find(delta->name);
     const struct dir_traits *traits = &world->traits[change->host];
@@ -392,8 +404,8 @@ apply_delta(struct world *world, const struct dir_change *change, const struct d
         entry->n_proxies = delta->n_add;
         entry->proxies = arena_alloc(world->texts, sizeof *entry->proxies);
         if (delta->n_add > 0)
-            entry->proxies[0] = (struct dir_proxy){
-                {SPAN("SMTP"), arena_span(world->texts, delta->add[0])}, true};
+            entry->proxies[0] =
+                (struct dir_proxy){{SPAN("SMTP"), arena_span(world->texts, delta->add[0])}, true};
     } else if (!span_equal(delta->name, SPAN("mail"))) {
         complain(world, change, "writes an attribute that does not exist:", delta->name);
     }
