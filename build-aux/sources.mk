@@ -17,7 +17,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/queue_file.c common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h \
 	common/spool_census.c common/spool_census.h common/state_page.c common/track.c common/track_files.c \
 	common/track_line.c common/track_read.c common/track_read.h common/track_seen.c common/track_seen.h \
-	common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_directory.c conf/conf_check_net.c \
+	common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_directory.c conf/conf_check_net.c conf/conf_check_policy.c \
 	directory/address_type.c directory/filter.c directory/filter_entry.c directory/filter_inside.h directory/filter_read.c \
 	directory/template.c directory/template_inside.h directory/template_read.c directory/template_rules.c \
 	conf/conf_check_times.c conf/conf_doc.c conf/conf_file.c conf/conf_option.c conf/conf_option.h \

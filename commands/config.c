@@ -136,34 +136,6 @@ config_import_ldif(struct command *command)
 
 /* ---- check ---- */
 
-/* Sections that are read and checked, so that a file can be written for what is to come, and do nothing yet: to say
- * nothing would be to promise. */
-static void
-note_unused(struct findings *findings, const struct conf_place *place, const char *section, const char *title,
-            const char *instead)
-{
-    char where[300];
-    snprintf(where, sizeof where, "%s:%d", place->file != NULL ? place->file : "", place->line);
-    finding(findings, "note", where,
-            "note: %s: %s \"%s\" is read and checked, and this version does not act on it: %s", where, section,
-            title, instead);
-}
-
-static void
-note_all_unused(struct findings *findings, const struct conf_root *root)
-{
-    for (size_t i = 0; i < root->host.directories_n; i++)
-        note_unused(
-            findings, &root->host.directories[i].place, "directory", root->host.directories[i].title,
-            "nobody is looked up there; the book is built from files (book.source, `viaduct book build`)");
-    for (size_t i = 0; i < root->policies_n; i++)
-        note_unused(findings, &root->policies[i].place, "recipient-policy", root->policies[i].title,
-                    "recipients have the proxies that the book's files give them");
-    for (size_t i = 0; i < root->dirsyncs_n; i++)
-        note_unused(findings, &root->dirsyncs[i].place, "dirsync", root->dirsyncs[i].title,
-                    "nothing is imported or exported, by its schedule or otherwise");
-}
-
 /* What a configuration that is valid may still lack. */
 static void
 give_advice(struct findings *findings, const struct conf_root *root)
@@ -176,7 +148,6 @@ give_advice(struct findings *findings, const struct conf_root *root)
     if (root->admin_address == NULL)
         finding(findings, "note", "admin-address",
                 "note: admin-address is not set: nobody is told what no sender can be told");
-    note_all_unused(findings, root);
 }
 
 static int

@@ -298,19 +298,6 @@ check_connector(const struct conf *conf, struct conf_errors *errors, size_t i)
 }
 
 static void
-check_policy(const struct conf *conf, struct conf_errors *errors, const struct conf_policy *policy)
-{
-    const struct conf_place *place = conf_blame(conf, &policy->proxy, &policy->place);
-    if (policy->proxy.n == 0)
-        conf_error(errors, place, "recipient-policy \"%s\" needs proxy", policy->title);
-    for (size_t i = 0; i < policy->proxy.n; i++) {
-        const char *text = policy->proxy.at[i], *colon = strchr(text, ':');
-        if (colon == NULL || colon[1] == '\0' || !is_address_type((struct span){text, (size_t)(colon - text)}))
-            conf_error(errors, place, "proxy: \"%s\" is not TYPE:address", text);
-    }
-}
-
-static void
 check_uids(const struct conf *conf, struct conf_errors *errors)
 {
     const struct conf_privileges *privileges = &conf->root.privileges;
@@ -359,8 +346,7 @@ conf_check(const struct conf *conf, struct conf_errors *errors)
         check_connector(conf, errors, i);
     conf_check_times(conf, errors);
     conf_check_directories(conf, errors);
-    for (size_t i = 0; i < root->policies_n; i++)
-        check_policy(conf, errors, &root->policies[i]);
+    conf_check_policies(conf, errors);
     check_uids(conf, errors);
     check_log(conf, errors);
     conf_check_net(conf, errors);

@@ -185,6 +185,9 @@ const struct conf_schedule *conf_find_schedule(const struct conf *conf, struct c
 /* Directories and dirsyncs (conf_check_directory.c). */
 void conf_check_directories(const struct conf *conf, struct conf_errors *errors);
 
+/* Recipient policies, and filters (conf_check_policy.c). */
+void conf_check_policies(const struct conf *conf, struct conf_errors *errors);
+
 /* Addresses, networks and next hops (conf_check_net.c). */
 void conf_check_net(const struct conf *conf, struct conf_errors *errors);
 

@@ -88,22 +88,39 @@ found = {row["key"]: row for row in map(json.loads, out.splitlines())}
 is_((found["connector.branch.retry.first"]["value"], found["connector.branch.retry.first"]["default"]), ("1s", "no"), "config show names the connector in the key")
 ok(found["node"]["place"].startswith(viaduct.conf + ":"), "and the line that set it")
 
-# ---- check is honest about what does nothing ----
+# ---- check: directories, policies and dirsyncs ----
 
 directory = 'directory "ad" { url = { "ldap://127.0.0.1:9/" } base = "DC=contoso,DC=example" }'
 more = """
 recipient-policy "default" { filter = "(mailNickname=*)" priority = 1 proxy = { "SMTP:%m@contoso.example" } }
 schedule "nightly" { at = { "02:30" } }
-dirsync "people" { connector = "branch" directory = "ad" import { container = "OU=F,DC=contoso,DC=example" } }
+dirsync "people" {
+    connector = "branch" directory = "ad" foreign { format = "csv" read = "/p.csv" }
+    import { container = "OU=F,DC=contoso,DC=example" }
+}
 """
 other = os.path.join(viaduct.top, "other.conf")
-with open(viaduct.conf) as f, open(other, "w") as g:
-    g.write(f.read().replace("host {", "host { " + directory, 1) + more)
-r = subprocess.run([program("viaduct"), "-c", other, "check", "--json"], capture_output=True, text=True, timeout=60)
-said = [json.loads(line) for line in r.stdout.splitlines()]
-for section in ('directory "ad"', 'recipient-policy "default"', 'dirsync "people"'):
-    ok([row for row in said if row["level"] == "note" and section in row["text"] and "does not act on it" in row["text"] and row["subject"].startswith(other + ":")],
-       "check says that %s does nothing in this version, and where it stands" % section)
+with open(viaduct.conf) as f:
+    whole = f.read().replace("host {", "host { " + directory, 1)
+
+
+def check(text):
+    with open(other, "w") as g:
+        g.write(text)
+    r = subprocess.run([program("viaduct"), "-c", other, "check", "--json"], capture_output=True, text=True, timeout=60)
+    return r.returncode, [json.loads(line) for line in r.stdout.splitlines()]
+
+
+code, said = check(whole + more)
+ok(code == 0 and not [row for row in said if row["level"] == "error" or row["subject"].startswith(other + ":")],
+   "check has nothing to say of a directory, a policy and a dirsync that are right: %r" % said)
+line = whole.count("\n") + 2
+code, said = check(whole + more.replace("%m@", "%q@"))
+ok(code == 3 and [row for row in said if row["level"] == "error" and row["subject"] == "%s:%d" % (other, line) and "character 6" in row["text"]],
+   "a template that cannot be is an error at its line, and the character is named: %r" % said)
+code, said = check(whole + more.replace("(mailNickname=*)", "(&(mailNickname=*)"))
+ok(code == 3 and [row for row in said if row["level"] == "error" and row["subject"] == "%s:%d" % (other, line) and "a ) is missing" in row["text"]],
+   "so is a filter that cannot be: %r" % said)
 with open(other, "a") as f:
     f.write("nodde = 1\n")
 r = subprocess.run([program("viaduct"), "-c", other, "check", "--json"], capture_output=True, text=True, timeout=60)
