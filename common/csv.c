@@ -272,6 +272,8 @@ static bool
 is_formula(struct span value)
 {
     size_t i = 0;
+    if (value.len == 0)
+        return false;
     while (i < value.len && value.at[i] == '\'')
         i++;
     struct span rest = {value.at + i, value.len - i};

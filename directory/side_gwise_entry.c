@@ -76,8 +76,11 @@ gwise_judge_answer(struct span text, struct span own_domain, struct arena *arena
 {
     const struct directory_scope scope = {.everything = true};
     struct looking looking = {.own = own_domain};
-    if (api_read(text, arena, file, why) < 0)
+    if (text.len == 0 || api_read(text, arena, file, why) < 0) {
+        if (text.len == 0)
+            why_set(why, "5.6.0", "it is empty");
         return -EBADMSG;
+    }
     if (answers_a_list(text)) {
         why_set(why, "5.6.0", "it answers a List, and everything was asked for");
         return -EBADMSG;

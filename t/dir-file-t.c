@@ -23,10 +23,21 @@ static struct buf notes;
 static struct dir_room room;
 static struct dir_entry entry;
 
+static const char *meanwhile; /* what is put in the file's place while it is read; NULL: nothing */
+
 static void
 note(void *arg, const char *text)
 {
+    char path[420];
     (void)arg;
+    if (meanwhile != NULL) {
+        snprintf(path, sizeof path, "%s.next", in_path);
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        if (fd < 0 || write(fd, meanwhile, strlen(meanwhile)) < 0 || close(fd) != 0 ||
+            rename(path, in_path) != 0)
+            exit(1);
+        meanwhile = NULL;
+    }
     buf_printf(&notes, "%s\n", text);
 }
 
@@ -188,6 +199,17 @@ test_being_written(void)
     ok(says("still being written"), "and says so");
     context.deadline_ms = monotonic_ms() + 60000;
     is_int(side->ops->read(side, &set, &reading, true, &why), 0, "and read when nobody changes it any more");
+}
+
+/* A column that is not known is told while the file is read: the moment for somebody else. */
+static void
+test_changed(void)
+{
+    meanwhile = "address\nb@b.example\n";
+    is_int(read_csv("address,x\na@b.example,\n"), -EAGAIN,
+           "a file that another one replaces while it is read is no reading");
+    ok(says("was changed while it was read"), "and says so");
+    is_int(dir_set_count(set), 0, "nothing of it is kept");
 }
 
 /* ---- reading LDIF ---- */
@@ -479,6 +501,7 @@ main(void)
     test_csv();
     test_csv_wrong();
     test_being_written();
+    test_changed();
     test_ldif();
     test_ldif_wrong();
     test_writing(false);
