@@ -172,7 +172,7 @@ take_line(struct reader *reader, struct span *line)
 {
     size_t seen = 0;
     for (;;) {
-        const char *begin = reader->in.at + reader->at;
+        const char *begin = reader->in.at != NULL ? reader->in.at + reader->at : ""; /* nothing is read yet */
         size_t have = reader->in.len - reader->at;
         const char *end = have > seen ? memchr(begin + seen, '\n', have - seen) : NULL;
         if (end != NULL) {
