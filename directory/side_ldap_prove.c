@@ -35,7 +35,7 @@ take_proof(void *arg, const struct ldap_answer *answer)
         if (!ldap_dn_below(dn, job->change->name) || !ldap_dn_below(job->change->name, dn))
             side_job_stale(job, "its name", dn);
         else if (span_equal(mark, job->mark_after))
-            job->mark_before = mark;
+            job->mark_before = job->mark_after;
         else if (mark.len > 0 && !is_own(job, mark))
             side_job_stale(job, "its mark", mark);
     }

@@ -307,7 +307,7 @@ add_mark(struct settling *settling, struct side_mods *mods)
     struct side_job *job = settling->job;
     const char *name = job->side->names.slot[SLOT_MARK];
     struct side_values had = side_raw_slot(&settling->raw, SLOT_MARK);
-    struct span mark = side_mark_of(&settling->raw, job->arena);
+    struct span mark = keep(job, side_mark_of(&settling->raw, job->arena));
     if (settling->replaces) {
         /* The one place where a mark is only looked at before it is written: an attribute without an equality rule. */
         if (!span_equal(mark, job->mark_after) || had.n != 1)

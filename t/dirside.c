@@ -10,6 +10,7 @@
  *
  * In values %XX stands for an octet, and "%*N" at the end repeats what is before N times. Notes are lines "note TEXT".
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -269,43 +270,53 @@ obey(struct tool *tool, char *line)
     fflush(stdout);
 }
 
+/* What is told on standard input, line by line. */
+static void
+follow(struct tool *tool)
+{
+    char *line = NULL;
+    size_t size = 0;
+    puts("open");
+    fflush(stdout);
+    for (ssize_t len; (len = getline(&line, &size, stdin)) > 0;) {
+        line[len - 1] = line[len - 1] == '\n' ? '\0' : line[len - 1];
+        obey(tool, line);
+    }
+    free(line);
+}
+
 int
 main(int argc, char **argv)
 {
     struct tool tool = {.arena = arena_new(SIZE_MAX / 2)};
     struct buf errors = {0};
     struct why why = {"", ""};
-    char *line = NULL;
-    size_t size = 0;
+    int r = -EINVAL;
     if (argc < 4 || (strcmp(argv[2], "dirsync") == 0 && argc < 5))
         return 2;
     tool.conf = conf_load(argv[1], &errors);
     if (tool.conf == NULL)
-        return printf("failed 22 %s\n", errors.at), 1;
-    tool.context = (struct dir_context){.root = conf_root(tool.conf),
+        why_set(&why, "", "%s", errors.at);
+    tool.context = (struct dir_context){.root = tool.conf != NULL ? conf_root(tool.conf) : NULL,
                                         .spool_fd = -1,
                                         .folder_fd = -1,
                                         .deadline_ms = monotonic_ms() + 300000,
                                         .note = note};
     tool.changes = xcalloc(CHANGES, sizeof *tool.changes);
-    tool.side = side_of(&tool, argv + 2, &why);
-    if (tool.side == NULL)
-        return printf("failed 22 %s\n", why.text), 1;
-    int r = tool.side->ops->open(tool.side, &why);
-    if (r < 0)
-        return printf("failed %d %s\n", -r, why.text), 1;
-    puts("open");
-    fflush(stdout);
-    for (ssize_t len; (len = getline(&line, &size, stdin)) > 0;) {
-        line[len - 1] = line[len - 1] == '\n' ? '\0' : line[len - 1];
-        obey(&tool, line);
-    }
-    tool.side->ops->close(tool.side);
+    tool.side = tool.conf != NULL ? side_of(&tool, argv + 2, &why) : NULL;
+    if (tool.side != NULL)
+        r = tool.side->ops->open(tool.side, &why);
+    if (r == 0)
+        follow(&tool);
+    else
+        printf("failed %d %s\n", -r, why.text);
+    if (tool.side != NULL)
+        tool.side->ops->close(tool.side);
     dir_set_free(tool.set);
     buf_clear(&tool.reading.cookie);
+    buf_clear(&errors);
     free(tool.changes);
-    free(line);
     arena_free(tool.arena);
     conf_free(tool.conf);
-    return 0;
+    return r != 0;
 }

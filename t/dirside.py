@@ -302,6 +302,39 @@ def users(side, server, foreign, fourth):
     ok("sAMAccountName" in values and dn.lower() not in side.entries() or side.read() and dn.lower() not in side.entries(), "the account stays, and is no recipient")
 
 
+def every_kind(side, server, staff, foreign):
+    """The life of a copy of each kind: each operation once, and once more, when it was done before."""
+    for kind in ("contact", "mail user", "group"):
+        old, new = ("CN=Life of %s,%s" % (kind, where) for where in (foreign, staff))
+        new, source = new.replace("Life", "Other life"), "L-" + kind
+        address = "GWISE:D.P." + kind.upper().replace(" ", "")
+        extra = {"member": ["CN=Bob," + staff]} if kind == "group" else {}
+        mark = "viaduct:gw:" + source
+        like(side.one("add", kind, old, source=source, displayName="Life", mailNickname="life." + kind.replace(" ", ""), targetAddress=address,
+                      proxyAddresses=[address], **extra), "^done", kind + ": added")
+        read = side.entry(old)
+        is_((read.kind, read.mark, read.target, read.displayName), (kind, mark, address, "Life"), kind + ": reads as it was written")
+
+        def twice(operation, name, what, **kw):
+            first, second = (side.one(operation, kind, name, id=read.id, source=source, **kw) for _ in range(2))
+            like(first, "^done", "%s: %s" % (kind, what))
+            like(second, "^(before|done)", "%s: %s, once more" % (kind, what))
+        twice("change", old, "changed", displayName=("Life", "Death"), targetAddress=(address, address + "2"), proxyAddresses=([address], [address + "2"]))
+        is_(some(server, old, "displayName", "targetAddress", "proxyAddresses"), [["Death"], [address + "2"], [address + "2"]], kind + ": so it is")
+        twice("hide", old, "hidden")
+        is_(side.entry(old)["flags"][0].split()[:1], ["hidden"], kind + ": so it is")
+        twice("show", old, "shown")
+        twice("rename", old, "renamed and moved", new=new, displayName=("Death", "Birth"))
+        is_((some(server, new, "displayName"), held(server, old)), ([["Birth"]], None), kind + ": so it is")
+        edit(server, new, "importedFrom")
+        twice("adopt", new, "adopted")
+        twice("disable", new, "let go", mark=("viaduct-adopted:gw:" + source, []), targetAddress=(address + "2", []))
+        is_(some(server, new, "importedFrom", "targetAddress", "proxyAddresses"), [[], [], [address + "2"]], kind + ": with what it had besides")
+        edit(server, new, "importedFrom", mark)
+        twice("delete", new, "deleted")
+        ok(held(server, new) is None, kind + ": so it is")
+
+
 def hostile(side, server, foreign):
     c = dict(targetAddress="GWISE:D.P.H", proxyAddresses=["GWISE:D.P.H", "SMTP:h@contoso.example"])
     like(side.one("add", "contact", "CN=Octets," + foreign, source="H1", displayName=bytes(range(1, 256)), **c), "^(refused|done)", "a value of all octets is the server's to judge")

@@ -58,6 +58,7 @@ dirside.changes(side, host, a, id)
 dirside.marks(side, host, a, id)
 dirside.names(side, host, a, id, STAFF)
 dirside.hosts(side, host, STAFF)
+dirside.every_kind(side, host, STAFF, FOREIGN)
 g, id = dirside.groups(side, host, FOREIGN, 2500)
 dirside.circles(side, host, FOREIGN, g, id)
 dirside.users(side, host, FOREIGN, "zoe") # this server does not care

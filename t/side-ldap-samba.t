@@ -22,6 +22,7 @@ dirside.changes(side, dc, a, id)
 dirside.marks(side, dc, a, id)
 dirside.names(side, dc, a, id, STAFF)
 dirside.hosts(side, dc, STAFF)
+dirside.every_kind(side, dc, STAFF, FOREIGN)
 g, id = dirside.groups(side, dc, FOREIGN, 60)
 
 # ---- members that are not there ----

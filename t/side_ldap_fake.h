@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "directory/side_ldap.h"
 
@@ -92,7 +93,20 @@ ldap_link_knows(struct ldap_link *link, const char *name)
     return !span_equal(span_of(name), SPAN("viaductKnowsNothing"));
 }
 
-/* ---- answers ---- */
+/* ---- answers: what they hold is gone when the callback returns ---- */
+
+static bool
+fake_tell(const struct ldap_answer *entry, bool (*each)(void *arg, const struct ldap_answer *answer), void *arg)
+{
+    struct ldap_answer copy = {.dn = xstrdup(entry->dn)};
+    for (size_t i = 0; entry->values[i] != NULL; i++)
+        copy.values[i] = xstrdup(entry->values[i]);
+    bool more = each(arg, &copy);
+    for (size_t i = 0; copy.values[i] != NULL; i++)
+        free((void *)(uintptr_t)copy.values[i]);
+    free((void *)(uintptr_t)copy.dn);
+    return more;
+}
 
 struct span
 ldap_answer_dn(const struct ldap_answer *answer)
@@ -151,7 +165,7 @@ ldap_read(struct ldap_link *link, const struct ldap_question *question,
         snprintf(fake.filters[turn], sizeof fake.filters[turn], "%s", question->filter);
     snprintf(fake.last_filter, sizeof fake.last_filter, "%s", question->filter);
     for (size_t i = 0; i < fake.n_entries && (code == 0 || i == 0); i++)
-        each(arg, &fake.entries[i]);
+        fake_tell(&fake.entries[i], each, arg);
     if (code < 0)
         why_set(why, "4.4.1", "the fake says %d", code);
     return code;
@@ -180,7 +194,7 @@ ldap_changes(struct ldap_link *link, const struct ldap_question *question, struc
 {
     (void)link, (void)question;
     for (size_t i = 0; i < fake.n_changed; i++)
-        changed(arg, fake.changed[i]);
+        fake_tell(fake.changed[i], changed, arg);
     for (size_t i = 0; i < fake.n_gone; i++)
         gone(arg, span_of(fake.gone[i]));
     if (fake.changes_code < 0)
@@ -215,9 +229,11 @@ fake_mods(LDAPMod **mods)
         char sign = op == LDAP_MOD_DELETE ? '-' : op == LDAP_MOD_REPLACE ? '=' : '+';
         if (mods[i]->mod_bvalues == NULL)
             buf_printf(&fake.sent, " %c%s\n", sign, mods[i]->mod_type);
-        for (size_t v = 0; mods[i]->mod_bvalues != NULL && mods[i]->mod_bvalues[v] != NULL; v++)
-            buf_printf(&fake.sent, " %c%s=%.*s\n", sign, mods[i]->mod_type,
-                       (int)mods[i]->mod_bvalues[v]->bv_len, mods[i]->mod_bvalues[v]->bv_val);
+        for (size_t v = 0; mods[i]->mod_bvalues != NULL && mods[i]->mod_bvalues[v] != NULL; v++) {
+            buf_printf(&fake.sent, " %c%s=", sign, mods[i]->mod_type);
+            buf_add(&fake.sent, mods[i]->mod_bvalues[v]->bv_val, mods[i]->mod_bvalues[v]->bv_len);
+            buf_add_byte(&fake.sent, '\n');
+        }
     }
 }
 
