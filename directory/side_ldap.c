@@ -132,6 +132,13 @@ set_traits(struct ldap_side *side)
 
 /* ---- open, close ---- */
 
+static bool
+is_to_be_written(const struct dir_side *side)
+{
+    const struct conf_dirsync *dirsync = side->context->dirsync;
+    return dirsync != NULL && (side->host ? dirsync->import.container : dirsync->export.container) != NULL;
+}
+
 int
 side_ldap_open(struct dir_side *base, struct why *why)
 {
@@ -145,7 +152,7 @@ side_ldap_open(struct dir_side *base, struct why *why)
              (unsigned long long)side_digest(side));
     set_traits(side);
     base->writable = side->directory->writable && side->names.slot[SLOT_MARK][0] != '\0';
-    if (side->directory->writable && !base->writable && base->context->dirsync != NULL)
+    if (side->directory->writable && !base->writable && is_to_be_written(base))
         side_note(side, "it cannot be written: no attribute for marks is named (option mark), or the server's "
                         "schema lacks it");
     return 0;

@@ -95,6 +95,7 @@ struct side_reader {
     struct arena *arena;      /* of one entry: reset by side_entry_map() */
     struct dir_proxy *proxies;
     struct buf trouble;
+    uint64_t homeless; /* lists that no mail domain was found for; counted */
 };
 
 /* Makes an entry; its spans live until the next call. False where it is no recipient. */

@@ -156,6 +156,7 @@ side_domino_map(struct side_reader *reader, const struct side_raw *raw, struct d
     take_internet(reader, raw, entry);
     if (entry->target.type.len == 0 && entry->n_proxies > 0 && !entry->broken)
         entry->target = entry->proxies[0].address;
+    reader->homeless += entry->kind == DIR_GROUP && entry->target.type.len == 0;
     entry->opted_out = available.len > 0 && !span_equal(available, SPAN("1"));
     return true;
 }

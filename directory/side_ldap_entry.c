@@ -276,7 +276,12 @@ take_members(struct side_reader *reader, const struct side_raw *raw, struct dir_
     if (entry->kind != DIR_GROUP || members.n + unique.n == 0)
         return;
     entry->members = arena_alloc(reader->arena, (members.n + unique.n) * sizeof *entry->members);
-    for (size_t i = 0; entry->members != NULL && i < members.n + unique.n; i++) {
+    if (entry->members == NULL) {
+        side_entry_trouble(reader, "member", (struct span){NULL, 0}, "there are too many");
+        entry->broken = true; /* not: a group without members */
+        return;
+    }
+    for (size_t i = 0; i < members.n + unique.n; i++) {
         bool harmed = false;
         struct span name = i < members.n ? members.at[i] : unique.at[i - members.n];
         if (name.len > 0 && name.len <= DIR_NAME_MAX)

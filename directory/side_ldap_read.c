@@ -110,6 +110,13 @@ tell(const struct side_reading *reading)
     if (reading->troubled > NOTES_MAX)
         side_note(reading->side, "%llu entries have values that cannot be used; the first %d were named",
                   (unsigned long long)reading->troubled, NOTES_MAX);
+    if (reading->side->reader.homeless > 0)
+        side_note(reading->side,
+                  "%llu lists name no mail domain and are left out; an address-space of the connector says "
+                  "which it is "
+                  "(type NOTES, pattern *@DOMAIN)",
+                  (unsigned long long)reading->side->reader.homeless);
+    reading->side->reader.homeless = 0;
     if (reading->left_out > 0)
         side_note(reading->side, "%llu entries cannot be kept, the first is %s",
                   (unsigned long long)reading->left_out, reading->first);

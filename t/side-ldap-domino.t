@@ -128,5 +128,14 @@ side = dirside.Side(dirside.conf(ad, domino.section()), "dirsync", "gw", "foreig
 like("\n".join(side.notes), "cannot be written.*option mark", "without an attribute for marks it says that it cannot be written")
 like(side.one("add", "contact", H, source=S, **HANS), "^refused.*mark", "and is not")
 is_(side.read(), "read 6 full", "it is read")
+side.close()
+path = dirside.conf(ad, domino.section(more='mark = "description"'))
+with open(path) as f:
+    text = f.read()
+with open(path, "w") as f:
+    f.write(text.replace('type = "NOTES" pattern = "*@ACME"', 'type = "NOTES" pattern = "*"'))
+side = dirside.Side(path, "dirsync", "gw", "foreign")
+is_(side.read(), "read 5 full", "where no mail domain is to be found for a list, it is left out")
+like("\n".join(side.notes), "1 lists name no mail domain.*NOTES, pattern", "and that is said, with what to do")
 is_(side.close(), 0, "it ends in order")
 done()
