@@ -215,8 +215,9 @@ begin(struct planner *planner, const struct dir_plan_input *in)
     planner->directory = find_directory(in);
     planner->scratch = arena_new(SIZE_MAX / 2);
     planner->in_book =
-        planner->directory != NULL &&
-        (!planner->directory->writable || span_equal(span_of(planner->directory->proxies), SPAN("book")));
+        in->host_read_only ||
+        (planner->directory != NULL &&
+         (!planner->directory->writable || span_equal(span_of(planner->directory->proxies), SPAN("book"))));
     flow_begin(planner, &planner->import, true);
     flow_begin(planner, &planner->export, false);
 }

@@ -45,6 +45,8 @@ struct dir_plan_input {
     const struct dir_set *host, *foreign;
     bool host_complete,
         foreign_complete; /* both readings ended well; else nothing is hidden or deleted on the other side */
+    bool host_read_only,
+        foreign_read_only; /* whatever the configuration says: the side found that it cannot write */
     uint64_t host_before,
         foreign_before; /* entries at the last applied plan; 0: none. A much smaller reading deletes nothing */
     const struct dir_traits *host_traits, *foreign_traits; /* NULL: all is kept, as Active Directory does */

@@ -21,6 +21,10 @@ static void
 draft_values(struct flow *flow, const struct wish *wish, const struct dir_entry *copy)
 {
     uint32_t bits = copy != NULL ? flow->kept & ~flow->initial : flow->kept;
+    if (wish->source->kind == DIR_GROUP) /* save what is made of other things */
+        bits &= ~(flow->from_traits->not_of_groups & ~(UINT32_C(1) << DIR_DISPLAY | UINT32_C(1) << DIR_ALIAS));
+    if ((copy != NULL ? copy->kind : wish->kind) == DIR_GROUP)
+        bits &= ~flow->to_traits->not_of_groups;
     if ((copy != NULL ? copy->kind : wish->kind) == DIR_GROUP)
         bits &= ~flow->to_traits->not_of_groups;
     for (unsigned i = 0; i < DIR_ATTRIBUTES; i++) {

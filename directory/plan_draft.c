@@ -161,6 +161,7 @@ draft_commit(struct planner *planner, struct span source, const char *why, ...)
     va_start(args, why);
     vsnprintf(text, sizeof text, why, args);
     va_end(args);
+    plan_tidy(text);
     if (plan->n_changes == planner->changes_size) {
         planner->changes_size = planner->changes_size > 0 ? 2 * planner->changes_size : 256;
         plan->changes = xrealloc(plan->changes, planner->changes_size * sizeof *plan->changes);

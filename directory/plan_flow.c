@@ -58,12 +58,12 @@ take_import(struct flow *flow)
     flow->groups = import->groups;
     flow->delete_s = import->delete_s;
     take_attributes(flow, &import->initial, &import->omit);
-    flow->on = import->set && (directory == NULL || directory->writable);
+    flow->on = import->set && (directory == NULL || directory->writable) && !flow->planner->in->host_read_only;
     if (import->set && !flow->on)
-        plan_notice(
-            flow->planner, DIR_REFUSAL, true, SPAN(""), SPAN(""),
-            "nothing is imported: directory \"%s\" is not writable; set writable = yes, or take import away",
-            directory->title);
+        plan_notice(flow->planner, DIR_REFUSAL, true, SPAN(""), SPAN(""),
+                    "nothing is imported: directory \"%s\" is not writable; make it so (writable, mark), or "
+                    "take import away",
+                    flow->to_title);
 }
 
 /* A filter that cannot be must not let everybody through, nor nobody. */
@@ -86,16 +86,16 @@ take_export(struct flow *flow)
     const struct conf_dirsync *dirsync = flow->planner->in->dirsync;
     const struct conf_export *export = &dirsync->export;
     bool ldap = span_equal(span_of(dirsync->foreign.format), SPAN("ldap"));
+    bool read_only = flow->planner->in->foreign_read_only || (ldap && !dirsync->foreign.directory.writable);
     flow->container = export->container;
     flow->groups = export->groups;
     flow->delete_s = export->delete_s;
     take_attributes(flow, &export->initial, &export->omit);
-    flow->on =
-        export->set && (!ldap || dirsync->foreign.directory.writable) && take_filter(flow, export->filter);
-    if (export->set && ldap && !dirsync->foreign.directory.writable)
+    flow->on = export->set && !read_only && take_filter(flow, export->filter);
+    if (export->set && read_only)
         plan_notice(flow->planner, DIR_REFUSAL, false, SPAN(""), SPAN(""),
-                    "nothing is exported: the foreign directory is not writable; set writable = yes, or take "
-                    "export away");
+                    "nothing is exported: the foreign directory is not writable; make it so (writable, mark), "
+                    "or take export away");
 }
 
 static void

@@ -158,8 +158,11 @@ void plan_notice(struct planner *planner, enum dir_note kind, bool host, struct 
 struct span plan_proxy_text(struct planner *planner, const struct dir_proxy *proxy);
 struct span plan_address_text(struct planner *planner, const struct address *address);
 
-/* "%.*s" of a span, cut where it is long: for notices. */
-#define SHOWN(span) (int)((span).len < 300 ? (span).len : 300), (span).at
+/* "%.*s" of a span, cut between characters where it is long: for notices. */
+#define SHOWN(span) plan_shown(span), (span).at
+int plan_shown(struct span text);
+/* Makes a text fit for a line: no control octets, no torn characters. */
+void plan_tidy(char *text);
 
 /* ---- plan_flow.c ---- */
 

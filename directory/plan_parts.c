@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/utf8.h"
 #include "directory/plan_inside.h"
 
 /* ---- memory and texts ---- */
@@ -48,6 +49,29 @@ plan_proxy_text(struct planner *planner, const struct dir_proxy *proxy)
     return (struct span){text, len};
 }
 
+enum { SHOWN_MAX = 300 };
+
+int
+plan_shown(struct span text)
+{
+    size_t len = text.len < SHOWN_MAX ? text.len : SHOWN_MAX;
+    while (len > 0 && len < text.len && ((unsigned char)text.at[len] & 0xc0) == 0x80)
+        len--;
+    return (int)len;
+}
+
+void
+plan_tidy(char *text)
+{
+    size_t len = strlen(text);
+    for (size_t at = 0; at < len;) {
+        size_t n = utf8_sequence(text + at, len - at);
+        if (n == 0 || (unsigned char)text[at] < ' ' || text[at] == 0x7f)
+            text[at] = '?';
+        at += n > 0 ? n : 1;
+    }
+}
+
 void
 plan_notice(struct planner *planner, enum dir_note kind, bool host, struct span id, struct span name,
             const char *format, ...)
@@ -58,6 +82,7 @@ plan_notice(struct planner *planner, enum dir_note kind, bool host, struct span 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    plan_tidy(text);
     if (plan->n_notices == planner->notices_size) {
         planner->notices_size = planner->notices_size > 0 ? 2 * planner->notices_size : 64;
         plan->notices = xrealloc(plan->notices, planner->notices_size * sizeof *plan->notices);

@@ -230,10 +230,6 @@ keep_extra(struct planner *planner, size_t place, const struct gift *gift)
     extra->proxies = xcalloc(n, sizeof *extra->proxies);
     extra->n = n;
     memcpy(extra->proxies, gift->proxies, n * sizeof *extra->proxies);
-    for (size_t i = 0; i < gift->n_own; i++) { /* the others are in the plan's memory */
-        extra->proxies[i].address.type = plan_keep(planner, extra->proxies[i].address.type);
-        extra->proxies[i].address.value = plan_keep(planner, extra->proxies[i].address.value);
-    }
     planner->extra_of[place] = (uint32_t)planner->n_extras;
 }
 

@@ -69,8 +69,6 @@ is_left_out(struct flow *flow, const struct dir_entry *entry)
         return copy || (goes_elsewhere(entry) && !ours);
     if ((goes_elsewhere(entry) || copy) && (!export->contacts || ours))
         return true;
-    if (export->containers.n > 0 && !name_within(flow->planner, entry->name, &export->containers))
-        return true;
     return planner->filter != NULL && !dir_filter_matches_entry(planner->filter, entry);
 }
 
@@ -78,7 +76,9 @@ enum source_state
 source_judge(struct flow *flow, const struct dir_entry *entry)
 {
     struct planner *planner = flow->planner;
-    if (entry->opted_out || (!entry->broken && is_left_out(flow, entry)))
+    const struct conf_texts *containers = &planner->in->dirsync->export.containers;
+    bool elsewhere = !flow->import && containers->n > 0 && !name_within(planner, entry->name, containers);
+    if (entry->opted_out || elsewhere || (!entry->broken && is_left_out(flow, entry)))
         return SOURCE_OUT;
     if (entry->broken) {
         if (flow->on)

@@ -197,6 +197,8 @@ make_plan(struct steps *steps, struct why *why)
         .foreign = steps->foreign.set,
         .host_complete = steps->host.read,
         .foreign_complete = steps->foreign.read,
+        .host_read_only = !steps->host.side->writable,
+        .foreign_read_only = !steps->foreign.side->writable,
         .host_before = run->status.host_entries,
         .foreign_before = run->status.foreign_entries,
         .host_traits = &steps->host.side->traits,

@@ -240,7 +240,7 @@ is_deletion(const struct dir_change *change)
 static const char *
 wrong_change(struct world *world, const struct dir_change *change)
 {
-    struct dir_entry entry, source;
+    struct dir_entry entry, source = {.name = {"", 0}};
     struct span dirsync, id;
     bool host = change->host, complete = host ? world->in.foreign_complete : world->in.host_complete;
     int64_t since = dir_pending_since(world->pending, host, change->id);
@@ -260,7 +260,8 @@ wrong_change(struct world *world, const struct dir_change *change)
     bool renewed = world->traits[host].naming == DIR_NAMED_ADDRESS;
     if (!complete && !(there && renewed))
         return "it takes away though the other side was not read to its end";
-    if (there && source.broken && !source.opted_out)
+    bool elsewhere = memmem(source.name.at, there ? source.name.len : 0, "OU=Other", 8) != NULL;
+    if (there && source.broken && !source.opted_out && !elsewhere)
         return "it takes away the copy of a source that cannot be mapped";
     if (change->operation != DIR_HIDE && !(there && renewed) &&
         (wait > 0 && (since == 0 || world->in.now_s - since < wait)))

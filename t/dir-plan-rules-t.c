@@ -18,6 +18,11 @@ test_export(void)
     other.name = SPAN("CN=Dora, OU=staff ,DC=Contoso,DC=example");
     other.proxies[0].address = address_in(world, "GWISE:Exchange.First.d");
     put_entry(world, true, &other);
+    struct dir_entry broken = {
+        .id = SPAN("H5"), .name = SPAN("CN=B,OU=Elsewhere,DC=contoso,DC=example"), .broken = true};
+    put_entry(world, true, &broken);
+    is_int(world_plan(world)->n_notices, 0,
+           "of what lies elsewhere nothing is said, though it cannot be mapped");
     ok(world_sync(world) && get_copy(world, false, "H1", &copy) && copy.kind == DIR_CONTACT &&
            span_equal(copy.target.value, SPAN("Exchange.First.ann")) &&
            entry_has(world, &copy, "SMTP:ann@contoso.example"),
@@ -235,6 +240,9 @@ test_not_writable(void)
            count_notices(world->plan, DIR_REFUSAL, "\"ad\" is not writable") == 1,
        "a host that is not writable is not written, and export goes on");
     world->directory.writable = true;
+    world->in.host_read_only = true;
+    ok(!dir_plan_writes(world_plan(world), true), "nor one that finds that it cannot be");
+    world->in.host_read_only = false;
     world->dirsync.foreign.directory.writable = false;
     world_plan(world);
     ok(!dir_plan_writes(world->plan, false) &&
@@ -287,6 +295,24 @@ test_group(void)
            entry_has_member(&copy, SPAN("CN=Anna,OU=GroupWise,DC=contoso,DC=example")) &&
            entry_has_member(&copy, SPAN("CN=New,OU=GroupWise,DC=contoso,DC=example")),
        "a new one is in it by the same plan");
+    world_free(world);
+}
+
+static void
+test_group_attributes(void)
+{
+    struct world *world = world_new();
+    world->traits[1].not_of_groups = 1U << DIR_TITLE;
+    world->traits[0].not_of_groups = 1U << DIR_PHONE;
+    put_group(world, false, "G1", "Dom.PO1.G1", "GWISE:Dom.PO1.G1", "");
+    get_id(world, false, "G1", &entry);
+    entry.value[DIR_TITLE] = SPAN("not of groups");
+    put_entry(world, false, &entry);
+    ok(world_sync(world) && get_copy(world, true, "G1", &copy) && copy.value[DIR_TITLE].len == 0,
+       "what groups cannot have there is not planned for them");
+    copy.value[DIR_PHONE] = SPAN("1");
+    put_entry(world, true, &copy);
+    ok(world_plan(world)->n_changes == 0, "nor taken from them what theirs cannot have");
     world_free(world);
 }
 
@@ -425,6 +451,7 @@ main(void)
     test_not_writable();
     test_group();
     test_circle();
+    test_group_attributes();
     test_large_group();
     test_container();
     test_guard();
