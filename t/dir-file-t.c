@@ -23,7 +23,9 @@ static struct buf notes;
 static struct dir_room room;
 static struct dir_entry entry;
 
-static const char *meanwhile; /* what is put in the file's place while it is read; NULL: nothing */
+/* What is put in the file's place, or behind it, while it is read; NULL: nothing. */
+static const char *meanwhile;
+static bool behind;
 
 static void
 note(void *arg, const char *text)
@@ -31,10 +33,10 @@ note(void *arg, const char *text)
     char path[420];
     (void)arg;
     if (meanwhile != NULL) {
-        snprintf(path, sizeof path, "%s.next", in_path);
-        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        snprintf(path, sizeof path, "%s%s", in_path, behind ? "" : ".next");
+        int fd = open(path, O_WRONLY | O_CREAT | (behind ? O_APPEND : O_TRUNC), 0644);
         if (fd < 0 || write(fd, meanwhile, strlen(meanwhile)) < 0 || close(fd) != 0 ||
-            rename(path, in_path) != 0)
+            (!behind && rename(path, in_path) != 0))
             exit(1);
         meanwhile = NULL;
     }
@@ -209,6 +211,10 @@ test_changed(void)
     is_int(read_csv("address,x\na@b.example,\n"), -EAGAIN,
            "a file that another one replaces while it is read is no reading");
     ok(says("was changed while it was read"), "and says so");
+    meanwhile = "b@b.example,\n";
+    behind = true;
+    is_int(read_csv("address,x\na@b.example,\n"), -EAGAIN, "nor one that somebody writes on");
+    behind = false;
     is_int(dir_set_count(set), 0, "nothing of it is kept");
 }
 
@@ -433,7 +439,8 @@ test_writing(bool ldif)
     change_deltas[0].add = other_display;
     changes[0] =
         (struct dir_change){.operation = DIR_DELETE, .id = SPAN("export:id-ann"), .source = SPAN("id-ann")};
-    changes[1] = (struct dir_change){.operation = DIR_DELETE, .id = SPAN("7"), .source = SPAN("x")};
+    changes[1] =
+        (struct dir_change){.operation = DIR_DELETE, .id = SPAN("somebody-of-theirs"), .source = SPAN("x")};
     changes[2] =
         (struct dir_change){.operation = DIR_DELETE, .id = SPAN("export:id-ann"), .source = SPAN("id-ann")};
     apply(3);
