@@ -32,7 +32,6 @@ is_broken(const struct side_job *job)
     case LDAP_SERVER_DOWN:
     case LDAP_CONNECT_ERROR:
     case LDAP_TIMEOUT:
-    case LDAP_ENCODING_ERROR:
     case LDAP_LOCAL_ERROR:
     case LDAP_NO_MEMORY:
     case LDAP_BUSY:

@@ -360,6 +360,7 @@ test_codes(void)
         {LDAP_UNDEFINED_TYPE, DIR_REFUSED, ""},
         {LDAP_ADMINLIMIT_EXCEEDED, DIR_REFUSED, ""},
         {LDAP_OTHER, DIR_REFUSED, ""},
+        {LDAP_ENCODING_ERROR, DIR_REFUSED, ""},
         {LDAP_SERVER_DOWN, DIR_BROKEN, ""},
         {LDAP_BUSY, DIR_BROKEN, ""},
         {LDAP_UNAVAILABLE, DIR_BROKEN, ""},
