@@ -105,12 +105,24 @@ take_kind(struct side_reader *reader, const struct side_raw *raw, struct dir_ent
            (ours || !span_equal(system, SPAN("100")));
 }
 
+/* The first of all names; of a copy of ours, whose other names somebody may have added or put before it, the first with a hierarchy. */
+static struct span
+full_name(struct side_reader *reader, const struct side_raw *raw, const struct dir_entry *entry)
+{
+    struct side_values values = side_raw_slot(raw, SLOT_FULL_NAME);
+    struct span dirsync, source;
+    bool harmed = false;
+    for (size_t i = 0; i < values.n && dir_mark_parse(entry->mark, &dirsync, &source); i++)
+        if (values.at[i].len > 0 && memchr(values.at[i].at, '/', values.at[i].len) != NULL)
+            return side_clean(reader->arena, values.at[i], &harmed);
+    return first_value(reader, raw, SLOT_FULL_NAME);
+}
+
 /* Name and domain as NOTES address, which is where mail goes. */
 static void
 take_notes(struct side_reader *reader, const struct side_raw *raw, struct dir_entry *entry)
 {
-    struct span name = first_value(reader, raw, SLOT_FULL_NAME),
-                domain = first_value(reader, raw, SLOT_MAIL_DOMAIN);
+    struct span name = full_name(reader, raw, entry), domain = first_value(reader, raw, SLOT_MAIL_DOMAIN);
     struct buf text = {0};
     struct why why = {"", ""};
     if (domain.len == 0 && entry->kind == DIR_GROUP)
