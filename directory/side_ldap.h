@@ -38,7 +38,7 @@ struct side_names {
     char extra[SIDE_EXTRAS_MAX][SIDE_NAME_MAX]; /* asked for besides: by policies and opt-outs */
     size_t n_extras;
     const char *asked[SLOTS + SIDE_EXTRAS_MAX + 1]; /* all, each once, NULL-terminated */
-    int8_t chain[SLOTS];                            /* the next slot with the same attribute; -1: none */
+    int16_t chain[SLOTS];                           /* the next slot with the same attribute; -1: none */
     int16_t bucket[256];                            /* first slot of a hash; -1: none */
     int16_t next[SLOTS];                            /* next slot of the same hash */
 };

@@ -46,7 +46,7 @@ index_slot(struct side_names *names, int slot)
     if (first >= 0) {
         while (names->chain[first] >= 0)
             first = names->chain[first];
-        names->chain[first] = (int8_t)slot;
+        names->chain[first] = (int16_t)slot;
         return;
     }
     unsigned h = hash_of(span_of(names->slot[slot]));
