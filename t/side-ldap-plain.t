@@ -96,6 +96,45 @@ def test_plain():
     like(side.opened, 'failed 22 id: the server\'s schema has no attribute "objectGUID"', "nor an id")
 
 
+class NoRules(directory.Slapd):
+    """Attributes that know no equality: no single value can be taken away (OpenLDAP's own msuser.schema is so)."""
+
+    def configure(self):
+        super().configure()
+        with open(os.path.join(directory.SRC, "t/directory/adlike.schema")) as f:
+            text = f.read()
+        for name in ("proxyAddresses", "importedFrom", "targetAddress", "title"):
+            text = re.sub(r"(NAME '%s'[^)]*?)EQUALITY caseIgnoreMatch( SUBSTR caseIgnoreSubstringsMatch)?" % name, r"\1", text)
+        with open(os.path.join(self.top, "norules.schema"), "w") as f:
+            f.write(text)
+        path = os.path.join(self.top, "slapd.conf")
+        with open(path) as f:
+            text = f.read()
+        text = text.replace("%s/t/directory/adlike.schema" % directory.SRC, self.top + "/norules.schema")
+        with open(path, "w") as f:
+            f.write(re.sub(r"(?m)^index proxyAddresses.*\n", "", text))
+
+
+def test_no_rules():
+    host = NoRules("ad")
+    a = "cn=Ann,ou=Foreign," + host.suffix
+    side = dirside.Side(dirside.conf(host.section("ad")), "dirsync", "gw", "host")
+    like(side.one("add", "contact", a, source="X", **dirside.ANN), "^done", "attributes without equality: a contact is added")
+    ann = side.entry(a)
+    what = dict(displayName=("Ann Beebe", "Ann"), targetAddress=("GWISE:DOM.PO.ABEEBE", "GWISE:DOM.PO2.ABEEBE"),
+                proxyAddresses=(["GWISE:DOM.PO.ABEEBE"], ["GWISE:DOM.PO2.ABEEBE"]))
+    like(side.one("change", "contact", a, id=ann.id, source="X", **what), "^done", "and changed")
+    is_(dirside.some(host, a, "displayName", "targetAddress", "proxyAddresses", "importedFrom"),
+        [["Ann"], ["GWISE:DOM.PO2.ABEEBE"], ["GWISE:DOM.PO2.ABEEBE", "SMTP:abeebe@contoso.example"], ["viaduct:gw:X"]], "all values are written anew")
+    like(side.one("change", "contact", a, id=ann.id, source="X", **what), "^before", "once")
+    like(side.one("change", "contact", a, id=ann.id, source="Y", title=([], "x")), "^stale.*another's", "another's is seen by reading it")
+    like(side.one("change", "contact", a, id=ann.id, source="X", targetAddress=("GWISE:a", "GWISE:b")), "^stale", "so is what has changed")
+    like(side.one("delete", "contact", a, id=ann.id, source="X"), "^done", "it is deleted")
+    is_(dirside.held(host, a), None, "so it is")
+    side.close()
+
+
 test_bare()
+test_no_rules()
 test_plain()
 done()
