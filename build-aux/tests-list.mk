@@ -4,6 +4,7 @@ UNIT_TESTS = \
 	t/address-t \
 	t/base-t \
 	t/book-csv-t \
+	t/book-ldif-t \
 	t/book-shard-t \
 	t/book-t \
 	t/calendar-t \
@@ -16,6 +17,7 @@ UNIT_TESTS = \
 	t/crc32c-t \
 	t/csv-t \
 	t/dir-file-t \
+	t/dir-filter-t \
 	t/dir-gwise-t \
 	t/dir-plan-file-t \
 	t/dir-plan-random-t \
@@ -45,6 +47,7 @@ UNIT_TESTS = \
 	t/metrics-t \
 	t/mime-seek-t \
 	t/notice-t \
+	t/policy-t \
 	t/queue-file-t \
 	t/recover-t \
 	t/route-t \
@@ -74,6 +77,7 @@ UNIT_TESTS = \
 TEST_TOOLS = \
 	t/balance \
 	t/cost-directory \
+	t/cost-file \
 	t/cost-message \
 	t/cost-rich \
 	t/cost-session \
@@ -181,10 +185,12 @@ FUZZ_TARGETS = \
 	fuzz/dsn-value-fuzz \
 	fuzz/envelope-fuzz \
 	fuzz/exchange-fuzz \
+	fuzz/filter-fuzz \
 	fuzz/gwise-api-fuzz \
 	fuzz/gwise-convert-fuzz \
 	fuzz/header-scan-fuzz \
 	fuzz/html-text-fuzz \
+	fuzz/ldif-fuzz \
 	fuzz/log-pair-fuzz \
 	fuzz/maildir-envelope-fuzz \
 	fuzz/notice-fuzz \
@@ -209,10 +215,12 @@ CORPUS_RUNNERS = \
 	fuzz/dsn-value-corpus \
 	fuzz/envelope-corpus \
 	fuzz/exchange-corpus \
+	fuzz/filter-corpus \
 	fuzz/gwise-api-corpus \
 	fuzz/gwise-convert-corpus \
 	fuzz/header-scan-corpus \
 	fuzz/html-text-corpus \
+	fuzz/ldif-corpus \
 	fuzz/log-pair-corpus \
 	fuzz/maildir-envelope-corpus \
 	fuzz/notice-corpus \
@@ -247,6 +255,8 @@ fuzz_envelope_corpus_SOURCES = fuzz/envelope-fuzz.c fuzz/run-corpus.c
 fuzz_envelope_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_exchange_corpus_SOURCES = fuzz/exchange-fuzz.c fuzz/run-corpus.c
 fuzz_exchange_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_filter_corpus_SOURCES = fuzz/filter-fuzz.c fuzz/run-corpus.c
+fuzz_filter_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_api_corpus_SOURCES = fuzz/gwise-api-fuzz.c fuzz/run-corpus.c
 fuzz_gwise_api_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_gwise_convert_corpus_SOURCES = fuzz/gwise-convert-fuzz.c fuzz/run-corpus.c
@@ -255,6 +265,8 @@ fuzz_header_scan_corpus_SOURCES = fuzz/header-scan-fuzz.c fuzz/run-corpus.c
 fuzz_header_scan_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_html_text_corpus_SOURCES = fuzz/html-text-fuzz.c fuzz/run-corpus.c
 fuzz_html_text_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
+fuzz_ldif_corpus_SOURCES = fuzz/ldif-fuzz.c fuzz/run-corpus.c
+fuzz_ldif_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_log_pair_corpus_SOURCES = fuzz/log-pair-fuzz.c fuzz/run-corpus.c
 fuzz_log_pair_fuzz_LDFLAGS = $(LIBFUZZER_LINK)
 fuzz_maildir_envelope_corpus_SOURCES = fuzz/maildir-envelope-fuzz.c fuzz/run-corpus.c
@@ -329,6 +341,7 @@ TRACKED_FILES = \
 	conf/conf_check.c \
 	conf/conf_check_directory.c \
 	conf/conf_check_net.c \
+	conf/conf_check_policy.c \
 	conf/conf_check_times.c \
 	conf/conf_doc.c \
 	conf/conf_file.c \
@@ -394,6 +407,11 @@ TRACKED_FILES = \
 	fuzz/corpus/envelope/torn \
 	fuzz/corpus/exchange/notes-groupwise \
 	fuzz/corpus/exchange/smtp \
+	fuzz/corpus/filter/ccmail \
+	fuzz/corpus/filter/gwise \
+	fuzz/corpus/filter/notes \
+	fuzz/corpus/filter/smtp \
+	fuzz/corpus/filter/x400 \
 	fuzz/corpus/gwise-api/busy-answer.api \
 	fuzz/corpus/gwise-api/directory-answer.api \
 	fuzz/corpus/gwise-api/mail-from-gateway.api \
@@ -415,6 +433,8 @@ TRACKED_FILES = \
 	fuzz/corpus/html-text/page \
 	fuzz/corpus/html-text/references \
 	fuzz/corpus/html-text/table \
+	fuzz/corpus/ldif/change \
+	fuzz/corpus/ldif/people \
 	fuzz/corpus/log-pair/line \
 	fuzz/corpus/log-pair/record \
 	fuzz/corpus/log-pair/torn \
@@ -471,10 +491,12 @@ TRACKED_FILES = \
 	fuzz/dsn-value-fuzz.c \
 	fuzz/envelope-fuzz.c \
 	fuzz/exchange-fuzz.c \
+	fuzz/filter-fuzz.c \
 	fuzz/gwise-api-fuzz.c \
 	fuzz/gwise-convert-fuzz.c \
 	fuzz/header-scan-fuzz.c \
 	fuzz/html-text-fuzz.c \
+	fuzz/ldif-fuzz.c \
 	fuzz/log-pair-fuzz.c \
 	fuzz/maildir-envelope-fuzz.c \
 	fuzz/notice-fuzz.c \
@@ -503,6 +525,7 @@ TRACKED_FILES = \
 	t/balance.c \
 	t/base-t.c \
 	t/book-csv-t.c \
+	t/book-ldif-t.c \
 	t/book-rig.h \
 	t/book-shard-t.c \
 	t/book-source.t \
@@ -538,6 +561,7 @@ TRACKED_FILES = \
 	t/corpus/shapes.py \
 	t/correlation-t.c \
 	t/cost-directory.c \
+	t/cost-file.c \
 	t/cost-message.c \
 	t/cost-rich.c \
 	t/cost-session.c \
@@ -564,6 +588,7 @@ TRACKED_FILES = \
 	t/damage.t \
 	t/descriptors.t \
 	t/dir-file-t.c \
+	t/dir-filter-t.c \
 	t/dir-gwise-t.c \
 	t/dir-plan-bench.c \
 	t/dir-plan-file-t.c \
@@ -646,6 +671,7 @@ TRACKED_FILES = \
 	t/peer-swaks.t \
 	t/pickup.t \
 	t/poison.t \
+	t/policy-t.c \
 	t/postmaster.t \
 	t/queue-file-t.c \
 	t/racer.c \

@@ -1,4 +1,4 @@
-/* book.c - the address book: build from CSV, look up, dump, check */
+/* book.c - the address book: build from files, look up, dump, check */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -38,7 +38,7 @@ add_file(struct book_builder *builder, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return command_fail_errno(errno, "%s", path);
-    int n = book_read_csv(fd, path, builder, &errors);
+    int n = book_read_file(fd, path, builder, &errors);
     close(fd);
     if (errors.len > 0)
         fputs(errors.at, stderr);
@@ -109,7 +109,7 @@ book_build(struct command *command)
             files[i] = command->root->book.source.at[i];
     }
     if (n == 0)
-        r = command_usage(command, "name a CSV file, here or as book.source in the configuration");
+        r = command_usage(command, "name a CSV or LDIF file, here or as book.source in the configuration");
     else
         r = open_folders(command, &book_fd, &temp_fd);
     if (r == 0)

@@ -124,4 +124,14 @@ void book_builder_drop(struct book_builder *builder);
  * builder that can only be dropped; memory does not grow with the file. */
 int book_read_csv(int fd, const char *name, struct book_builder *builder, struct buf *errors);
 
+/* The same for LDIF (RFC 2849), as directories are exported. Of each record count displayName, else cn, else mailNickname or uid;
+ * proxyAddresses (a type in upper case marks the primary of the type), mail, targetAddress; and viaductSide, the connector behind
+ * which the recipient is, or host, which is so without it. The host's own have their primary SMTP proxy, else mail, as primary;
+ * foreign ones targetAddress, else the primary proxy of their system's type. Records without an address are passed over; a record
+ * that would change something (changetype) is an error, since the file is then no picture of a directory. */
+int book_read_ldif(int fd, const char *name, struct book_builder *builder, struct buf *errors);
+
+/* One of both, by the file's name: *.ldif, else CSV. */
+int book_read_file(int fd, const char *name, struct book_builder *builder, struct buf *errors);
+
 #endif

@@ -66,25 +66,6 @@ header_take(struct people *people)
 
 /* ---- a recipient ---- */
 
-/* Upper case says: primary of its type. */
-static bool
-is_marked(struct span text)
-{
-    for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
-        if (text.at[i] >= 'a' && text.at[i] <= 'z')
-            return false;
-    return memchr(text.at, ':', text.len) != NULL;
-}
-
-static bool
-has_primary(const struct book_entry *entry, struct span type)
-{
-    for (size_t i = 0; i < entry->n_proxies; i++)
-        if (entry->proxies[i].primary && span_equal(entry->proxies[i].address.type, type))
-            return true;
-    return false;
-}
-
 static bool
 proxy_add(struct people *people, struct book_entry *entry, struct span text)
 {
@@ -99,7 +80,7 @@ proxy_add(struct people *people, struct book_entry *entry, struct span text)
                      (int)text.len, text.at, why.text);
         return false;
     }
-    bool primary = is_marked(text) && !has_primary(entry, address.type);
+    bool primary = book_marks_primary(text) && !book_entry_has_primary(entry, address.type);
     entry->proxies[entry->n_proxies++] = (struct book_proxy){address, primary};
     return true;
 }
@@ -121,41 +102,6 @@ proxies_take(struct people *people, struct book_entry *entry)
     return true;
 }
 
-/* The primary is among the proxies, and the primary of its type where nobody else is or the host's own world
- * asks. */
-static bool
-primary_take(struct people *people, struct book_entry *entry)
-{
-    size_t own = 0;
-    while (own < entry->n_proxies && !address_equal(&entry->proxies[own].address, &entry->primary))
-        own++;
-    if (own == BOOK_PROXIES_MAX) {
-        people_error(people, "more than %d addresses", BOOK_PROXIES_MAX);
-        return false;
-    }
-    if (own == entry->n_proxies)
-        entry->proxies[entry->n_proxies++] = (struct book_proxy){entry->primary, false};
-    bool host = span_equal(entry->side, SPAN("host"));
-    for (size_t i = 0; host && i < entry->n_proxies; i++)
-        if (span_equal(entry->proxies[i].address.type, entry->primary.type))
-            entry->proxies[i].primary = false;
-    if (!has_primary(entry, entry->primary.type))
-        entry->proxies[own].primary = true;
-    return true;
-}
-
-/* Line breaks within a quoted name are blanks. */
-static struct span
-display_take(struct people *people)
-{
-    struct span text = field(people, people->column[COLUMN_DISPLAY]);
-    char *copy = arena_copy(people->arena, text);
-    for (size_t i = 0; copy != NULL && i < text.len; i++)
-        if (copy[i] == '\n' || copy[i] == '\r' || copy[i] == '\t')
-            copy[i] = ' ';
-    return (struct span){copy, copy != NULL ? text.len : 0};
-}
-
 static void
 recipient_take(struct people *people)
 {
@@ -164,7 +110,7 @@ recipient_take(struct people *people)
     if (span_equal_nocase(entry.side, SPAN("host")))
         entry.side = SPAN("host");
     struct span primary = field(people, people->column[COLUMN_PRIMARY]);
-    entry.display = display_take(people);
+    entry.display = book_display(people->arena, field(people, people->column[COLUMN_DISPLAY]));
     entry.proxies = arena_alloc(people->arena, BOOK_PROXIES_MAX * sizeof *entry.proxies);
     BUG_UNLESS(entry.proxies != NULL);
     if (csv_fields(people->csv) > people->header_fields) {
@@ -176,8 +122,12 @@ recipient_take(struct people *people)
         people_error(people, "primary \"%.*s\": %s", (int)primary.len, primary.at, why.text);
         return;
     }
-    if (!proxies_take(people, &entry) || !primary_take(people, &entry))
+    if (!proxies_take(people, &entry))
         return;
+    if (!book_entry_add_primary(&entry)) {
+        people_error(people, "more than %d addresses", BOOK_PROXIES_MAX);
+        return;
+    }
     int err = book_builder_add(people->builder, &entry, &why);
     if (err == 0)
         return;

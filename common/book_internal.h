@@ -18,6 +18,19 @@ void book_entry_write(const struct book_entry *entry, struct buf *out);
 /* Reads and checks it; spans point into `bytes`. Returns 0, -EINVAL, -ENOMEM. */
 int book_entry_read(struct span bytes, struct arena *arena, struct book_entry *entry);
 
+/* ---- a recipient out of a file (book_people.c) ---- */
+
+/* Upper case in the type of "TYPE:value" says: primary of its type. */
+bool book_marks_primary(struct span text);
+bool book_entry_has_primary(const struct book_entry *entry, struct span type);
+
+/* Puts the entry's primary among its proxies, and makes it the primary of its type where nobody else is or the host's own world
+ * asks. False where there is no room. */
+bool book_entry_add_primary(struct book_entry *entry);
+
+/* A copy in which line breaks and tabs are blanks. */
+struct span book_display(struct arena *arena, struct span text);
+
 /* ---- one shard (book_shard.c) ---- */
 
 struct book_shard {

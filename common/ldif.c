@@ -226,6 +226,8 @@ line_take(struct ldif *ldif)
         ldif->n_places == LDIF_ATTRIBUTES_MAX) {
         record_error(ldif, "a record of more than %d octets or %d values", LDIF_RECORD_BYTES_MAX,
                      LDIF_ATTRIBUTES_MAX);
+    } else if (span_equal(line, SPAN("-"))) {
+        record_error(ldif, "a change of an entry (a line of \"-\"), not an entry");
     } else if (!is_name(name)) {
         record_error(ldif, "no \"name: value\"");
     } else {

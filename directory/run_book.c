@@ -339,7 +339,7 @@ read_source(struct building *building, const char *path)
         tell(building, "%s: cannot be opened: %s", path, strerror(-r));
         return r;
     }
-    int n = book_read_csv(fd, path, building->builder, &errors);
+    int n = book_read_file(fd, path, building->builder, &errors);
     close(fd);
     struct span rest = buf_span(&errors);
     for (int lines = 0; rest.len > 0 && lines < 20; lines++) {

@@ -14,10 +14,15 @@ static const struct person mark = {"markc", "Mark", "Clark", "M", "Mark M. Clark
 static const struct person john = {"jdoe", "John", "Doe", "", "Doe, John Q."};
 static const struct person system_object = {"system", "", "", "", ""};
 static const struct person nobody = {"", "", "", "", ""};
-static const struct person juergen = {"jmueller", "J\xc3\xbcrgen", "M\xc3\xbcller-Wei\xc3\x9f", "", "J\xc3\xbcrgen M\xc3\xbcller"};
-static const struct person ito = {"ito", "\xe5\xa4\xaa\xe9\x83\x8e", "\xe4\xbc\x8a\xe8\x97\xa4", "", "\xe4\xbc\x8a\xe8\x97\xa4 \xe5\xa4\xaa\xe9\x83\x8e"};
-static const struct person dotted = {"ann.beebe", "Ann", "O'Neil / Beebe", "", "Beebe/O'Neil, Ann (Sales) [x] <y>"};
-static const struct person long_name = {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl", "Maximilian-Alexander", "Wolfeschlegelsteinhausenbergerdorffwelche", "", ""};
+static const struct person juergen = {"jmueller", "J\xc3\xbcrgen", "M\xc3\xbcller-Wei\xc3\x9f", "",
+                                      "J\xc3\xbcrgen M\xc3\xbcller"};
+static const struct person ito = {"ito", "\xe5\xa4\xaa\xe9\x83\x8e", "\xe4\xbc\x8a\xe8\x97\xa4", "",
+                                  "\xe4\xbc\x8a\xe8\x97\xa4 \xe5\xa4\xaa\xe9\x83\x8e"};
+static const struct person dotted = {"ann.beebe", "Ann", "O'Neil / Beebe", "",
+                                     "Beebe/O'Neil, Ann (Sales) [x] <y>"};
+static const struct person long_name = {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl",
+                                        "Maximilian-Alexander", "Wolfeschlegelsteinhausenbergerdorffwelche", "",
+                                        ""};
 
 static struct dir_entry
 entry_of(const struct person *person)
@@ -61,21 +66,28 @@ static const struct {
     {&nobody, "SMTP:%g.%s@contoso.example", 1, NULL},
     {&nobody, "SMTP:@contoso.example", 1, NULL},
     {&juergen, "SMTP:%g.%s@contoso.example", 1, "Jurgen.Muller-Weiss@contoso.example"},
-    {&juergen, "SMTP:%r\xc3\xbc""e%2g@contoso.example", 1, "Je@contoso.example"},
+    {&juergen,
+     "SMTP:%r\xc3\xbc"
+     "e%2g@contoso.example",
+     1, "Je@contoso.example"},
     {&ito, "SMTP:%g.%s@contoso.example", 1, "ito@contoso.example"},
     {&dotted, "SMTP:@contoso.example", 1, "ann.beebe@contoso.example"},
     {&dotted, "SMTP:%s@contoso.example", 1, "O'Neil/Beebe@contoso.example"},
     {&dotted, "SMTP:%d@contoso.example", 1, "Beebe/O'NeilAnnSalesxy@contoso.example"},
-    {&long_name, "SMTP:%g.%s.%s@contoso.example", 12, "Maximilian-Alexander.Wolfeschlegelsteinhausenbergerdorffwelche12@contoso.example"},
+    {&long_name, "SMTP:%g.%s.%s@contoso.example", 12,
+     "Maximilian-Alexander.Wolfeschlegelsteinhausenbergerdorffwelche12@contoso.example"},
     /* X400 */
-    {&ted, "X400:c=US;a= ;p=First Organizati;o=Exchange;s=%s;g=%g;", 1, "c=US;a= ;p=First Organizati;o=Exchange;s=Bremer;g=Ted;"},
-    {&ted, "X400:c=US;a= ;p=First Organization;o=Exchange;", 1, "c=US;a= ;p=First Organizati;o=Exchange;s=Bremer;g=Ted;"},
+    {&ted, "X400:c=US;a= ;p=First Organizati;o=Exchange;s=%s;g=%g;", 1,
+     "c=US;a= ;p=First Organizati;o=Exchange;s=Bremer;g=Ted;"},
+    {&ted, "X400:c=US;a= ;p=First Organization;o=Exchange;", 1,
+     "c=US;a= ;p=First Organizati;o=Exchange;s=Bremer;g=Ted;"},
     {&ted, "X400:c=US;a= ;p=P;s=%s;g=%g", 2, "c=US;a= ;p=P;s=Bremer2;g=Ted;"},
     {&ted, "x400:c=US;a= ;p=P;dda:ID=%m;", 2, "c=US;a= ;p=P;dda:ID=ted2;"},
     {&ted, "X400:c=US;a= ;p=P;cn=%d;", 2, "c=US;a= ;p=P;cn=Ted Bremer2;"},
     {&system_object, "X400:c=US;a= ;p=P;s=%s;g=%g;", 1, "c=US;a= ;p=P;s=system;"},
     {&juergen, "X400:c=DE;a= ;p=P;s=%s;g=%g;", 1, "c=DE;a= ;p=P;s=Muller-Weiss;g=Jurgen;"},
-    {&long_name, "X400:c=276;a= ;p=P;s=%s;g=%g;i=%m;", 10, "c=276;a= ;p=P;s=Wolfeschlegelsteinhausenbergerdorffwel10;g=Maximilian-Alexa;i=abcde;"},
+    {&long_name, "X400:c=276;a= ;p=P;s=%s;g=%g;i=%m;", 10,
+     "c=276;a= ;p=P;s=Wolfeschlegelsteinhausenbergerdorffwel10;g=Maximilian-Alexa;i=abcde;"},
     {&nobody, "X400:c=US;a= ;p=P;s=%s;g=%g;", 1, NULL},
     /* NOTES */
     {&ted, "NOTES:&d/Contoso@Exchange", 1, "Ted Bremer/Contoso@Exchange"},
@@ -165,7 +177,8 @@ test_cases(void)
         struct buf out = {0};
         int r = address_template(span_of(cases[i].template), &entry, cases[i].number, &out, &why);
         if (cases[i].becomes == NULL) {
-            ok(r == -ENODATA && why.text[0] != '\0' && out.len == 0, "%s: nothing for who has no names", cases[i].template);
+            ok(r == -ENODATA && why.text[0] != '\0' && out.len == 0, "%s: nothing for who has no names",
+               cases[i].template);
             is_int(address_template_check(span_of(cases[i].template), &why), 0, "... and the template is good");
         } else {
             is_text(r == 0 ? out.at : why.text, cases[i].becomes, "%s, %u", cases[i].template, cases[i].number);
@@ -180,10 +193,12 @@ test_wrong(void)
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct why why = {.text = ""};
         int r = address_template_check(span_of(wrong[i].template), &why);
-        ok(r == -EINVAL && strstr(why.text, wrong[i].place) != NULL, "\"%s\" is refused: %s", wrong[i].template, why.text);
+        ok(r == -EINVAL && strstr(why.text, wrong[i].place) != NULL, "\"%s\" is refused: %s", wrong[i].template,
+           why.text);
         struct dir_entry entry = entry_of(&ted);
         struct buf out = {0};
-        ok(address_template(span_of(wrong[i].template), &entry, 1, &out, &why) == -EINVAL, "... for an entry too");
+        ok(address_template(span_of(wrong[i].template), &entry, 1, &out, &why) == -EINVAL,
+           "... for an entry too");
         buf_clear(&out);
     }
 }
@@ -192,8 +207,14 @@ test_wrong(void)
 static void
 test_all_characters(void)
 {
-    static const char *const templates[] = {"SMTP:%d@contoso.example", "X400:c=US;a= ;p=P;s=%d;g=%g;", "NOTES:&d/O@X",
-                                            "GWISE:E.P.%d", "MS:N/P/%d", "CCMAIL:%d at P", "SNADS:N(&d)", "FAX:%d"};
+    static const char *const templates[] = {"SMTP:%d@contoso.example",
+                                            "X400:c=US;a= ;p=P;s=%d;g=%g;",
+                                            "NOTES:&d/O@X",
+                                            "GWISE:E.P.%d",
+                                            "MS:N/P/%d",
+                                            "CCMAIL:%d at P",
+                                            "SNADS:N(&d)",
+                                            "FAX:%d"};
     size_t wrongs = 0, made = 0;
     for (unsigned c = 1; c < 0x3000; c++) {
         char display[16];
@@ -243,10 +264,12 @@ test_hostile(void)
     while (template.len < 1100)
         buf_add_text(&template, "%d");
     buf_add_text(&template, "@a.example");
-    ok(address_template(buf_span(&template), &entry, 99, &out, &why) == 0 && out.len == 64 + 10, "... five hundred times too");
+    ok(address_template(buf_span(&template), &entry, 99, &out, &why) == 0 && out.len == 64 + 10,
+       "... five hundred times too");
     while (template.len < 3000)
         buf_add_text(&template, "x");
-    is_int(address_template_check(buf_span(&template), &why), -EINVAL, "a template of 3000 characters is refused");
+    is_int(address_template_check(buf_span(&template), &why), -EINVAL,
+           "a template of 3000 characters is refused");
     buf_clear(&value);
     buf_clear(&template);
     buf_clear(&out);
@@ -255,11 +278,13 @@ test_hostile(void)
 static void
 test_types(void)
 {
-    static const struct address_type mine = {"BOX", "plain", "box", "7", 20, NULL}, again = {"SMTP", "plain", "box", "7", 20, NULL};
+    static const struct address_type mine = {"BOX", "plain", "box", "7", 20, NULL},
+                                     again = {"SMTP", "plain", "box", "7", 20, NULL};
     size_t n = 0;
     struct why why;
     for (const struct address_type *type; (type = address_type_at(n)) != NULL; n++)
-        ok(type->generator[0] != '\0' && address_type_find(span_of(type->name)) == type, "%s is known", type->name);
+        ok(type->generator[0] != '\0' && address_type_find(span_of(type->name)) == type, "%s is known",
+           type->name);
     ok(address_type_find(SPAN("BOX")) == NULL, "a module's type is not known before");
     address_type_add(&mine);
     address_type_add(&again);
@@ -267,7 +292,8 @@ test_types(void)
        "... and is, once it was added; one that is built in stays");
     struct dir_entry entry = entry_of(&long_name);
     struct buf out = {0};
-    ok(address_template(SPAN("BOX:%m@7"), &entry, 12, &out, &why) == 0 && span_equal(buf_span(&out), SPAN("abcdefghijklmnop12@7")),
+    ok(address_template(SPAN("BOX:%m@7"), &entry, 12, &out, &why) == 0 &&
+           span_equal(buf_span(&out), SPAN("abcdefghijklmnop12@7")),
        "its length holds: %s", out.at);
     buf_clear(&out);
 }
