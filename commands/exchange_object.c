@@ -329,24 +329,29 @@ is_below(struct span dn, struct span base)
 }
 
 static void
+add_container(struct reading_object *object, struct span value, struct span import, struct buf *list)
+{
+    size_t before = list->len;
+    if (import.len > 0 && is_below(import, value)) {
+        exchange_comment(object->out, "    ", "exportContainers", value,
+                         "holds the import container: copies would come back");
+        return;
+    }
+    buf_add_text(list, list->len > 0 ? ", " : " ");
+    if (value.len > 0 && exchange_quote(value, list))
+        return;
+    list->len = before;
+    exchange_comment(object->out, "    ", "exportContainers", value, "no text that could stand here");
+}
+
+static void
 add_export(struct reading_object *object, struct span import)
 {
     struct buf list = {0};
-    struct span filter = exchange_first(object, "msExchDirsyncFilters"), value;
-    for (size_t n = 0; ldif_value(object->record, SPAN("exportContainers"), n, &value) && n < 1000; n++) {
-        size_t before = list.len;
-        value = span_trim(value);
-        if (import.len > 0 && is_below(import, value)) {
-            exchange_comment(object->out, "    ", "exportContainers", value,
-                             "holds the import container: copies would come back");
-            continue;
-        }
-        buf_add_text(&list, list.len > 0 ? ", " : " ");
-        if (value.len == 0 || !exchange_quote(value, &list)) {
-            list.len = before;
-            exchange_comment(object->out, "    ", "exportContainers", value, "no text that could stand here");
-        }
-    }
+    struct span filter = exchange_first(object, "msExchDirsyncFilters");
+    for (size_t i = 0; i < object->record->n_attributes; i++)
+        if (ldif_is(&object->record->attributes[i], SPAN("exportContainers")))
+            add_container(object, span_trim(object->record->attributes[i].value), import, &list);
     if (list.len > 0) {
         bool groups = is_true(object, "msExchExportDLs") || is_true(object, "msExchNotesExportGroups");
         buf_printf(object->out,

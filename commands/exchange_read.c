@@ -128,8 +128,8 @@ choose_name(struct reading_file *file, struct reading_object *object)
     if (n == 0 || base[0] == '_')
         snprintf(base, sizeof base, "connector");
     snprintf(object->name, sizeof object->name, "%s", base);
-    for (unsigned number = 2; is_taken(file, object->name); number++)
-        snprintf(object->name, sizeof object->name, "%s-%u", base, number);
+    for (size_t number = file->n_names + 1; is_taken(file, object->name); number++)
+        snprintf(object->name, sizeof object->name, "%s-%zu", base, number);
     snprintf(file->names[file->n_names++], sizeof file->names[0], "%s", object->name);
 }
 

@@ -91,22 +91,30 @@ is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* The next element, without its escapes; false behind the last. Bars separate where there is one, else blanks. */
+struct list {
+    struct span rest;
+    bool bars;  /* they separate; else blanks do */
+    char *room; /* for all elements without their escapes */
+};
+
+/* The next element; false behind the last. */
 static bool
-list_next(struct file_reader *reader, struct span *list, bool bars, struct span *element)
+list_next(struct list *list, struct span *element)
 {
-    char *out = arena_alloc(reader->arena, list->len + 1);
+    struct span rest = list->rest;
+    char *out = list->room;
     size_t n = 0, i = 0;
-    if (out == NULL || list->len == 0)
+    if (out == NULL || rest.len == 0)
         return false;
-    for (; i < list->len && list->at[i] != '|' && (bars || !is_blank(list->at[i])); i++) {
+    for (; i < rest.len && rest.at[i] != '|' && (list->bars || !is_blank(rest.at[i])); i++) {
         bool escape =
-            list->at[i] == '\\' && i + 1 < list->len && (list->at[i + 1] == '|' || list->at[i + 1] == '\\');
+            rest.at[i] == '\\' && i + 1 < rest.len && (rest.at[i + 1] == '|' || rest.at[i + 1] == '\\');
         i += escape;
-        out[n++] = list->at[i];
+        out[n++] = rest.at[i];
     }
-    i += i < list->len;
-    *list = (struct span){list->at + i, list->len - i};
+    i += i < rest.len;
+    list->rest = (struct span){rest.at + i, rest.len - i};
+    list->room += n;
     *element = span_trim((struct span){out, n});
     return true;
 }
@@ -120,6 +128,13 @@ has_bar(struct span list)
         else if (list.at[i] == '|')
             return true;
     return false;
+}
+
+static struct list
+list_begin(struct file_reader *reader, struct span text)
+{
+    text = span_trim(text);
+    return (struct list){text, has_bar(text), arena_alloc(reader->arena, text.len + 1)};
 }
 
 static void
@@ -189,15 +204,15 @@ take_address(struct file_reader *reader, struct span text, struct dir_entry *ent
 }
 
 static void
-take_members(struct file_reader *reader, struct span list, struct dir_entry *entry)
+take_members(struct file_reader *reader, struct span text, struct dir_entry *entry)
 {
-    struct span rest = list, one;
-    bool bars = has_bar(list);
+    struct list list = list_begin(reader, text);
+    struct span one;
     size_t n = 1;
-    for (size_t i = 0; i < list.len; i++)
-        n += list.at[i] == '|' || (!bars && is_blank(list.at[i]));
+    for (size_t i = 0; i < list.rest.len; i++)
+        n += list.rest.at[i] == '|' || (!list.bars && is_blank(list.rest.at[i]));
     entry->members = arena_alloc(reader->arena, n * sizeof *entry->members);
-    while (entry->members != NULL && list_next(reader, &rest, bars, &one))
+    while (entry->members != NULL && list_next(&list, &one))
         if (one.len > 0) /* whom it means is known when all are read */
             entry->members[entry->n_members++] = file_clean(reader, one);
 }
@@ -206,12 +221,12 @@ static void
 take_lists(struct file_reader *reader, const struct csv *csv, const struct columns *columns,
            struct dir_entry *entry)
 {
-    struct span proxies = span_trim(field(csv, columns->own[FILE_PROXIES])), one;
-    bool bars = has_bar(proxies);
-    while (list_next(reader, &proxies, bars, &one))
+    struct list proxies = list_begin(reader, field(csv, columns->own[FILE_PROXIES]));
+    struct span one;
+    while (list_next(&proxies, &one))
         if (one.len > 0)
             file_proxy(reader, entry, one);
-    take_members(reader, span_trim(field(csv, columns->own[FILE_MEMBERS])), entry);
+    take_members(reader, field(csv, columns->own[FILE_MEMBERS]), entry);
 }
 
 /* What we wrote stands for the host's entry whose id it has. */

@@ -77,7 +77,8 @@ static bool
 has_proxy(const struct dir_entry *entry, const struct address *address)
 {
     for (size_t i = 0; i < entry->n_proxies; i++)
-        if (address_equal(&entry->proxies[i].address, address))
+        if (span_equal(entry->proxies[i].address.type, address->type) &&
+            span_equal_nocase(entry->proxies[i].address.value, address->value))
             return true;
     return false;
 }

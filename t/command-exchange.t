@@ -130,7 +130,7 @@ delivContLength: 0
 """ % ORGANISATION
 text, valid, errors, code = imported("version: 1\n\n" + "\n".join((NOTES, GATEWAY, GROUPWISE, NOTES, "dn: CN=x\nobjectClass: person\ncn: x\n")))
 ok(valid and code == 0, "objects as Exchange has them, several in a file, are a valid configuration")
-is_(re.findall(r'^connector "([^"]*)"', text, re.M), ["Connector-for-Lotus-Notes-SRV1", "host-2", "GroupWise", "Connector-for-Lotus-Notes-SRV1-2"],
+is_(re.findall(r'^connector "([^"]*)"', text, re.M), ["Connector-for-Lotus-Notes-SRV1", "host-2", "GroupWise", "Connector-for-Lotus-Notes-SRV1-4"],
     "each has a name that it can have here")
 ok("geheim" not in text and text.count("(not shown)") >= 3, "passwords are not shown")
 ok('root = "/srv/GroupWise/api"' in text and "# msExchGWiseAPIGatewayPath: \\\\NW1" in text, "a path of another world is a comment")
