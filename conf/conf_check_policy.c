@@ -29,11 +29,12 @@ check_name(void *arg, struct span name)
 {
     const struct names *names = arg;
     if (!dir_filter_name_of_entry(name))
-        conf_error(names->errors, names->place,
-                   "filter: entries are kept without \"%.*s\", so that it would match nobody; there are displayName, "
-                   "department and the other attributes that are kept in step, mail, proxyAddresses, targetAddress, "
-                   "objectClass, userAccountControl and more, see viaduct-dirsync(7)",
-                   (int)name.len, name.at);
+        conf_error(
+            names->errors, names->place,
+            "filter: entries are kept without \"%.*s\", so that it would match nobody; there are displayName, "
+            "department and the other attributes that are kept in step, mail, proxyAddresses, targetAddress, "
+            "objectClass, userAccountControl and more, see viaduct-dirsync(7)",
+            (int)name.len, name.at);
 }
 
 static void
@@ -76,7 +77,8 @@ check_templates(const struct conf *conf, struct conf_errors *errors, const struc
         for (size_t k = 0; k < i && type.len > 0; k++)
             if (span_equal(type, primary_type(policy->proxy.at[k]))) {
                 conf_error(errors, place,
-                           "proxy: \"%.200s\": a recipient has one primary address of type %.*s, and another template makes it; "
+                           "proxy: \"%.200s\": a recipient has one primary address of type %.*s, and another "
+                           "template makes it; "
                            "with the type in lower case it makes another address",
                            template, (int)type.len, type.at);
                 break;

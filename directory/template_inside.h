@@ -17,18 +17,19 @@ struct template;
 
 struct template_rules {
     const char *generator;
-    bool ampersand;     /* & is as %, digits stand on either side of the letter, letters in any case */
-    bool swap;          /* "Last, First" as display name is "First Last" */
-    bool upper;         /* all in upper case */
-    bool latin;         /* letters with marks become plain ones, others are left out */
-    bool western;       /* nothing above U+00FF */
-    bool dots;          /* dots of values vanish, save the alias's and behind %r..; several become one, none at the ends */
+    bool ampersand; /* & is as %, digits stand on either side of the letter, letters in any case */
+    bool swap;      /* "Last, First" as display name is "First Last" */
+    bool upper;     /* all in upper case */
+    bool latin;     /* letters with marks become plain ones, others are left out */
+    bool western;   /* nothing above U+00FF */
+    bool
+        dots; /* dots of values vanish, save the alias's and behind %r..; several become one, none at the ends */
     bool underscores;  /* dots of values become underscores: they would begin another part */
-    const char *legal;  /* beside ASCII letters and digits; NULL: all but `illegal` */
+    const char *legal; /* beside ASCII letters and digits; NULL: all but `illegal` */
     const char *illegal;
-    const char *user;   /* what stands for a user part that is not there */
-    const char *trim;   /* what the user part neither begins nor ends with */
-    unsigned first;     /* number of the second alike one */
+    const char *user; /* what stands for a user part that is not there */
+    const char *trim; /* what the user part neither begins nor ends with */
+    unsigned first;   /* number of the second alike one */
     int (*cut)(struct template *template, struct why *why); /* cuts the text into parts */
 };
 
@@ -51,7 +52,8 @@ struct template_part {
     bool fixed; /* as it stands: a domain */
 };
 
-struct template {
+struct template
+{
     struct span text; /* behind "TYPE:" */
     size_t offset;    /* of `text` in the whole */
     const struct address_type *type;
@@ -78,7 +80,8 @@ struct token template_token(const struct template_rules *rules, struct span text
 int template_refuse(const struct template *template, const char *at, struct why *why, const char *what);
 
 /* Adds a part; false where there are too many. */
-struct template_part *template_add(struct template *template, struct span before, struct span text, size_t limit);
+struct template_part *template_add(struct template *template, struct span before, struct span text,
+                                   size_t limit);
 
 /* Where an octet stands as a character of its own, from the front or from behind; SIZE_MAX: nowhere. */
 size_t template_find(const struct template *template, const char *octets, bool last);

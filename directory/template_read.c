@@ -145,7 +145,8 @@ check_part(const struct template *template, const struct template_part *part, bo
         struct token token = template_token(rules, part->text, &at);
         bool own = token.kind == TOKEN_CHARACTER && strict;
         if (own && !template_legal(rules, token.text))
-            return template_refuse(template, begin, why, "an address of this type does not hold this character there");
+            return template_refuse(template, begin, why,
+                                   "an address of this type does not hold this character there");
         if (token.kind == TOKEN_MAP && !span_equal(token.from, token.to) && !template_legal(rules, token.to))
             return template_refuse(template, begin, why,
                                    "an address of this type does not hold the character that %r puts in");
@@ -163,7 +164,9 @@ check_parts(const struct template *template, struct why *why)
         if (r < 0)
             return r;
     }
-    return codes ? 0 : template_refuse(template, template->text.at, why, "without a code everybody would get the same address");
+    return codes ? 0
+                 : template_refuse(template, template->text.at, why,
+                                   "without a code everybody would get the same address");
 }
 
 int
@@ -176,7 +179,8 @@ template_read(struct span text, struct template *template, struct why *why)
     if (text.len > TEMPLATE_BYTES_MAX)
         return why_set(why, "5.3.5", "template: longer than %d octets", TEMPLATE_BYTES_MAX);
     if (!address_type_valid(type))
-        return why_set(why, "5.3.5", "template, character 1: it must begin with an address type and a colon, as SMTP:");
+        return why_set(why, "5.3.5",
+                       "template, character 1: it must begin with an address type and a colon, as SMTP:");
     template->offset = type.len + 1;
     template->text = (struct span){colon + 1, text.len - type.len - 1};
     template->type = address_type_find(type);
