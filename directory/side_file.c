@@ -82,8 +82,10 @@ read_both(struct file_side *side, struct dir_set *set, struct why *why)
 {
     struct dir_set *copies = dir_set_new();
     int err = exports(side) ? file_read(side, side->foreign->write, NULL, copies, why) : 0;
-    if (err == -ENOENT)
-        err = 0; /* nothing was exported yet */
+    if (err == -ENOENT) { /* nothing was exported yet */
+        err = 0;
+        why_set(why, "", "%s", "");
+    }
     if (err == 0 && imports(side))
         err = file_read(side, side->foreign->read, copies, set, why);
     if (err == -ENOENT)
