@@ -328,6 +328,15 @@ test_circle(void)
     ok(get_copy(world, true, "G1", &copy) && copy.n_members == 2 && get_copy(world, true, "G2", &copy) &&
            copy.n_members == 2 && get_copy(world, true, "G3", &copy) && copy.n_members == 1,
        "with all their members, but no group in itself");
+    struct span odd[] = {copy.members[0], SPAN("CN=Nobody,OU=GroupWise,DC=contoso,DC=example"),
+                         SPAN("CN=Computer,OU=Machines,DC=contoso,DC=example")};
+    copy.members = odd;
+    copy.n_members = 3;
+    put_entry(world, true, &copy);
+    const struct dir_change *change = find_change(world_plan(world), true, DIR_CHANGE, NULL);
+    ok(world->plan->n_changes == 1 && change != NULL && change->deltas[0].n_remove == 1 &&
+           span_equal(change->deltas[0].remove[0], odd[1]),
+       "a member that no entry is goes where only our copies can be, and stays elsewhere");
     copy.n_members = 0;
     put_entry(world, true, &copy);
     ok(dir_plan_count(world_plan(world), true, DIR_CHANGE, DIR_GROUP) == 1 && world_sync(world),

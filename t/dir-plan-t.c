@@ -362,6 +362,14 @@ test_heir(void)
     ok(world_sync(world) && get_copy(world, true, "F77", &entry) && span_equal(entry.id, copy.id) &&
            !entry.hidden && !get_copy(world, true, "F1", &copy),
        "the copy of who is gone passes to whoever has his address now");
+    ok(entry_has(world, &entry, "SMTP:ann@gw.example"), "with the addresses that he has");
+    world_free(world);
+    world = world_ann_left();
+    world_sync(world);
+    foreign_user(world, "F78", "Dom.PO1.ABEEBE", "Another Ann", "");
+    ok(world_sync(world) && get_copy(world, true, "F78", &entry) && entry.n_proxies == 1 &&
+           span_equal(entry.value[DIR_DISPLAY], SPAN("Another Ann")),
+       "and not with those of who is gone");
     world_free(world);
 }
 
@@ -369,6 +377,9 @@ static void
 test_present(void)
 {
     struct world *world = world_with_ann();
+    for (unsigned i = 20; i < 30; i++) /* so that one who is missing is no shrinkage */
+        foreign_user(world, text_of(world, "F%u", i).at, text_of(world, "Dom.PO1.U%u", i).at, "User", "");
+    world_sync(world);
     get_id(world, false, "F1", &entry);
     entry.broken = true;
     entry.trouble = SPAN("no such post office");
