@@ -24,6 +24,7 @@ UNIT_TESTS = \
 	t/dir-plan-rules-t \
 	t/dir-plan-t \
 	t/dir-set-t \
+	t/dir-settle-t \
 	t/dsn-t \
 	t/envelope-t \
 	t/filter-t \
@@ -596,6 +597,7 @@ TRACKED_FILES = \
 	t/dir-plan-rules-t.c \
 	t/dir-plan-t.c \
 	t/dir-set-t.c \
+	t/dir-settle-t.c \
 	t/dir_plan_rig.h \
 	t/directory.py \
 	t/directory/adlike.schema \

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "directory/side_file.h"
+#include "directory/words.h"
 
 static bool
 exports(const struct file_side *side)
@@ -125,6 +126,7 @@ file_close(struct dir_side *base)
     struct file_side *side = (struct file_side *)base;
     dir_set_free(side->copies);
     arena_free(side->arena);
+    dir_words_free(side->moved);
     free(side->waiting);
     free(side);
 }

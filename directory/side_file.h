@@ -39,7 +39,9 @@ struct file_side {
         void *arg;
     } * waiting;
     size_t n_waiting, waiting_size;
-    bool dirty;  /* `copies` is not what the file has */
+    bool dirty; /* `copies` is not what the file has */
+    struct dir_words
+        *moved;  /* LDIF: names that entries had before this batch --> 1 + place, 0: gone; NULL: none */
     bool broken; /* all later changes are */
     struct why why;
 };

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "directory/side_file.h"
+#include "directory/words.h"
 
 enum { ARENA_BYTES = 256 << 20, BLOCK_BYTES = 1 << 20, PATH_BYTES = 4200 };
 
@@ -37,6 +38,71 @@ load(struct file_side *side, struct why *why)
         side->arena = arena_new(ARENA_BYTES);
     side->copies = copies;
     return true;
+}
+
+/* ---- members of groups, where names are DNs: they follow who is renamed or gone, as in a directory server ---- */
+
+static struct span
+fold(struct buf *key, struct span name)
+{
+    buf_reset(key);
+    for (size_t i = 0; i < name.len; i++)
+        buf_add_byte(key, (char)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32 : name.at[i]));
+    return buf_span(key);
+}
+
+/* `place` is where its entry is now; SIZE_MAX: gone. */
+static void
+note_moved(struct file_side *side, struct span old_name, size_t place)
+{
+    struct buf key = {0};
+    if (!side->ldif)
+        return;
+    if (side->moved == NULL)
+        side->moved = dir_words_new();
+    dir_words_set(side->moved, fold(&key, old_name), place == SIZE_MAX ? 0 : (int64_t)place + 1);
+    buf_clear(&key);
+}
+
+/* True where a member has moved. */
+static bool
+follow(struct file_side *side, struct dir_entry *entry, struct arena *arena, struct buf *key)
+{
+    struct dir_room room = {0};
+    struct dir_entry member;
+    size_t n = 0;
+    bool moved = false;
+    for (size_t i = 0; i < entry->n_members; i++) {
+        int64_t to = dir_words_get(side->moved, fold(key, entry->members[i]), -1);
+        moved = moved || to >= 0;
+        if (to > 0 && dir_set_get(side->copies, (size_t)to - 1, &room, &member))
+            entry->members[n++] = arena_span(arena, member.name);
+        else if (to != 0)
+            entry->members[n++] = entry->members[i];
+    }
+    entry->n_members = n;
+    dir_room_clear(&room);
+    return moved;
+}
+
+/* Changes come in batches of one operation, so all names are those of before the batch. */
+static void
+follow_all(struct file_side *side)
+{
+    struct dir_room room = {0};
+    struct dir_entry entry;
+    struct why why;
+    struct buf key = {0};
+    for (size_t place = 0; side->moved != NULL && place < dir_set_places(side->copies); place++) {
+        if (dir_set_get(side->copies, place, &room, &entry) && entry.n_members > 0 &&
+            follow(side, &entry, side->arena, &key))
+            dir_set_put(side->copies, &entry, &why);
+        arena_reset(side->arena);
+    }
+    dir_words_free(side->moved);
+    side->moved = NULL;
+    dir_room_clear(&room);
+    buf_clear(&key);
 }
 
 /* ---- one change ---- */
@@ -102,7 +168,10 @@ edit_entry(struct file_side *side, const struct dir_change *change, struct why *
         why_set(why, "4.3.2", "it is not in %s any more", side->foreign->write);
         return DIR_STALE;
     }
+    struct span old_name = arena_span(side->arena, entry.name);
     enum dir_result result = put_entry(side, change, &entry, why);
+    if (result == DIR_DONE && change->operation == DIR_RENAME)
+        note_moved(side, old_name, place);
     dir_room_clear(&room);
     return result;
 }
@@ -110,6 +179,12 @@ edit_entry(struct file_side *side, const struct dir_change *change, struct why *
 static enum dir_result
 drop_entry(struct file_side *side, struct span id)
 {
+    struct dir_room room = {0};
+    struct dir_entry entry;
+    size_t place = dir_set_find_id(side->copies, id);
+    if (place != SIZE_MAX && dir_set_get(side->copies, place, &room, &entry))
+        note_moved(side, entry.name, SIZE_MAX);
+    dir_room_clear(&room);
     bool dropped = dir_set_drop(side->copies, id);
     side->dirty = side->dirty || dropped;
     return dropped ? DIR_DONE : DIR_DONE_BEFORE;
@@ -264,7 +339,11 @@ void
 file_flush(struct dir_side *base)
 {
     struct file_side *side = (struct file_side *)base;
-    int err = side->dirty && !side->broken ? write_file(side) : 0;
+    int err = 0;
+    if (side->moved != NULL)
+        follow_all(side);
+    if (side->dirty && !side->broken)
+        err = write_file(side);
     if (err != 0) {
         why_set(&side->why, "4.3.0", "%s cannot be written: %s", side->foreign->write, strerror(-err));
         side->broken = true;
