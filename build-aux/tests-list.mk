@@ -115,6 +115,7 @@ SCENARIO_TESTS = \
 	t/crash.t \
 	t/damage.t \
 	t/descriptors.t \
+	t/dirsync-cut.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
@@ -604,6 +605,7 @@ TRACKED_FILES = \
 	t/directory/domino.schema \
 	t/dirside.c \
 	t/dirside.py \
+	t/dirsync-cut.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \

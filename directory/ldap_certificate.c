@@ -39,8 +39,8 @@ describe(const struct berval *der, char text[300])
     X509_NAME_oneline(X509_get_issuer_name(certificate), issuer, sizeof issuer);
     bool expired = X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
     if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
-        snprintf(text, 300, "%.90s, issued by %.90s, %s %04d-%02d-%02d", subject, issuer, expired ? "expired" : "valid until",
-                 end.tm_year + 1900, end.tm_mon + 1, end.tm_mday);
+        snprintf(text, 300, "%.90s, issued by %.90s, %s %04d-%02d-%02d", subject, issuer,
+                 expired ? "expired" : "valid until", end.tm_year + 1900, end.tm_mon + 1, end.tm_mday);
     X509_free(certificate);
 }
 
@@ -49,8 +49,11 @@ link_sees_certificate(const struct ldap_link *link, char text[300])
 {
     struct berval der = {0, NULL};
     LDAP *ld = NULL;
-    bool seen = !span_starts_nocase(span_of(link->server.url), SPAN("ldapi://")) &&
-                ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS && shake_hands(ld, link) &&
+    struct span url = span_of(link->server.url);
+    bool tls = span_starts_nocase(url, SPAN("ldaps://")) ||
+               (span_starts_nocase(url, SPAN("ldap://")) && link->directory->start_tls &&
+                !span_equal(span_of(link->directory->auth), SPAN("gssapi")));
+    bool seen = tls && ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS && shake_hands(ld, link) &&
                 ldap_get_option(ld, LDAP_OPT_X_TLS_PEERCERT, &der) == LDAP_OPT_SUCCESS && der.bv_val != NULL;
     if (seen)
         describe(&der, text);

@@ -351,8 +351,13 @@ begin(struct steps *steps, struct why *why)
     steps->foreign.side = new_foreign(&steps->context, &dirsync->foreign, why);
     steps->pending = dir_pending_new();
     plan_name(run, "pending", name);
-    int r = dir_pending_read(steps->pending, run->folder_fd, name, why);
-    return steps->foreign.side == NULL ? -EINVAL : r == -ENOENT ? 0 : r;
+    struct why lost = {"", ""};
+    if (steps->foreign.side == NULL)
+        return -EINVAL;
+    int r = dir_pending_read(steps->pending, run->folder_fd, name, &lost);
+    if (r < 0 && r != -ENOENT) /* as if nobody hid: they wait their time again */
+        tell(run, "%s", lost.text);
+    return 0;
 }
 
 static void

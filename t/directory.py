@@ -23,8 +23,8 @@ def run(*args, **kw):
 
 
 class Slapd:
-    def __init__(self, kind="ad", extra="", authority=None, names="IP:127.0.0.1", days="30"):
-        self.kind, self.extra, self.top = kind, extra, private_folder()
+    def __init__(self, kind="ad", extra="", first="", authority=None, names="IP:127.0.0.1", days="30"):
+        self.kind, self.extra, self.first, self.top = kind, extra, first, private_folder()
         self.suffix = {"ad": "dc=contoso,dc=example", "domino": ""}[kind]
         self.root = "cn=admin" + ("," + self.suffix if self.suffix else "")
         self.authority = authority or Authority(private_folder())
@@ -63,7 +63,7 @@ class Slapd:
         lines += ["include %s/t/directory/%s.schema" % (SRC, own), "pidfile %s/pid" % self.top, "argsfile %s/args" % self.top,
                   "modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload syncprov", "sizelimit unlimited",
                   "TLSCACertificateFile " + self.ca, "TLSCertificateFile " + self.certificate, "TLSCertificateKeyFile " + self.key,
-                  "threads 4", "database mdb", 'suffix "%s"' % self.suffix, 'rootdn "%s"' % self.root, 'rootpw "%s"' % PASSWORD,
+                  "threads 4", self.first, "database mdb", 'suffix "%s"' % self.suffix, 'rootdn "%s"' % self.root, 'rootpw "%s"' % PASSWORD,
                   "directory %s/db" % self.top, "maxsize 1073741824", "envflags nosync writemap", "index objectClass eq",
                   "index entryUUID,entryCSN eq", "index cn,mail eq"]
         lines += ["index proxyAddresses,mailNickname,targetAddress,importedFrom eq"] if self.kind == "ad" else ["index dominoUNID eq"]

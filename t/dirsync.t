@@ -40,6 +40,7 @@ def leave(rows=None):
         f.write("id,address,displayName,mailNickname,telephoneNumber\n")
         for key, (address, *values) in (people if rows is None else rows).items():
             f.write(",".join([key, "SMTP:" + address] + values) + "\n")
+    os.utime(IN + ".new", (1, 1)) # not written a moment ago
     os.rename(IN + ".new", IN)
 
 
