@@ -210,6 +210,11 @@ test_change(void)
     answer("CN=Ann,DC=x", "another's");
     is_int(carry_out(host), DIR_STALE, "another's entry is not deleted");
     ok(strstr(fake.sent.at, "delete") == NULL, "nor is that asked for");
+    fake_reset();
+    fake.codes[0] = LDAP_NO_SUCH_ATTRIBUTE;
+    fake.n_codes = 1;
+    answer("CN=Ann,DC=x", "viaduct-adopted:gw:77");
+    is_int(carry_out(host), DIR_STALE, "nor is one that was there before us");
     begin(DIR_RENAME, DIR_CONTACT, "CN=Ann\\, B,OU=A,DC=x");
     change.new_name = SPAN("CN=Anna\\, B,OU=B,DC=x");
     is_int(carry_out(host), DIR_DONE, "renamed");
@@ -266,6 +271,12 @@ test_nobodys(void)
     is_int(carry_out(host), DIR_DONE, "one of nobody's is adopted");
     is_text(fake.sent.at, "modify CN=Ann,DC=x\n +importedFrom=viaduct-adopted:gw:77\n",
             "with a mark that says so");
+    fake_reset();
+    answer("CN=Ann,DC=x", "viaduct-adopted:gw:77");
+    is_int(carry_out(host), DIR_DONE, "one that is adopted already");
+    is_text(fake.sent.at,
+            "modify CN=Ann,DC=x\n -importedFrom=viaduct-adopted:gw:77\n +importedFrom=viaduct-adopted:gw:77\n",
+            "keeps its mark");
     fake_reset();
     answer("CN=Ann,DC=x", "viaduct:other:1");
     is_int(carry_out(host), DIR_STALE, "not one of another dirsync");
@@ -456,6 +467,14 @@ test_what_cannot_be(void)
     delta("hidden", NULL, "TRUE");
     is_int(carry_out(foreign), DIR_DONE_BEFORE, "what a server does not keep is no change");
     is_text(fake.sent.at, "", "and nothing is sent");
+    begin(DIR_CHANGE, DIR_GROUP, "CN=G,DC=x");
+    delta("sn", NULL, "G");
+    is_int(carry_out(host), DIR_DONE_BEFORE, "nor is what its groups cannot have");
+    begin(DIR_ADD, DIR_GROUP, "CN=G,O=x");
+    delta("displayName", NULL, "G");
+    delta("sn", NULL, "G");
+    is_int(carry_out(foreign), DIR_DONE, "it is left out");
+    ok(strstr(fake.sent.at, "displayName") != NULL && strstr(fake.sent.at, " +sn=") == NULL, "of new ones too");
     bool writable = host->writable;
     host->writable = false;
     begin(DIR_ADD, DIR_CONTACT, "CN=Ann,DC=x");
