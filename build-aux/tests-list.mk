@@ -77,6 +77,7 @@ UNIT_TESTS = \
 
 TEST_TOOLS = \
 	t/balance \
+	t/book-bench \
 	t/cost-directory \
 	t/cost-file \
 	t/cost-message \
@@ -526,6 +527,7 @@ TRACKED_FILES = \
 	t/bad-input.t \
 	t/balance.c \
 	t/base-t.c \
+	t/book-bench.c \
 	t/book-csv-t.c \
 	t/book-ldif-t.c \
 	t/book-rig.h \

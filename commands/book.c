@@ -1,4 +1,4 @@
-/* book.c - the address book: build from files, look up, dump, check */
+/* book.c - the address book: build from files, look up, dump */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -7,11 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "commands/finding.h"
+#include "commands/book.h"
+#include "commands/listing.h"
+#include "commands/lookup.h"
 #include "commands/tree.h"
-#include "common/book.h"
-
-enum { BOOK_ARENA = 16 << 20 };
 
 /* ---- build ---- */
 
@@ -124,18 +123,11 @@ book_build(struct command *command)
 
 /* ---- looking ---- */
 
-struct reader {
-    struct command *command;
-    struct book *book;
-    int fd;
-    bool torn; /* a newer generation cannot be used, which was said */
-};
-
-static int
-reader_open(struct reader *reader, struct command *command)
+int
+book_reader_open(struct book_reader *reader, struct command *command)
 {
     struct why why = {0};
-    *reader = (struct reader){.command = command, .fd = -1};
+    *reader = (struct book_reader){.command = command, .fd = -1};
     int may = command_check_readable(command, FOLDER_BOOK);
     if (may != 0)
         return may;
@@ -153,24 +145,28 @@ reader_open(struct reader *reader, struct command *command)
     return r < 0 ? command_fail(EXIT_NOTHING, "the address book cannot be read: %s", why.text) : 0;
 }
 
-static void
-reader_close(struct reader *reader)
+void
+book_reader_close(struct book_reader *reader)
 {
     book_free(reader->book);
     if (reader->fd >= 0)
         close(reader->fd);
 }
 
-enum book_field { BF_DISPLAY, BF_SIDE, BF_PRIMARY, BF_PROXIES, BF_COUNT };
+enum book_field { BF_DISPLAY, BF_SIDE, BF_PRIMARY, BF_HOST, BF_FOREIGN, BF_PROXIES, BF_COUNT };
 
 static const struct field book_fields[BF_COUNT] = {
     [BF_DISPLAY] = {"display", FIELD_TEXT, COST_NAME, 24, "the name", false},
     [BF_SIDE] = {"side", FIELD_TEXT, COST_NAME, 12, "host, or the connector", false},
     [BF_PRIMARY] = {"primary", FIELD_TEXT, COST_NAME, 34, "the primary address", false},
+    [BF_HOST] = {"host", FIELD_TEXT, COST_NAME, 30, "the address that the host's people know", false},
+    [BF_FOREIGN] = {"foreign", FIELD_TEXT, COST_NAME, 40,
+                    "CONNECTOR=ADDRESS: what each foreign system's people know", true},
     [BF_PROXIES] = {"proxies", FIELD_TEXT, COST_NAME, 0, "all addresses", true},
 };
 
 struct book_row {
+    const struct conf_root *root; /* NULL: there is no configuration */
     const struct book_entry *entry;
     struct arena *arena; /* for texts */
 };
@@ -185,15 +181,46 @@ address_text(const struct book_row *row, const struct address *address)
     return span;
 }
 
+/* The n-th connector whose system knows the recipient: at his own, or by an address of its type. NULL behind the last. */
+static const struct conf_connector *
+known_to(const struct conf_root *root, const struct book_entry *entry, size_t n, const struct address **address)
+{
+    for (size_t i = 0; root != NULL && i < root->connectors_n; i++) {
+        const struct conf_connector *connector = &root->connectors[i];
+        bool own = span_equal(entry->side, span_of(connector->title));
+        *address = own ? &entry->primary : book_entry_address(entry, lookup_type(root, connector));
+        if (*address != NULL && n-- == 0)
+            return connector;
+    }
+    return NULL;
+}
+
+static bool
+get_foreign(const struct book_row *row, size_t n, struct field_value *value)
+{
+    const struct address *address;
+    const struct conf_connector *connector = known_to(row->root, row->entry, n, &address);
+    if (connector == NULL)
+        return false;
+    struct span text = address_text(row, address);
+    const char *both = arena_printf(row->arena, "%s=%.*s", connector->title, (int)text.len, text.at);
+    return field_text(value, span_of(both != NULL ? both : ""));
+}
+
 static bool
 book_get(const void *item, size_t field, size_t i, struct field_value *value)
 {
     const struct book_row *row = item;
     const struct book_entry *entry = row->entry;
+    const struct address *host = book_entry_host_address(entry);
     *value = (struct field_value){0};
+    if (field == BF_FOREIGN)
+        return get_foreign(row, i, value);
     if (i >= (field == BF_PROXIES ? entry->n_proxies : 1))
         return false;
     switch ((enum book_field)field) {
+    case BF_HOST:
+        return field_text(value, host != NULL ? address_text(row, host) : SPAN(""));
     case BF_DISPLAY:
         value->text = entry->display; /* an empty one is told as such */
         return true;
@@ -227,7 +254,19 @@ add_proxy(const struct book_proxy *proxy, struct buf *out)
 }
 
 static void
-print_entry(const struct book_entry *entry)
+print_known(const char *who, const struct address *address)
+{
+    struct buf out = {0}, text = {0};
+    if (address != NULL)
+        address_print(address, &text);
+    text_add_clean(&out, address != NULL ? buf_span(&text) : SPAN("(no address)"));
+    printf("  for %-14s %s\n", who, out.at);
+    buf_clear(&out);
+    buf_clear(&text);
+}
+
+static void
+print_entry(const struct conf_root *root, const struct book_entry *entry)
 {
     struct buf out = {0}, text = {0};
     text_add_clean(&out, entry->display.len > 0 ? entry->display : SPAN("(no name)"));
@@ -238,6 +277,11 @@ print_entry(const struct book_entry *entry)
     text_add_clean(&out, buf_span(&text));
     puts(out.at);
     buf_reset(&out);
+    const struct conf_connector *connector;
+    const struct address *address;
+    print_known("the host", book_entry_host_address(entry));
+    for (size_t n = 0; (connector = known_to(root, entry, n, &address)) != NULL; n++)
+        print_known(connector->title, address);
     for (size_t i = 0; i < entry->n_proxies; i++) {
         buf_add_text(&out, "    ");
         add_proxy(&entry->proxies[i], &out);
@@ -249,6 +293,7 @@ print_entry(const struct book_entry *entry)
 }
 
 struct dump {
+    const struct conf_root *root;
     struct listing *listing;
     bool listed;
     struct arena *arena;
@@ -262,23 +307,25 @@ show_entry(const struct book_entry *entry, void *arg)
     struct dump *dump = arg;
     dump->n++;
     if (!dump->listed) {
-        print_entry(entry);
+        print_entry(dump->root, entry);
         return true;
     }
     arena_reset(dump->arena);
-    return listing_add(dump->listing, &(struct book_row){entry, dump->arena});
+    return listing_add(dump->listing, &(struct book_row){dump->root, entry, dump->arena});
 }
 
 static int
-look_up(struct reader *reader, const char *text, struct arena *arena, struct dump *dump)
+look_up(struct book_reader *reader, const char *text, struct arena *arena, struct dump *dump)
 {
-    struct address address;
+    struct address address, inner;
     struct book_entry entry;
     struct why why = {0};
     arena_reset(arena);
     int r = address_parse(span_of(text), arena, &address, &why);
     if (r == 0)
         r = book_find(reader->book, &address, arena, &entry);
+    if (r == -ENOENT && address_is_smtp(&address) && imcea_decode(address.value, arena, &inner, NULL) == 0)
+        r = book_find(reader->book, &inner, arena, &entry); /* a one-off of somebody who is known */
     if (r == 0)
         show_entry(&entry, dump);
     if (r == 0)
@@ -292,15 +339,15 @@ look_up(struct reader *reader, const char *text, struct arena *arena, struct dum
 int
 book_lookup(struct command *command)
 {
-    struct reader reader;
+    struct book_reader reader;
     struct listing listing;
-    struct dump dump = {.listing = &listing, .listed = listing_wanted(command)};
+    struct dump dump = {.root = command->root, .listing = &listing, .listed = listing_wanted(command)};
     if (command->n_operands == 0)
         return command_usage(command, "which address?");
     int r = book_listing(&listing, command);
     if (r != 0)
         return r;
-    r = reader_open(&reader, command);
+    r = book_reader_open(&reader, command);
     struct arena *arena = arena_new(BOOK_ARENA);
     dump.arena = arena_new(BOOK_ARENA);
     for (size_t i = 0; reader.book != NULL && book_generation(reader.book) > 0 && i < command->n_operands;
@@ -311,111 +358,25 @@ book_lookup(struct command *command)
     listing_end(&listing);
     arena_free(arena);
     arena_free(dump.arena);
-    reader_close(&reader);
+    book_reader_close(&reader);
     return r;
 }
 
 int
 book_dump(struct command *command)
 {
-    struct reader reader;
+    struct book_reader reader;
     struct listing listing;
-    struct dump dump = {.listing = &listing, .listed = listing_wanted(command)};
+    struct dump dump = {.root = command->root, .listing = &listing, .listed = listing_wanted(command)};
     int r = book_listing(&listing, command);
     if (r != 0)
         return r;
     dump.arena = arena_new(BOOK_ARENA);
-    r = reader_open(&reader, command);
+    r = book_reader_open(&reader, command);
     if (r == 0 && book_each(reader.book, show_entry, &dump) < 0)
         r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
     listing_end(&listing);
     arena_free(dump.arena);
-    reader_close(&reader);
+    book_reader_close(&reader);
     return r == 0 && dump.n == 0 ? EXIT_NOTHING : r;
-}
-
-/* ---- check ---- */
-
-struct check {
-    struct findings findings;
-    const struct conf_root *root;
-    struct book *book;
-    struct arena *arena;
-    size_t n, n_wrong;
-};
-
-static void
-wrong(struct check *check, const struct book_entry *entry, const char *what)
-{
-    struct buf out = {0}, text = {0};
-    address_print(&entry->primary, &text);
-    text_add_clean(&out, buf_span(&text));
-    finding_of(&check->findings, "wrong", out.at != NULL ? out.at : "", "%s", what);
-    buf_clear(&out);
-    buf_clear(&text);
-    check->n_wrong++;
-}
-
-static bool
-is_host_domain(const struct conf_root *root, struct span value)
-{
-    const char *at = value.len > 0 ? memrchr(value.at, '@', value.len) : NULL;
-    for (size_t i = 0; at != NULL && i < root->host.domains.n; i++)
-        if (span_equal_nocase(span_of(root->host.domains.at[i]),
-                              (struct span){at + 1, (size_t)(value.at + value.len - at - 1)}))
-            return true;
-    return false;
-}
-
-/* The two ways to loop: a side that no connector has, and a foreign recipient whose primary is the host's
- * address. */
-static bool
-check_entry(const struct book_entry *entry, void *arg)
-{
-    struct check *check = arg;
-    struct book_entry found;
-    char side[CONNECTOR_NAME_MAX + 1];
-    bool host = span_equal(entry->side, SPAN("host"));
-    check->n++;
-    snprintf(side, sizeof side, "%.*s", (int)(entry->side.len < 40 ? entry->side.len : 40), entry->side.at);
-    if (!host && check->root != NULL && conf_connector_find(check->root, side) == NULL)
-        wrong(check, entry, "its side is no connector");
-    if (!host && check->root != NULL && is_host_domain(check->root, entry->primary.value))
-        wrong(check, entry,
-              "a foreign recipient whose primary address lies in a host domain: mail to it would loop");
-    if (book_entry_host_address(entry) == NULL)
-        wrong(check, entry, "it has no SMTP address: the host cannot write to it");
-    for (size_t i = 0; i < entry->n_proxies; i++) {
-        arena_reset(check->arena);
-        int r = book_find(check->book, &entry->proxies[i].address, check->arena, &found);
-        if (r == -ENOENT)
-            wrong(check, entry, "one of its proxies is not found in the book");
-        else if (r == 0 && !address_equal(&found.primary, &entry->primary))
-            wrong(check, entry, "another recipient has one of its proxies");
-    }
-    return true;
-}
-
-int
-book_check(struct command *command)
-{
-    struct reader reader;
-    struct check check = {.root = command->root};
-    int r = findings_open(&check.findings, command);
-    if (r != 0)
-        return r;
-    r = reader_open(&reader, command);
-    if (r == 0) {
-        check.book = reader.book;
-        check.arena = arena_new(BOOK_ARENA);
-        if (book_each(reader.book, check_entry, &check) < 0)
-            r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
-        finding(&check.findings, check.n_wrong > 0 ? "note" : "ok", "book",
-                "generation %" PRIu64 ": %zu entries, %zu faults", book_generation(reader.book), check.n,
-                check.n_wrong);
-        arena_free(check.arena);
-    }
-    findings_close(&check.findings);
-    reader_close(&reader);
-    return r == 0 && (check.n_wrong > 0 || reader.torn) ? EXIT_NOTHING : r;
 }

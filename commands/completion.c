@@ -311,7 +311,7 @@ take_operand(struct line *line, const char *word)
         line->verb = line->first;
         return;
     }
-    if (line->n_operands == 0 && !line->named && line->first->name[0] != '\0') {
+    if (line->n_operands == 0 && !line->named) {
         const struct verb *verb = command_find_verb(line->first->noun, span_of(word), &count);
         if (verb != NULL) {
             line->verb = verb;

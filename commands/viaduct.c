@@ -126,9 +126,11 @@ choose_verb(struct command *command, int *code)
     command->operands++;
     command->n_operands--;
     const struct verb *first = first_verb(noun);
-    if (first->name[0] == '\0' || command->n_operands == 0 || !looks_like_verb(command->operands[0]))
+    if (command->n_operands == 0 || !looks_like_verb(command->operands[0]))
         return first;
     const struct verb *verb = command_find_verb(noun, span_of(command->operands[0]), &count);
+    if (verb == NULL && first->name[0] == '\0')
+        return first; /* a noun that does something itself: an operand */
     if (verb == NULL) {
         *code = no_such(noun, command->operands[0], count);
         return NULL;

@@ -71,6 +71,58 @@ code, out, _ = viaduct("book", "check")
 is_((code, "no connector" in out), (1, True), "check names entries of no connector")
 viaduct("book", "build", good)
 
+ldif = os.path.join(spool.top, "people.ldif")
+with open(ldif, "w") as f:
+    f.write("version: 1\n\ndn: CN=Alice,DC=contoso,DC=example\ndisplayName: Alice\nproxyAddresses: SMTP:alice@contoso.example\n"
+            "proxyAddresses: GWISE:Exchange.HQ.alice\n\ndn: CN=Bob,DC=contoso,DC=example\ncn: Bob\nviaductSide: groupwise\n"
+            "targetAddress: GWISE:Dom.PO.bob\nproxyAddresses: SMTP:bob@gw.example\n")
+code, out, err = viaduct("book", "build", ldif)
+is_((code, [dict(r, proxies=sorted(r["proxies"])) for r in rows("book", "dump")[1]]), (0, [dict(r, proxies=sorted(r["proxies"])) for r in before]),
+    "the same people in LDIF are the same book")
+with open(ldif, "a") as f:
+    f.write("\ndn: CN=Carl\nchangetype: modify\nreplace: mail\nmail: c@contoso.example\n-\n")
+code, _, err = viaduct("book", "build", ldif)
+ok(code == 1 and "people.ldif:18: a change of an entry" in err, "LDIF that changes is no book, which is told with its line: %s" % err)
+code, found = rows("book", "lookup", "bob@gw.example", "alice@contoso.example")
+is_((code, [(r["host"], r["foreign"]) for r in found]),
+    (0, [("SMTP:bob@gw.example", ["branch=SMTP:bob@gw.example", "groupwise=GWISE:Dom.PO.bob", "near=SMTP:bob@gw.example", "far=SMTP:bob@gw.example"]),
+         ("SMTP:alice@contoso.example", ["branch=SMTP:alice@contoso.example", "groupwise=GWISE:Exchange.HQ.alice", "near=SMTP:alice@contoso.example",
+                                      "far=SMTP:alice@contoso.example"])]),
+    "lookup says what the people of each side call somebody: %r" % found)
+code, out, _ = viaduct("book", "lookup", "IMCEAGWISE-Dom+2EPO+2Ebob@contoso.example")
+ok(code == 0 and "for groupwise      GWISE:Dom.PO.bob" in out and "for the host       SMTP:bob@gw.example" in out, "a one-off finds whom it stands for: %s" % out)
+doubtful = csv("doubtful.csv", "Alice,SMTP:alice@contoso.example,SMTP:IMCEAGWISE-Dom+2EPO+2Ebob@contoso.example|SMTP:IMCEAGWISE-Dom+2EPO+2Ezoe@contoso.example,host\n"
+                               "Bob,GWISE:Dom.PO.bob,SMTP:bob@gw.example|SMTP:IMCEAGWISE-dom+2EPO+2Ebob@gw.example,groupwise\n"
+                               "ALICE,GWISE:Dom.PO.alice,SMTP:alice@gw.example,groupwise\n"
+                               "Nora,SMTP:nora@near.example,,host\nCarl,SMTP:carl@contoso.example,,groupwise\n")
+is_(viaduct("book", "build", doubtful)[0], 0, "a doubtful book is built")
+code, found = rows("book", "check")
+said = [(r["level"], r["subject"].split(":")[-1], r["text"]) for r in found]
+for level, subject, words in (("wrong", "alice@contoso.example", "one-off of GWISE:Dom.PO.bob, which is an address of GWISE:Dom.PO.bob"),
+                              ("note", "alice@contoso.example", "one-off of GWISE:Dom.PO.zoe, which could be a proxy itself"),
+                              ("note", "Dom.PO.bob", "one-off of its own address"),
+                              ("note", "", "is it one person, who is in both directories"),
+                              ("wrong", "nora@near.example", "lies in an address space of connector"),
+                              ("wrong", "carl@contoso.example", "lies in a host domain: mail to it would loop"),
+                              ("wrong", "carl@contoso.example", "is of type SMTP, and the system of connector groupwise knows GWISE")):
+    ok([s for s in said if s[0] == level and subject in s[1] and words in s[2]], "check: %s (%s)" % (words, level))
+is_((code, len([s for s in said if s[0] == "wrong"])), (1, 4), "faults are counted, notes are not: %r" % said)
+viaduct("book", "build", good)
+is_([r for r in rows("book", "check")[1] if r["level"] != "ok"], [], "a book without faults has no note either")
+
+# ---- address types and templates ----
+
+code, found = rows("address", "types")
+types = {r["type"]: r for r in found}
+is_((code, types["GWISE"]["generator"], types["GWISE"]["module"], types["GWISE"]["connectors"]), (0, "gwise", "built in", ["groupwise"]),
+    "address types names each type, who makes addresses of it, and whose it is")
+ok({"SMTP", "X400", "NOTES", "GWISE", "MS", "CCMAIL"} <= set(types) and all(r["version"] for r in found), "... with its version")
+code, found = rows("address", "types", "SMTP:%g.%s@contoso.example", "NOTES:&d/Org@Exchange")
+is_((code, [(r["gives"], r["alike"]) for r in found]), (0, [("Ann.Beebe@contoso.example", "Ann.Beebe2@contoso.example"),
+                                                            ("Ann B. Beebe/Org@Exchange", "Ann B. Beebe2/Org@Exchange")]), "templates are tried")
+code, out, _ = viaduct("address", "types", "SMTP:%q@contoso.example")
+ok(code == 1 and "character 6" in out, "one that cannot be is told so, and where")
+
 # ---- route, address, simulate ----
 
 code, found = rows("route", "bob@gw.example")
