@@ -117,6 +117,7 @@ SCENARIO_TESTS = \
 	t/damage.t \
 	t/descriptors.t \
 	t/dirsync-cut.t \
+	t/dirsync-pairs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
@@ -608,6 +609,7 @@ TRACKED_FILES = \
 	t/dirside.c \
 	t/dirside.py \
 	t/dirsync-cut.t \
+	t/dirsync-pairs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
