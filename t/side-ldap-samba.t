@@ -32,7 +32,9 @@ like(side.one("change", "group", g, id=id, source="G", member=([], ["CN=Gone%d,%
 ok(("cn=m9," + FOREIGN).lower() in dirside.listed(dc, g), "and the one that is there is a member")
 n = "CN=New," + FOREIGN
 like(side.one("add", "group", n, source="N", displayName="N", targetAddress="GWISE:D.P.N", proxyAddresses=["GWISE:D.P.N"],
+              mailNickname="new", info="what it is for", telephoneNumber="1", sn="New", co="Germany",
               member=["CN=M0," + FOREIGN, "CN=Gone," + FOREIGN, "CN=M1," + FOREIGN]), "^refused.*left out, 1: CN=Gone", "nor do they keep a new group from being made")
+is_(dirside.some(dc, n, "mailNickname", "info", "telephoneNumber", "sn"), [["new"], ["what it is for"], ["1"], []], "which has what groups can have")
 is_(dirside.listed(dc, n), dirside.members(FOREIGN, "m", (0, 1)), "with the others")
 dirside.circles(side, dc, FOREIGN, g, id)
 
