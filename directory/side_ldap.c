@@ -216,6 +216,21 @@ prepare_reader(struct ldap_side *side)
     };
 }
 
+/* What is written where nobody reads would be written again and again, and never deleted. */
+static bool
+reads_containers(const struct ldap_side *side, struct why *why)
+{
+    const struct conf_dirsync *dirsync = side->side.context->dirsync;
+    const char *base = side->directory->base != NULL ? side->directory->base : "", *container = NULL;
+    if (dirsync != NULL)
+        container = side->side.host ? dirsync->import.container : dirsync->export.container;
+    if (container == NULL || ldap_dn_below(span_of(container), span_of(base)))
+        return true;
+    why_set(why, "5.3.5", "%s \"%s\" does not lie below base \"%s\", so that nothing there would be read",
+            side->side.host ? "import.container" : "export.into", container, base);
+    return false;
+}
+
 struct dir_side *
 side_ldap_new(const struct dir_context *context, const struct conf_directory *directory, bool host,
               struct why *why)
@@ -233,7 +248,7 @@ side_ldap_new(const struct dir_context *context, const struct conf_directory *di
         side->policies = dir_policies_new(context->root, why);
         side->reader.policies = side->policies;
     }
-    if (!host || side->policies != NULL)
+    if ((!host || side->policies != NULL) && reads_containers(side, why))
         side->link = ldap_link_new(directory, context->deadline_ms, context->note, context->arg, why);
     if (side->link != NULL)
         return &side->side;

@@ -20,15 +20,15 @@ schedule "nightly" { at = { "02:30" } }
 dirsync "gw" { connector = "gw" directory = "ad"
   foreign { format = "ldap" %(foreign)s }
   import { container = "%(into)s" create-as = "%(create)s" }
-  export { containers = { "%(staff)s" } into = "O=Exchange" } }
+  export { containers = { "%(staff)s" } into = "%(out)s" } }
 """
 
 
-def conf(host, foreign=None, staff="OU=Staff,DC=contoso,DC=example", into="OU=Foreign,DC=contoso,DC=example", create="contact"):
+def conf(host, foreign=None, staff="OU=Staff,DC=contoso,DC=example", into="OU=Foreign,DC=contoso,DC=example", create="contact", out="O=Exchange"):
     top = private_folder()
     path = os.path.join(top, "viaduct.conf")
     with open(path, "w") as f:
-        f.write(CONF % dict(top=top, host=host, foreign=foreign or re.sub(' "ad"', "", host), staff=staff, into=into, create=create))
+        f.write(CONF % dict(top=top, host=host, foreign=foreign or re.sub(' "ad"', "", host), staff=staff, into=into, create=create, out=out))
     return path
 
 

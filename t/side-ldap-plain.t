@@ -71,7 +71,7 @@ def test_plain():
     server = Plain("ad")
     F, a = "ou=Foreign," + server.suffix, "cn=Ann,ou=Foreign," + server.suffix
     ad = 'directory "ad" { url = { "ldaps://127.0.0.1:1/" } base = "DC=x" }'
-    side = dirside.Side(dirside.conf(ad, server.section(more='mark = "businessCategory"')), "dirsync", "gw", "foreign")
+    side = dirside.Side(dirside.conf(ad, server.section(more='mark = "businessCategory"'), out=F), "dirsync", "gw", "foreign")
     like(side.ask("traits"), "writable displayName .*proxies=0 members needs-surname$", "a foreign server of any kind keeps one address, as target")
     server.add("dn: uid=xaver,ou=Staff,%s\nobjectClass: inetOrgPerson\ncn: Xaver\nsn: X\nmail: x@org.example\nmail: xx@org.example\no: Org\n\n"
                "dn: cn=all,ou=Staff,%s\nobjectClass: groupOfNames\nobjectClass: extensibleObject\nmail: all@org.example\nmember: uid=xaver,ou=Staff,%s\n\n" % ((server.suffix,) * 3))
@@ -89,11 +89,14 @@ def test_plain():
     like(side.one("add", "group", "cn=h," + F, source="3", displayName="H", targetAddress="SMTP:h@contoso.example"), r"^refused.*\(65\)", "one without members cannot be")
     like(side.one("delete", "contact", a, id=ann.id, source="1"), "^done", "deleted")
     is_(side.close(), 0, "it ends in order")
-    side = dirside.Side(dirside.conf(ad, server.section(more='mark = "proxyAddresses"')), "dirsync", "gw", "foreign")
+    side = dirside.Side(dirside.conf(ad, server.section(more='mark = "proxyAddresses"'), out=F), "dirsync", "gw", "foreign")
     like(side.one("add", "contact", a, source="1", displayName="Ann"), "^refused.*mark", "a mark in an attribute that the schema lacks")
     side.close()
-    side = dirside.Side(dirside.conf(ad, server.section(more='id = "objectGUID"')), "dirsync", "gw", "foreign")
+    side = dirside.Side(dirside.conf(ad, server.section(more='id = "objectGUID"'), out=F), "dirsync", "gw", "foreign")
+    side.process.wait(20)
     like(side.opened, 'failed 22 id: the server\'s schema has no attribute "objectGUID"', "nor an id")
+    side = dirside.Side(dirside.conf(ad, server.section(more='mark = "businessCategory"')), "dirsync", "gw", "foreign")
+    like(side.opened, 'failed 22 export.into "O=Exchange" does not lie below base', "a container that is not read is not written")
 
 
 class NoRules(directory.Slapd):

@@ -480,6 +480,15 @@ test_what_cannot_be(void)
     begin(DIR_ADD, DIR_CONTACT, "CN=Ann,DC=x");
     is_int(carry_out(host), DIR_REFUSED, "a directory that may not be written: %s", got.text);
     host->writable = writable;
+    struct conf_directory directory = conf_root(conf)->host.directories[0];
+    struct why why = {"", ""};
+    directory.base = "OU=Elsewhere,DC=x";
+    ok(side_ldap_new(&context, &directory, true, &why) == NULL && strstr(why.text, "import.container") != NULL,
+       "what would be written where nobody reads is refused: %s", why.text);
+    directory.base = "dc = X";
+    struct dir_side *side = side_ldap_new(&context, &directory, true, &why);
+    ok(side != NULL, "names compare as such");
+    side->ops->close(side);
 }
 
 int
