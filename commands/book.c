@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands/book.h"
+#include "commands/dirsync.h"
 #include "commands/listing.h"
 #include "commands/lookup.h"
 #include "commands/tree.h"
@@ -95,6 +96,8 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
 int
 book_build(struct command *command)
 {
+    if (command->n_operands == 0 && command->root != NULL && command->root->host.directories_n > 0)
+        return dirsync_build_book(command);
     const char **files = xcalloc(command->n_operands + 1, sizeof *files);
     size_t n = command->n_operands;
     int book_fd = -1, temp_fd = -1, r;

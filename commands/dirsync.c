@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "commands/become.h"
+#include "commands/dirsync.h"
 #include "commands/listing.h"
 #include "directory/run.h"
 
@@ -215,6 +216,43 @@ int
 dirsync_run(struct command *command)
 {
     return each_dirsync(command, run_one);
+}
+
+/* ---- the book ---- */
+
+static int
+do_book(void *arg)
+{
+    struct command *command = arg;
+    struct why why = {"", ""};
+    static const struct conf_dirsync nobody = {.title = "book"};
+    struct work work = {.command = command, .dirsync = &nobody};
+    struct dir_run run = {.root = command->root,
+                          .spool_fd = command->spool_fd,
+                          .folder_fd = folder_open(command->spool_fd, FOLDER_DIRSYNC, NULL),
+                          .book_fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL),
+                          .steps = DIR_RUN_BOOK,
+                          .waits = true,
+                          .note = note,
+                          .arg = &work};
+    int bad = run.folder_fd < 0 ? run.folder_fd : run.book_fd < 0 ? run.book_fd : 0;
+    if (bad < 0)
+        return command_fail_errno(-bad, "the folders dirsync and book of the spool %s", command->spool_path);
+    int r = dir_run(&run, &why);
+    if (r < 0)
+        command_fail((enum exit_code)exit_of(r), "%s", why.text);
+    else
+        puts(run.published ? "a new generation of the address book is published"
+                           : "nothing has changed: the book in use is of what directories and files hold");
+    close(run.folder_fd);
+    close(run.book_fd);
+    return r == -EAGAIN ? EXIT_NOTHING : exit_of(r);
+}
+
+int
+dirsync_build_book(struct command *command)
+{
+    return command_become(command, WORKER_DIRSYNC, FOLDER_DIRSYNC, NULL, do_book, command);
 }
 
 /* ---- show ---- */

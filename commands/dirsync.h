@@ -5,6 +5,9 @@
 #include "commands/command.h"
 #include "common/json_out.h"
 
+/* Builds the book as the worker does, of what directories held when they were last read, and of book.source. An exit code. */
+int dirsync_build_book(struct command *command);
+
 /* A title and a line or two for each dirsync; nothing where there is none. */
 void dirsync_show_lines(const struct command *command);
 

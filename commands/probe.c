@@ -6,17 +6,14 @@
 #include "commands/probe.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/become.h"
 #include "commands/kit.h"
+#include "directory/ldap.h"
 #include "systems/registry.h"
 
 /* ---- one connector ---- */
@@ -150,58 +147,84 @@ connector_test(struct command *command)
 
 /* ---- the rest of `check --live` ---- */
 
-static int
-connect_within(const struct addrinfo *at, int timeout_ms)
+/* One server of a directory. */
+struct server_look {
+    struct conf_directory directory; /* with one URL */
+    pid_t asked_by;
+};
+
+static void
+print_note(void *arg, const char *text)
 {
-    int error = 0;
-    socklen_t len = sizeof error;
-    int fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, at->ai_protocol);
-    if (fd < 0)
-        return errno;
-    if (connect(fd, at->ai_addr, at->ai_addrlen) < 0) {
-        struct pollfd wait = {.fd = fd, .events = POLLOUT};
-        error = errno;
-        if (error == EINPROGRESS)
-            error = poll(&wait, 1, timeout_ms) != 1                          ? ETIMEDOUT
-                    : getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? errno
-                                                                             : error;
-    }
-    close(fd);
-    return error;
+    print_line(arg, text);
 }
 
-/* ldap://host[:port]/... */
-static int
-probe_directory(const char *url)
+static const char *
+name_changes(enum ldap_changes changes)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    char host[256];
-    const char *start = strstr(url, "://");
-    bool tls = strncmp(url, "ldaps", 5) == 0;
-    if (start == NULL)
-        return EXIT_DONE;
-    start += 3;
-    size_t len = *start == '[' ? strcspn(start, "]") : strcspn(start, ":/");
-    bool literal = *start == '[' && start[len] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(literal ? len - 1 : len), literal ? start + 1 : start);
-    const char *rest = start + len + literal;
-    char port[8];
-    snprintf(port, sizeof port, "%.*s", *rest == ':' ? (int)strcspn(rest + 1, "/") : 3,
-             *rest == ':' ? rest + 1
-             : tls        ? "636"
-                          : "389");
-    int r = getaddrinfo(host, port, &hints, &list);
-    if (r != 0) {
-        finding(told.findings, "live", told.subject, "  directory %s: %s", url, gai_strerror(r));
-        return EXIT_UNREACHABLE;
+    static const char *const names[] = {[LDAP_CHANGES_NONE] = "reading all",
+                                        [LDAP_CHANGES_DIRSYNC] = "DirSync",
+                                        [LDAP_CHANGES_USN] = "update numbers",
+                                        [LDAP_CHANGES_SYNCREPL] = "syncrepl"};
+    return names[changes];
+}
+
+/* A session as dirsync has it: connected, verified, logged on. */
+static int
+look_at_server(void *arg)
+{
+    struct server_look *look = arg;
+    const struct conf_directory *directory = &look->directory;
+    struct why why = {"", ""};
+    if (getpid() != look->asked_by && told.findings != NULL)
+        told.findings->listing.sort = told.findings->listing.n_fields;
+    struct ldap_link *link =
+        ldap_link_new(directory, monotonic_ms() + 2000 * directory->timeout_s, print_note, NULL, &why);
+    int r = link == NULL ? -EINVAL : ldap_link_open(link, &why);
+    if (r < 0)
+        finding(told.findings, "live", told.subject, "  directory %s: %s", directory->url.at[0], why.text);
+    else
+        finding(told.findings, "live", told.subject, "  directory %s: answers (%s; changes are found by %s)",
+                directory->url.at[0],
+                ldap_link_server(link)->active_directory ? "Active Directory" : "an LDAP server",
+                name_changes(ldap_changes_of(link)));
+    ldap_link_free(link);
+    return r < 0 ? EXIT_UNREACHABLE : EXIT_DONE;
+}
+
+/* Each of its servers, since one that fails over is found too late. */
+static int
+probe_directory(const struct command *command, const struct conf_directory *directory)
+{
+    int r = EXIT_DONE;
+    for (size_t i = 0; i < directory->url.n; i++) {
+        struct server_look look = {.directory = *directory, .asked_by = getpid()};
+        look.directory.url.at = &directory->url.at[i];
+        look.directory.url.n = 1;
+        int one = command_become(command, WORKER_DIRSYNC, FOLDER_DIRSYNC, NULL, look_at_server, &look);
+        r = r != EXIT_DONE ? r : one;
     }
-    int error = ENOENT;
-    for (const struct addrinfo *at = list; at != NULL && error != 0; at = at->ai_next)
-        error = connect_within(at, 10000);
-    freeaddrinfo(list);
-    finding(told.findings, "live", told.subject, "  directory %s: %s", url,
-            error == 0 ? "answers" : strerror(error));
-    return error == 0 ? EXIT_DONE : EXIT_UNREACHABLE;
+    return r;
+}
+
+static int
+probe_directories(const struct command *command)
+{
+    const struct conf_root *root = command->root;
+    int r = EXIT_DONE;
+    told.subject = "directory";
+    for (size_t i = 0; i < root->host.directories_n; i++) {
+        int one = probe_directory(command, &root->host.directories[i]);
+        r = r != EXIT_DONE ? r : one;
+    }
+    for (size_t i = 0; i < root->dirsyncs_n; i++) {
+        const struct conf_foreign *foreign = &root->dirsyncs[i].foreign;
+        int one = span_equal(span_of(foreign->format), SPAN("ldap"))
+                      ? probe_directory(command, &foreign->directory)
+                      : EXIT_DONE;
+        r = r != EXIT_DONE ? r : one;
+    }
+    return r;
 }
 
 int
@@ -209,14 +232,8 @@ probe_all(const struct command *command, struct findings *findings)
 {
     told.findings = findings;
     int r = probe_connector(command, NULL);
-    told.subject = "directory";
-    for (size_t i = 0; i < command->root->host.directories_n; i++) {
-        const struct conf_texts *urls = &command->root->host.directories[i].url;
-        for (size_t u = 0; u < urls->n; u++) {
-            int one = probe_directory(urls->at[u]);
-            r = r != EXIT_DONE ? r : one;
-        }
-    }
+    int directories = probe_directories(command);
+    r = r != EXIT_DONE ? r : directories;
     for (size_t i = 0; i < command->root->connectors_n; i++) {
         int one = probe_connector(command, &command->root->connectors[i]);
         r = r != EXIT_DONE ? r : one;

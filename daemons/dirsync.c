@@ -150,6 +150,8 @@ begin_task(struct service *service, struct task task)
     int ends[2];
     int64_t seconds = task.dirsync != NULL ? task.dirsync->limits.time_s : 2 * 3600;
     dirsync->task = task;
+    dirsync->book_due =
+        false; /* every task builds it, of what it finds; what changes from now on is another one's */
     log_flush();
     pid_t pid = pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0 ? -1 : fork();
     if (pid == 0) {
@@ -289,7 +291,7 @@ end_task(struct service *service, int status)
     read_ending(service, dirsync->child_fd, status, &ending);
     close(dirsync->child_fd);
     dirsync->child = 0;
-    dirsync->book_due = ending.result == -EBUSY; /* every task builds it */
+    dirsync->book_due |= ending.result == -EBUSY;
     tell_ending(service, &task, &ending);
     if (task.dirsync != NULL)
         plan_next(service, task.dirsync, ending.result);

@@ -45,6 +45,7 @@ struct building {
     size_t n_proxies;
     uint64_t left_out; /* entries without an address */
     uint64_t digest;
+    char trouble[300]; /* the first that is wrong with the sources; "": nothing */
     int err;
 };
 
@@ -328,6 +329,22 @@ clear(struct building *building)
 
 /* ---- files ---- */
 
+static void note_trouble(struct building *building, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+note_trouble(struct building *building, const char *format, ...)
+{
+    char text[1000];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (building->trouble[0] == '\0')
+        snprintf(building->trouble, sizeof building->trouble, "%.290s", text);
+    tell(building, "%s", text);
+}
+
 /* The number of people in error, or -errno. */
 static int
 read_source(struct building *building, const char *path)
@@ -336,7 +353,7 @@ read_source(struct building *building, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
         int r = -errno;
-        tell(building, "%s: cannot be opened: %s", path, strerror(-r));
+        note_trouble(building, "%s: cannot be opened: %s", path, strerror(-r));
         return r;
     }
     int n = book_read_file(fd, path, building->builder, &errors);
@@ -345,7 +362,7 @@ read_source(struct building *building, const char *path)
     for (int lines = 0; rest.len > 0 && lines < 20; lines++) {
         const char *end = memchr(rest.at, '\n', rest.len);
         size_t len = end != NULL ? (size_t)(end - rest.at) : rest.len;
-        tell(building, "%.*s", (int)len, rest.at);
+        note_trouble(building, "%.*s", (int)len, rest.at);
         len += end != NULL;
         rest = (struct span){rest.at + len, rest.len - len};
     }
@@ -363,7 +380,7 @@ read_sources(struct building *building, struct why *why)
         wrong += n != 0;
     }
     if (wrong > 0)
-        return why_set(why, "5.3.5", "the sources have errors: the book in use stays");
+        return why_set(why, "5.3.5", "%s; the sources have errors: the book in use stays", building->trouble);
     return 0;
 }
 

@@ -5,11 +5,24 @@ import os
 import re
 import subprocess
 
+from fakeldap import Fake
 from rig import BUILD, Sink, Viaduct, done, is_, message, note, ok, program, run, send, smtp_pair, until
 
 host, branch = Sink(), Sink()
-port, _, conf = smtp_pair(host, branch, unknown="refuse")
+ldap = Fake([("cn=%s,dc=contoso,dc=example" % n, {"objectClass": ["user"], "cn": [n], "displayName": [n], "mailNickname": [n],
+                                                  "objectGUID": [n.encode().ljust(16, b"x")], "homeMDB": ["x"],
+                                                  "proxyAddresses": ["SMTP:%s@contoso.example" % n]}) for n in ("gus", "hal")])
+SYNC = """
+dirsync "%s" { connector = "branch" directory = "ad" schedule = "never" foreign { format = "csv" read = "{top}/in.csv" write = "{top}/%s.csv" }
+    import { container = "ou=F,dc=elsewhere" } export { containers = { "dc=contoso,dc=example" } } }
+"""
+port, _, conf = smtp_pair(host, branch, unknown="refuse", more=SYNC % ("one", "one") + SYNC % ("two", "two"),
+                          host='directory "ad" { url = { "%s" } auth = "none" start-tls = no base = "dc=contoso,dc=example" refresh = "1d"\n'
+                               'id = "objectGUID" mark = "importedFrom" }' % ldap.url)
 viaduct = Viaduct(conf)
+with open(os.path.join(viaduct.top, "in.csv"), "w") as f:
+    f.write("id,address,displayName\n1,SMTP:ivy@branch.example,Ivy\n2,SMTP:jan@branch.example,Jan\n")
+os.utime(f.name, (1, 1))
 people = os.path.join(viaduct.top, "people.csv")
 with open(people, "w") as f:
     f.write("display,primary,proxies,side\nAnna,SMTP:anna@contoso.example,,host\nBob,SMTP:bob@branch.example,,branch\n"
@@ -23,6 +36,9 @@ is_(viaduct.command("book", "build", people)[0], 0, "a book is built beside runn
 until(lambda: viaduct.rows("route", "bob@branch.example")[0].get("reason") == "book entry, side branch", "the book is there")
 viaduct.wait_log("by=router .*book generation 1", name="and running workers take it")
 viaduct.command("connector", "hold", "branch", "out", "--yes")
+viaduct.command("dirsync", "plan", "one")
+is_(viaduct.command("book", "build", people)[0], 0, "the book of the file alone again")
+until(lambda: len(viaduct.rows("book", "dump")) == 4, "the book is that of the file")
 for name in ("one", "two"):
     until(lambda: send(port, "anna@contoso.example", "bob@branch.example", message("anna@contoso.example", "bob@branch.example", name)).startswith("250"),
           "a message is taken")
@@ -44,6 +60,9 @@ LISTS = [
     (("book", "dump"), "display", "primary", 4),
     (("book", "lookup", "anna@contoso.example", "bob@branch.example"), "display", "side", 2),
     (("book", "check"), "subject", "text", 3),
+    (("address", "types"), "type", "generator", 6),
+    (("dirsync", "show", "one"), "what", "name", 2),
+    (("dirsync", "status"), "dirsync", "result", 2),
     (("track", "all"), "event", "time", 4),
     (("stats",), "worker", "viaduct_moves_total", 5),
     (("top", "--once"), "worker", "moves", 5),
@@ -90,12 +109,12 @@ ok(found["node"]["place"].startswith(viaduct.conf + ":"), "and the line that set
 
 # ---- check: directories, policies and dirsyncs ----
 
-directory = 'directory "ad" { url = { "ldap://127.0.0.1:9/" } base = "DC=contoso,DC=example" }'
+directory = 'directory "other" { url = { "ldap://127.0.0.1:9/" } base = "DC=contoso,DC=example" }'
 more = """
 recipient-policy "default" { filter = "(mailNickname=*)" priority = 1 proxy = { "SMTP:%m@contoso.example" } }
 schedule "nightly" { at = { "02:30" } }
 dirsync "people" {
-    connector = "branch" directory = "ad" foreign { format = "csv" read = "/p.csv" }
+    connector = "branch" directory = "other" foreign { format = "csv" read = "/p.csv" }
     import { container = "OU=F,DC=contoso,DC=example" }
 }
 """
