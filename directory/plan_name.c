@@ -53,33 +53,47 @@ fold_octet(struct buf *out, char c)
         buf_add_byte(out, lower(c));
 }
 
+static void
+add_times(struct buf *out, const char *text, size_t n)
+{
+    for (; n > 0; n--)
+        buf_add_text(out, text);
+}
+
+/* Blanks count inside of a value, and where they are escaped: at its ends these stay escaped. */
 void
 name_fold(struct span dn, struct buf *out)
 {
     bool in_value = false, at_start = true;
-    size_t blanks = 0;
+    size_t blanks = 0, solid = 0; /* that wait; those of them up to the last that was escaped */
     buf_reset(out);
     buf_add(out, "", 0);
     for (size_t at = 0; at < dn.len;) {
         struct octet octet = octet_at(dn, at);
         at += octet.len;
         bool equals = !octet.escaped && octet.octet == '=' && !in_value;
-        if (!octet.escaped && octet.octet == ' ') {
-            blanks += !at_start;
+        if (octet.octet == ' ') {
+            if (at_start && octet.escaped)
+                buf_add_text(out, "\\20");
+            else
+                blanks += !at_start;
+            solid = octet.escaped ? blanks : solid;
+            at_start = at_start && !octet.escaped;
             continue;
         }
         if (equals || is_separator(octet)) {
+            add_times(out, "\\20", solid);
             buf_add_byte(out, octet.octet == ';' ? ',' : octet.octet);
             in_value = equals;
             at_start = true;
         } else {
-            for (; blanks > 0; blanks--)
-                buf_add_byte(out, ' ');
+            add_times(out, " ", blanks);
             fold_octet(out, octet.octet);
             at_start = false;
         }
-        blanks = 0;
+        blanks = solid = 0;
     }
+    add_times(out, "\\20", solid);
 }
 
 struct span
@@ -88,8 +102,11 @@ name_parent(struct span dn)
     for (size_t at = 0; at < dn.len;) {
         struct octet octet = octet_at(dn, at);
         at += octet.len;
-        if (is_separator(octet) && octet.octet != '+')
-            return span_trim((struct span){dn.at + at, dn.len - at});
+        if (!is_separator(octet) || octet.octet == '+')
+            continue;
+        while (at < dn.len && dn.at[at] == ' ')
+            at++;
+        return (struct span){dn.at + at, dn.len - at};
     }
     return (struct span){dn.at, 0};
 }
