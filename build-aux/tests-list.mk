@@ -396,6 +396,7 @@ TRACKED_FILES = \
 	fuzz/corpus/dir-file/csv-people \
 	fuzz/corpus/dir-file/gwise-answer \
 	fuzz/corpus/dir-file/ldif-people \
+	fuzz/corpus/dir-plan/name \
 	fuzz/corpus/dir-plan/plan \
 	fuzz/corpus/dir-set/file \
 	fuzz/corpus/dir-set/records \
