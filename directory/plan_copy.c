@@ -156,6 +156,21 @@ replace_copy(struct flow *flow, size_t source_place, struct wish *wish, const st
     return true;
 }
 
+/* A user whom we made and who has got a mailbox since, as in a migration: a target address would take his mail away from it. */
+static bool
+has_mailbox(struct flow *flow, const struct dir_entry *source, const struct dir_entry *copy)
+{
+    if (!flow->import || copy->kind != DIR_MAILBOX)
+        return false;
+    proxy_remember_old(flow, source->id);
+    plan_notice(
+        flow->planner, DIR_CONFLICT, true, copy->id, copy->name,
+        "it stands for %.*s of %s, and has a mailbox of its own by now, so it is left as it is: take its mark "
+        "away, or the other one from %s",
+        SHOWN(source->name), flow->from_title, flow->from_title);
+    return true;
+}
+
 void
 copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source,
             const struct dir_entry *copy)
@@ -163,6 +178,8 @@ copy_update(struct flow *flow, size_t source_place, const struct dir_entry *sour
     struct planner *planner = flow->planner;
     size_t place = (size_t)flow->copy_of[source_place] - 1;
     struct wish wish;
+    if (has_mailbox(flow, source, copy))
+        return;
     source_wish(flow, source, &wish);
     if (replace_copy(flow, source_place, &wish, copy))
         return;

@@ -89,6 +89,8 @@ gone_loses(struct flow *flow, size_t place, const struct dir_entry *copy, const 
     struct span source;
     if (!gone_goes(flow, place, copy) || !plan_is_ours(flow->planner, copy->mark, &source))
         return false;
+    if (flow->import && copy->kind == DIR_MAILBOX)
+        return false; /* see let_go() */
     return !dir_mark_adopted(copy->mark) || address_equal(&copy->target, address) ||
            proxy_is_added(flow, source, address);
 }
@@ -111,24 +113,25 @@ commit(struct flow *flow, const struct dir_entry *copy)
 }
 
 /* Its addresses go with the mark: those that are ours, and of a user all, since his mail has nowhere to go; and his alias, which
- * makes him a recipient to policies. */
+ * makes him a recipient to policies. Whoever has got a mailbox here loses the mark alone. */
 static void
 let_go(struct flow *flow, const struct dir_entry *copy)
 {
     struct planner *planner = flow->planner;
     struct dir_proxy kept[DIR_PROXIES_MAX];
     struct span source = {"", 0};
+    bool adopted = dir_mark_adopted(copy->mark), mailbox = flow->import && copy->kind == DIR_MAILBOX;
     size_t n = 0;
     plan_is_ours(planner, copy->mark, &source);
     draft_begin(planner, DIR_DISABLE, flow->import, copy->kind, copy->id, copy->name);
-    for (size_t i = 0; i < copy->n_proxies && dir_mark_adopted(copy->mark); i++)
-        if (!address_equal(&copy->proxies[i].address, &copy->target) &&
-            !proxy_is_added(flow, source, &copy->proxies[i].address))
+    for (size_t i = 0; i < copy->n_proxies && (adopted || mailbox); i++)
+        if (mailbox || (!address_equal(&copy->proxies[i].address, &copy->target) &&
+                        !proxy_is_added(flow, source, &copy->proxies[i].address)))
             kept[n++] = copy->proxies[i];
-    if (copy->target.type.len > 0)
+    if (copy->target.type.len > 0 && !mailbox)
         draft_replace(planner, "targetAddress", plan_address_text(planner, &copy->target), SPAN(""));
     draft_proxies(planner, flow->to_traits, copy->proxies, copy->n_proxies, kept, n);
-    if (!dir_mark_adopted(copy->mark))
+    if (!adopted && !mailbox)
         draft_replace(planner, dir_attribute_name(DIR_ALIAS), copy->value[DIR_ALIAS], SPAN(""));
     draft_replace(planner, "mark", copy->mark, SPAN(""));
     dir_set_drop(planner->plan->given, copy->id);

@@ -75,6 +75,33 @@ test_export_kinds(void)
     world_free(world);
 }
 
+/* Somebody moves: his copy here gets a mailbox, later he is gone from the other side. */
+static void
+test_migration(void)
+{
+    struct world *world = world_new();
+    foreign_user(world, "F1", "Dom.PO1.ANN", "Ann", "ann@gw.example");
+    foreign_user(world, "F2", "Dom.PO1.BOB", "Bob", "");
+    world_sync(world);
+    get_copy(world, true, "F1", &copy);
+    copy.kind = DIR_MAILBOX;
+    copy.target = (struct address){SPAN(""), SPAN("")};
+    copy.value[DIR_TITLE] = SPAN("moved");
+    put_entry(world, true, &copy);
+    world_plan(world);
+    ok(world->plan->n_changes == 0 && count_notices(world->plan, DIR_CONFLICT, "mailbox of its own") == 1,
+       "a copy that has got a mailbox is left alone, and that is told");
+    dir_set_drop(world->side[0], SPAN("F1"));
+    world->dirsync.import.delete_s = 0;
+    world->dirsync.limits.shrink = "100%";
+    world_plan(world);
+    const struct dir_change *change = find_change(world->plan, true, DIR_DISABLE, NULL);
+    ok(world->plan->n_changes == 1 && change != NULL && change->n_deltas == 1 &&
+           span_equal(change->deltas[0].name, SPAN("mark")),
+       "when the other one is gone it loses the mark, and no address");
+    world_free(world);
+}
+
 static void
 test_mail_only(void)
 {
@@ -452,6 +479,7 @@ main(void)
 {
     test_export();
     test_export_kinds();
+    test_migration();
     test_mail_only();
     test_gwise();
     test_policy();
