@@ -90,6 +90,7 @@ TEST_TOOLS = \
 	t/dirside \
 	t/gwconvert \
 	t/gwside \
+	t/ldap-bench \
 	t/ldapread \
 	t/mkmsg \
 	t/racer
@@ -655,6 +656,7 @@ TRACKED_FILES = \
 	t/json-out-t.c \
 	t/kit_fake.h \
 	t/ldap-ad.t \
+	t/ldap-bench.c \
 	t/ldap-fake.t \
 	t/ldap-slapd.t \
 	t/ldapread.c \
