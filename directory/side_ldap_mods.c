@@ -315,11 +315,15 @@ add_followers(struct side_job *job, struct side_mods *mods)
         side_mods_text(job, mods, LDAP_MOD_REPLACE, names->slot[SLOT_HIDDEN], hidden ? "TRUE" : NULL);
 }
 
+/* The old target first: who has got a mailbox since has it no more, and is left alone. */
 static void
 add_disabling(struct side_job *job, struct side_mods *mods)
 {
+    const struct dir_delta *target = side_delta_find(job->change, SPAN("targetAddress"));
     int slots[SLOTS];
     size_t n = side_mail_slots(job->side, slots);
+    if (target != NULL && target->n_remove > 0 && job->side->names.slot[SLOT_TARGET][0] != '\0')
+        side_mods_add(job, mods, LDAP_MOD_DELETE, job->side->names.slot[SLOT_TARGET], target->remove, 1);
     for (size_t i = 0; i < n; i++)
         side_mods_add(job, mods, LDAP_MOD_REPLACE, job->side->names.slot[slots[i]], NULL, 0);
 }

@@ -334,6 +334,21 @@ settle_name(struct settling *settling, bool *renamed)
     return side_job_stale(job, "its name", dn);
 }
 
+/* Whom the plan takes for a mail user may have been moved here since. */
+static bool
+settle_mailbox(struct settling *settling)
+{
+    static const int slots[] = {SLOT_HOME_MDB, SLOT_HOME_SERVER, SLOT_MAILBOX};
+    struct side_job *job = settling->job;
+    for (size_t i = 0; i < COUNT_OF(slots) && job->change->kind == DIR_MAIL_USER; i++)
+        if (side_raw_slot(&settling->raw, slots[i]).n > 0) {
+            job->verdict = DIR_STALE;
+            why_set(&job->why, "5.3.0", "it has got a mailbox since the plan was made");
+            return false;
+        }
+    return true;
+}
+
 static void
 settle_found(struct settling *settling)
 {
@@ -343,7 +358,7 @@ settle_found(struct settling *settling)
     struct side_mods mods = {0};
     bool renamed, has_after;
     job->requests = NULL;
-    if (!settle_name(settling, &renamed) || !settle_mark(settling, &has_after))
+    if (!settle_name(settling, &renamed) || !settle_mark(settling, &has_after) || !settle_mailbox(settling))
         return;
     add_mark(settling, &mods);
     size_t bare = mods.n;

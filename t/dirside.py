@@ -296,7 +296,8 @@ def users(side, server, foreign, fourth):
     dn = "CN=User0," + foreign
     read = side.entry(dn)
     is_((read.kind, read.flags, read.target), ("mail user", "disabled", "GWISE:D.P.U0"), "it reads as a mail user")
-    like(side.one("disable", "mail user", dn, id=read.id, source="U0"), "^done", "who is gone loses what makes a recipient")
+    like(side.one("disable", "mail user", dn, id=read.id, source="U0", targetAddress=("GWISE:D.P.U0", []), proxyAddresses=(["GWISE:D.P.U0"], []),
+                  mark=("viaduct:gw:U0", [])), "^done", "who is gone loses what makes a recipient")
     values = held(server, dn)
     is_([n for n in ("proxyAddresses", "targetAddress", "mail", "mailNickname", "importedFrom") if n in values], [], "addresses and mark")
     ok("sAMAccountName" in values and dn.lower() not in side.entries() or side.read() and dn.lower() not in side.entries(), "the account stays, and is no recipient")

@@ -222,13 +222,22 @@ test_change(void)
        "to both its parts");
     begin(DIR_DISABLE, DIR_MAIL_USER, "CN=Ann,DC=x");
     delta("proxyAddresses", "SMTP:a@x", NULL);
+    delta("targetAddress", "GWISE:a.b.c", NULL);
     delta("mark", "viaduct:gw:77", NULL);
     is_int(carry_out(host), DIR_DONE, "disabled");
     is_text(fake.sent.at,
-            "modify CN=Ann,DC=x\n -importedFrom=viaduct:gw:77\n =proxyAddresses\n =targetAddress\n =mail\n "
+            "modify CN=Ann,DC=x\n -importedFrom=viaduct:gw:77\n -targetAddress=GWISE:a.b.c\n =proxyAddresses\n "
+            "=targetAddress\n =mail\n "
             "=mailNickname\n"
             " =msExchHideFromAddressLists\n =msExchRecipientDisplayType\n",
             "loses its mark and all of mail, and stays");
+    fake_reset();
+    fake.codes[0] = LDAP_NO_SUCH_ATTRIBUTE;
+    fake.n_codes = 1;
+    answer("CN=Ann,DC=x", "viaduct:gw:77");
+    holds("homeMDB", "CN=Store");
+    is_int(carry_out(host), DIR_STALE, "one who has got a mailbox loses nothing: %s", got.text);
+    is_int(fake.next_code, 1, "nothing more is sent");
     begin(DIR_DISABLE, DIR_MAIL_USER, "CN=Ann,DC=x");
     delta("proxyAddresses", "SMTP:a@x", NULL);
     delta("mark", "viaduct-adopted:gw:77", NULL);
