@@ -107,7 +107,7 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/plan.c directory/plan_copy.c directory/plan_draft.c directory/plan_flow.c directory/plan_gone.c directory/plan_group.c \
 	directory/plan_guard.c directory/plan_inside.h directory/plan_move.c directory/plan_name.c directory/plan_new.c directory/plan_parts.c directory/plan_policy.c \
 	directory/plan_proxy.c directory/plan_read.c directory/plan_source.c directory/plan_write.c \
-	directory/side_ldap.c directory/side_ldap.h directory/side_ldap_add.c directory/side_ldap_domino.c directory/side_ldap_entry.c \
+	directory/side_ldap.c directory/side_ldap.h directory/side_ldap_add.c directory/side_ldap_differ.c directory/side_ldap_domino.c directory/side_ldap_entry.c \
 	directory/side_ldap_filter.c directory/side_ldap_mods.c directory/side_ldap_names.c directory/side_ldap_raw.c \
 	directory/side_ldap_prove.c directory/side_ldap_read.c directory/side_ldap_result.c directory/side_ldap_settle.c directory/side_ldap_slots.def \
 	directory/side_ldap_value.c directory/side_ldap_write.c directory/side_ldap_write.h \

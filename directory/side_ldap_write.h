@@ -95,6 +95,20 @@ void side_job_add(struct side_job *job);
 /* The next account name after one that was taken; false: there were enough. */
 bool side_job_another_account(struct side_job *job);
 
+/* ---- side_ldap_differ.c ---- */
+
+struct settling {
+    struct side_job *job;
+    struct side_raw raw;
+    bool found, replaces; /* `replaces`: some attribute knows no equality: all values are written anew */
+};
+
+/* Add to `mods` (members: to the job's requests) what makes of the values there the wanted ones. False where a value is neither what
+ * the plan saw nor what it wants: the job is stale. */
+bool settle_part(struct settling *settling, struct side_mods *mods, const struct side_part *part);
+void settle_proxies(struct settling *settling, struct side_mods *mods, const struct dir_delta *delta);
+void settle_members(struct settling *settling, const struct dir_delta *delta);
+
 /* ---- side_ldap_settle.c ---- */
 
 /* Makes the job's requests anew from what the server has. -errno with `why` where it cannot be asked; else 0, with
