@@ -131,8 +131,10 @@ do_run(void *arg)
         command_fail((enum exit_code)exit_of(r), "%s: %s", work->dirsync->title, why.text);
     if (r == -EPERM)
         fprintf(stderr,
-                "(look at the plan: `viaduct dirsync show %s`; `--force %.12s` carries it out all the same)\n",
-                work->dirsync->title, run.status.hash);
+                "(look at the plan: `viaduct dirsync show %s`; `viaduct dirsync apply %s --force %.12s` "
+                "carries it out all the "
+                "same)\n",
+                work->dirsync->title, work->dirsync->title, run.status.hash);
     close(run.folder_fd);
     close(run.book_fd);
     if (r == 0 && work->steps == (DIR_RUN_READ | DIR_RUN_PLAN | DIR_RUN_BOOK) && run.status.changes == 0)

@@ -187,7 +187,7 @@ is_(len(contacts()), 3, "nobody was deleted")
 like(viaduct.command("dirsync", "status")[1], "refused", "status says so")
 like(viaduct.command("status")[1], "(?s)Directories.*people .*refused", "the status screen as well")
 plan = viaduct.rows("dirsync", "status")[0]["plan"]
-run("run", "--force", plan, name="a person who has seen the plan forces it")
+run("apply", "--force", plan, name="a person who has seen the plan forces it")
 is_(len(contacts()), 1, "then they are deleted")
 leave(kept)
 run()
