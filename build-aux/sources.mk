@@ -27,7 +27,7 @@ VIADUCT_LIBS = libviaduct.a $(CONFUSE_LIBS) $(IDN2_LIBS) $(CDB_LIBS) $(EVENT_LIB
 
 noinst_LIBRARIES += libbook.a
 libbook_a_SOURCES = \
-	common/book.c common/book.h common/book_build.c common/book_builder.h common/book_csv.c \
+	common/book.c common/book.h common/book_build.c common/book_builder.h common/book_cdb.c common/book_cdb.h common/book_csv.c \
 	common/book_entry.c common/book_internal.h common/book_ldif.c common/book_manifest.c common/book_people.c common/book_publish.c \
 	common/book_shard.c common/mapping.c common/mapping.h common/mapping_table.c common/mapping_table.h \
 	common/route.c common/translate.c common/translate.h common/translate_header.c common/translate_internal.h

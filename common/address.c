@@ -105,12 +105,12 @@ is_ascii(struct span s)
 }
 
 static void
-add_lower(struct buf *out, struct span s)
+add_lower(struct buf *out, struct span text)
 {
-    buf_reserve(out, s.len);
-    for (size_t i = 0; i < s.len; i++)
-        out->at[out->len + i] = lower(s.at[i]);
-    out->len += s.len;
+    buf_reserve(out, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        out->at[out->len + i] = lower(text.at[i]);
+    out->len += text.len;
     out->at[out->len] = '\0';
 }
 
@@ -186,9 +186,11 @@ add_local(struct buf *out, struct span local)
 static void
 add_folded(struct buf *out, struct span value)
 {
+    buf_reserve(out, value.len);
     for (size_t i = 0; i < value.len; i++)
         if (value.at[i] != ' ' || i == 0 || value.at[i - 1] != ' ')
-            buf_add_byte(out, lower(value.at[i]));
+            out->at[out->len++] = lower(value.at[i]);
+    out->at[out->len] = '\0';
 }
 
 int

@@ -79,8 +79,8 @@ const struct address *book_entry_host_address(const struct book_entry *entry);
 
 /* ---- building ---- */
 
-/* Generations are built in 8 shards of less than 2 GiB each. */
-enum { BOOK_SHARDS = 8, BOOK_PROXIES_MAX = 500, BOOK_DISPLAY_MAX = 1000 };
+/* Generations are built in shards of less than 2 GiB each: 8, or as many as the recipients that are expected need. */
+enum { BOOK_SHARDS = 8, BOOK_SHARDS_MAX = 256, BOOK_PROXIES_MAX = 500, BOOK_DISPLAY_MAX = 1000 };
 
 /* The number for the next generation: one above the highest that is there, whole or not. 0 with `why` on error.
  */
@@ -91,6 +91,10 @@ struct book_builder;
 /* Begins generation `n` below the Temp folder `temp_fd` under the name "book.<n>". Returns NULL with `why` on
  * error. */
 struct book_builder *book_builder_new(int temp_fd, uint64_t generation, const char *source, struct why *why);
+
+/* Says how many recipients are to come, before the first is added: where they might fill 8 shards there are more of them. 4 KiB
+ * are counted for each, ten times what one with four addresses takes. 0, or -errno with `why`: then it can only be dropped. */
+int book_builder_expect(struct book_builder *builder, uint64_t recipients, struct why *why);
 
 /* Adds a recipient; its addresses and texts are copied. Returns 0; -EEXIST with `why` naming both where another
  * recipient already has one of the addresses; -EINVAL with `why` for an entry that cannot be: no valid address,

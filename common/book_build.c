@@ -20,7 +20,13 @@
 /* A reader's offsets are 32 bits; half of that leaves room for the tables at the end. */
 static const uint64_t SHARD_BYTES_MAX = UINT64_C(1) << 31;
 
-enum { RECORD_OVERHEAD = 8 + 16, FOLDER_MODE = 0750 };
+enum {
+    RECORD_OVERHEAD = 8 + 16,
+    EXPECTED_BYTES = 4096,
+    EXPECTED_KEYS = 4,
+    EXPECTED_MAX = 1 << 20,
+    FOLDER_MODE = 0750
+};
 
 /* ---- beginning ---- */
 
@@ -40,18 +46,18 @@ folder_make(struct book_builder *builder)
 }
 
 static int
-shards_make(struct book_builder *builder)
+shards_make(struct book_builder *builder, size_t n)
 {
     char name[BOOK_NAME_SIZE];
-    for (size_t i = 0; i < BOOK_SHARDS; i++) {
-        struct shard *shard = &builder->shard[i];
-        book_shard_name(i, name);
+    builder->shard = xrealloc(builder->shard, n * sizeof *builder->shard);
+    while (builder->n_shards < n) {
+        struct shard *shard = &builder->shard[builder->n_shards];
+        book_shard_name(builder->n_shards, name);
         shard->fd = openat(builder->folder_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, BOOK_FILE_MODE);
         if (shard->fd < 0)
             return -errno;
+        book_cdb_start(&shard->cdb, shard->fd);
         builder->n_shards++;
-        if (cdb_make_start(&shard->make, shard->fd) != 0)
-            return -errno;
     }
     return 0;
 }
@@ -67,7 +73,7 @@ book_builder_new(int temp_fd, uint64_t generation, const char *source, struct wh
     snprintf(builder->name, sizeof builder->name, "book.%llu", (unsigned long long)generation);
     int err = folder_make(builder);
     if (err == 0)
-        err = shards_make(builder);
+        err = shards_make(builder, BOOK_SHARDS);
     if (err == 0)
         return builder;
     why_set(why, "4.3.0", "%s: %s", builder->name, strerror(-err));
@@ -77,20 +83,25 @@ book_builder_new(int temp_fd, uint64_t generation, const char *source, struct wh
 
 /* ---- what was given ---- */
 
-/* FNV-1a. */
+/* Both hashes that are needed anyhow: one chooses the shard, the other the slot in its tables. */
 static uint64_t
 hash_of(struct span key)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < key.len; i++)
-        hash = (hash ^ (unsigned char)key.at[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    return (uint64_t)crc32c(0, key.at, key.len) << 32 | book_cdb_hash(key);
 }
 
 static size_t
 given_slot(const struct book_builder *builder, uint64_t hash)
 {
-    return (size_t)(hash ^ hash >> 32) & (builder->given_size - 1);
+    return (size_t)(hash * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (builder->given_size - 1);
+}
+
+/* The slot is needed soon: memory of a million is far from the processor. */
+static void
+given_await(const struct book_builder *builder, uint64_t hash)
+{
+    if (builder->given_size > 0)
+        __builtin_prefetch(&builder->given[given_slot(builder, hash)], 1);
 }
 
 static void
@@ -120,25 +131,21 @@ given_grow(struct book_builder *builder, size_t more)
     free(old);
 }
 
-/* Where the key's record begins, when it was given. Returns 1 found, 0 not, -errno. Equal hashes are confirmed
- * by cdb, which writes out what it has in memory before it looks, so that the record can be read then. */
+/* The key's record, when it was given. Returns 1 found, 0 not, -errno. Equal hashes are confirmed by the record's key. */
 static int
-given_find(struct book_builder *builder, struct span key, struct given *found)
+given_find(struct book_builder *builder, struct span key, uint64_t hash, struct given *found)
 {
-    uint64_t hash = hash_of(key);
     if (builder->given_size == 0)
         return 0;
     for (size_t i = given_slot(builder, hash); builder->given[i].shard != 0;
          i = (i + 1) & (builder->given_size - 1)) {
-        if (builder->given[i].hash != hash)
-            continue;
+        const struct given *given = &builder->given[i];
         int there =
-            cdb_make_exists(&builder->shard[builder->given[i].shard - 1].make, key.at, (unsigned)key.len);
-        if (there < 0)
-            return errno != 0 ? -errno : -EIO;
-        *found = builder->given[i];
-        if (there > 0)
-            return 1;
+            given->hash != hash ? 0 : book_cdb_is(&builder->shard[given->shard - 1].cdb, given->at, key);
+        if (there == 0)
+            continue;
+        *found = *given;
+        return there;
     }
     return 0;
 }
@@ -147,19 +154,31 @@ given_find(struct book_builder *builder, struct span key, struct given *found)
 static void
 given_name(struct book_builder *builder, const struct given *given, struct buf *name)
 {
-    unsigned char head[8];
     struct arena *arena = arena_new(BOOK_ENTRY_BYTES_MAX);
+    struct buf data = {0};
     struct book_entry entry;
-    int fd = builder->shard[given->shard - 1].fd;
-    if (pread(fd, head, sizeof head, (off_t)given->at) == (ssize_t)sizeof head) {
-        uint32_t key = cdb_unpack(head), data = cdb_unpack(head + 4);
-        off_t at = (off_t)given->at + (off_t)sizeof head + (off_t)key;
-        char *bytes = data <= BOOK_ENTRY_BYTES_MAX / 2 ? arena_alloc(arena, data) : NULL;
-        if (bytes != NULL && pread(fd, bytes, data, at) == (ssize_t)data &&
-            book_entry_read((struct span){bytes, data}, arena, &entry) == 0)
-            address_print(&entry.primary, name);
-    }
+    if (book_cdb_data(&builder->shard[given->shard - 1].cdb, given->at, &data) == 0 &&
+        book_entry_read(buf_span(&data), arena, &entry) == 0)
+        address_print(&entry.primary, name);
+    buf_clear(&data);
     arena_free(arena);
+}
+
+int
+book_builder_expect(struct book_builder *builder, uint64_t recipients, struct why *why)
+{
+    uint64_t shards = recipients / (SHARD_BYTES_MAX / EXPECTED_BYTES) + 1;
+    BUG_UNLESS(builder->entries == 0);
+    if (recipients < EXPECTED_MAX)
+        given_grow(builder, (size_t)recipients * EXPECTED_KEYS);
+    if (shards <= builder->n_shards)
+        return 0;
+    int err = shards_make(builder, shards < BOOK_SHARDS_MAX ? (size_t)shards : BOOK_SHARDS_MAX);
+    if (err != 0) {
+        builder->broken = true;
+        why_set(why, "4.3.0", "%s: %s", builder->name, strerror(-err));
+    }
+    return err;
 }
 
 /* ---- adding ---- */
@@ -202,7 +221,8 @@ entry_check(const struct book_entry *entry, struct why *why)
         const struct address *address = &entry->proxies[i].address;
         if (!address_type_valid(address->type))
             return refuse(why, entry, "bad address type");
-        if (address_check(address, false, why) != 0)
+        bool parsed_later = address_is_smtp(address) && address->value.len > 0; /* by address_key() */
+        if (!parsed_later && address_check(address, false, why) != 0)
             return -EINVAL;
         found |= address_equal(address, &entry->primary);
     }
@@ -218,30 +238,37 @@ key_at(const struct book_builder *builder, size_t i)
     return (struct span){builder->keys.at + start, builder->key_end[i] - start};
 }
 
-/* The entry's keys, each once. */
-static void
-keys_make(struct book_builder *builder, const struct book_entry *entry)
+/* The entry's keys, each once. 0, or -EINVAL with `why` for an address of which there is none. */
+static int
+keys_make(struct book_builder *builder, const struct book_entry *entry, struct why *why)
 {
     struct buf key = {0};
     buf_reset(&builder->keys);
     builder->n_keys = 0;
     for (size_t i = 0; i < entry->n_proxies; i++) {
         bool again = false;
-        BUG_UNLESS(address_key(&entry->proxies[i].address, &key) == 0);
+        if (address_key(&entry->proxies[i].address, &key) != 0) {
+            buf_clear(&key);
+            return address_check(&entry->proxies[i].address, false, why) != 0 ? -EINVAL
+                                                                              : refuse(why, entry, "no key");
+        }
         for (size_t k = 0; k < builder->n_keys && !again; k++)
             again = span_equal(key_at(builder, k), buf_span(&key));
         if (again)
             continue;
+        builder->key_hash[builder->n_keys] = hash_of(buf_span(&key));
+        given_await(builder, builder->key_hash[builder->n_keys]);
         buf_add_span(&builder->keys, buf_span(&key));
         builder->key_end[builder->n_keys++] = builder->keys.len;
     }
     buf_clear(&key);
+    return 0;
 }
 
 static size_t
-shard_of(struct span key)
+shard_of(const struct book_builder *builder, uint64_t hash)
 {
-    return crc32c(0, key.at, key.len) % BOOK_SHARDS;
+    return (size_t)(hash >> 32) % builder->n_shards;
 }
 
 static int
@@ -250,15 +277,15 @@ keys_check(struct book_builder *builder, const struct book_entry *entry, struct 
     struct given given = {0};
     for (size_t i = 0; i < builder->n_keys; i++) {
         struct span key = key_at(builder, i);
-        const struct cdb_make *make = &builder->shard[shard_of(key)].make;
-        uint64_t end = (uint64_t)make->cdb_dpos + (uint64_t)make->cdb_rcnt * RECORD_OVERHEAD;
+        uint64_t hash = builder->key_hash[i];
+        uint64_t end = book_cdb_size(&builder->shard[shard_of(builder, hash)].cdb);
         /* All of an entry's records might lie in one shard. */
         if (end + builder->n_keys * (builder->data.len + RECORD_OVERHEAD) + builder->keys.len >
             SHARD_BYTES_MAX) {
             refuse(why, entry, "a shard of the book is full");
             return -EFBIG;
         }
-        int found = given_find(builder, key, &given);
+        int found = given_find(builder, key, hash, &given);
         if (found < 0)
             return found;
         if (found > 0) {
@@ -280,11 +307,11 @@ records_add(struct book_builder *builder)
     given_grow(builder, builder->n_keys);
     for (size_t i = 0; i < builder->n_keys; i++) {
         struct span key = key_at(builder, i);
-        size_t number = shard_of(key);
-        struct cdb_make *make = &builder->shard[number].make;
-        struct given given = {hash_of(key), make->cdb_dpos, (uint32_t)number + 1};
-        if (cdb_make_add(make, key.at, (unsigned)key.len, builder->data.at, (unsigned)builder->data.len) != 0)
-            return errno != 0 ? -errno : -EIO;
+        size_t number = shard_of(builder, builder->key_hash[i]);
+        struct given given = {.hash = builder->key_hash[i], .shard = (uint32_t)number + 1};
+        int err = book_cdb_add(&builder->shard[number].cdb, key, buf_span(&builder->data), &given.at);
+        if (err != 0)
+            return err;
         given_put(builder, given);
         builder->given_n++;
     }
@@ -305,7 +332,7 @@ book_builder_has(struct book_builder *builder, const struct address *address, st
     struct buf key = {0};
     int r = builder->broken ? -EIO : address_key(address, &key);
     if (r == 0)
-        r = given_find(builder, buf_span(&key), &given);
+        r = given_find(builder, buf_span(&key), hash_of(buf_span(&key)), &given);
     buf_clear(&key);
     if (r > 0 && owner != NULL)
         given_name(builder, &given, owner);
@@ -324,7 +351,9 @@ book_builder_add(struct book_builder *builder, const struct book_entry *entry, s
         return err;
     buf_reset(&builder->data);
     book_entry_write(entry, &builder->data);
-    keys_make(builder, entry);
+    err = keys_make(builder, entry, why);
+    if (err != 0)
+        return err;
     err = keys_check(builder, entry, why);
     if (err == 0)
         err = records_add(builder);

@@ -2,20 +2,19 @@
 #ifndef VIADUCT_BOOK_BUILDER_H
 #define VIADUCT_BOOK_BUILDER_H
 
-#include <cdb.h>
-
+#include "common/book_cdb.h"
 #include "common/book_internal.h"
 
 enum { BOOK_FILE_MODE = 0640 };
 
 struct given {
-    uint64_t hash;
+    uint64_t hash;  /* CRC32C of the key, and the hash of cdb */
     uint32_t at;    /* of the record, in its shard */
     uint32_t shard; /* one more than its number; 0: nothing here */
 };
 
 struct shard {
-    struct cdb_make make;
+    struct book_cdb cdb;
     int fd;
 };
 
@@ -24,12 +23,13 @@ struct book_builder {
     char name[40];
     uint64_t generation, entries;
     char *source;
-    struct shard shard[BOOK_SHARDS];
+    struct shard *shard;
     size_t n_shards;
     struct given *given; /* open addressing, a power of two, at most two thirds full */
     size_t given_n, given_size;
     struct buf keys, data;
     size_t key_end[BOOK_PROXIES_MAX]; /* of the keys in `keys` of the entry being added */
+    uint64_t key_hash[BOOK_PROXIES_MAX];
     size_t n_keys;
     bool broken;
 };

@@ -5,7 +5,8 @@
 #include "common/book.h"
 
 enum {
-    BOOK_SHARDS_READ_MAX = 256, /* more are refused: a generation of another make may have other numbers */
+    BOOK_SHARDS_READ_MAX =
+        BOOK_SHARDS_MAX, /* more are refused: a generation of another make may have other numbers */
     BOOK_ENTRY_BYTES_MAX = 4 * 1024 * 1024,
     BOOK_NAME_SIZE = 24 /* a generation's folder, 8 to 20 digits */
 };

@@ -37,25 +37,49 @@ hand_over(int fd, gid_t group)
     return fsync(fd) == 0 ? 0 : -errno;
 }
 
+/* All records ordered by shard and table, which is how their slots are written; `counts` has 256 numbers for each shard. */
+static struct book_slot *
+slots_sort(const struct book_builder *builder, uint32_t *counts)
+{
+    struct book_slot *slots = xcalloc(builder->given_n + 1, sizeof *slots);
+    size_t tables = builder->n_shards * 256, at = 0;
+    size_t *next = xcalloc(tables, sizeof *next);
+    for (size_t i = 0; i < builder->given_size; i++)
+        if (builder->given[i].shard != 0)
+            counts[(builder->given[i].shard - 1) * (size_t)256 + (builder->given[i].hash & 255)]++;
+    for (size_t i = 0; i < tables; i++) {
+        next[i] = at;
+        at += counts[i];
+    }
+    for (size_t i = 0; i < builder->given_size; i++) {
+        const struct given *given = &builder->given[i];
+        if (given->shard != 0)
+            slots[next[(given->shard - 1) * (size_t)256 + (given->hash & 255)]++] =
+                (struct book_slot){(uint32_t)given->hash, given->at};
+    }
+    free(next);
+    return slots;
+}
+
 static int
 shards_finish(struct book_builder *builder, gid_t group, struct book_manifest *manifest)
 {
+    uint32_t *counts = xcalloc(builder->n_shards * 256, sizeof *counts);
+    struct book_slot *slots = slots_sort(builder, counts), *next = slots;
+    int err = 0;
     manifest->entries = builder->entries;
-    manifest->shards = BOOK_SHARDS;
-    for (size_t i = 0; i < BOOK_SHARDS; i++) {
+    manifest->shards = builder->n_shards;
+    for (size_t i = 0; i < builder->n_shards && err == 0; i++) {
         struct shard *shard = &builder->shard[i];
-        errno = 0;
-        if (cdb_make_finish(&shard->make) != 0)
-            return errno != 0 ? -errno : -EIO;
-        int err = book_file_sum(shard->fd, &manifest->shard[i].size, &manifest->shard[i].crc);
+        err = book_cdb_finish(&shard->cdb, next, counts + i * 256, &manifest->shard[i].size,
+                              &manifest->shard[i].crc);
+        next += shard->cdb.records;
         if (err == 0)
             err = hand_over(shard->fd, group);
-        if (err != 0)
-            return err;
-        close(shard->fd);
-        shard->fd = -1;
     }
-    return 0;
+    free(counts);
+    free(slots);
+    return err;
 }
 
 static int
@@ -131,16 +155,15 @@ publish(struct book_builder *builder, int book_folder_fd)
     return err;
 }
 
-/* Frees what is in memory and closes; cdb frees its lists only when it finishes. */
+/* Frees what is in memory and closes. */
 static void
 builder_free(struct book_builder *builder)
 {
     for (size_t i = 0; i < builder->n_shards; i++) {
-        if (builder->shard[i].fd < 0)
-            continue;
-        cdb_make_finish(&builder->shard[i].make);
+        book_cdb_clear(&builder->shard[i].cdb);
         close(builder->shard[i].fd);
     }
+    free(builder->shard);
     if (builder->folder_fd >= 0)
         close(builder->folder_fd);
     buf_clear(&builder->keys);

@@ -18,7 +18,7 @@
 
 #include "common/book_internal.h"
 
-enum { HEAD_BYTES = 2048, SLOT_BYTES = 8, SLOTS_AT_ONCE = 16, RECORD_AT_ONCE = 4096 };
+enum { HEAD_BYTES = 2048, SLOT_BYTES = 8, SLOTS_AT_ONCE = 16, KEY_MAX = 4088, DATA_AT_ONCE = 512 };
 
 static uint32_t
 number(const unsigned char *p)
@@ -109,11 +109,12 @@ static int
 record_take(const struct book_shard *shard, uint64_t at, struct span key, struct arena *arena,
             struct span *data)
 {
-    unsigned char bytes[RECORD_AT_ONCE];
+    unsigned char bytes[SLOT_BYTES + KEY_MAX + DATA_AT_ONCE];
     uint32_t key_len, data_len;
     if (at < HEAD_BYTES || at + SLOT_BYTES > shard->size)
         return -EIO;
-    size_t have = shard->size - at < sizeof bytes ? (size_t)(shard->size - at) : sizeof bytes;
+    size_t want = SLOT_BYTES + key.len + DATA_AT_ONCE; /* most records whole, none of the page behind */
+    size_t have = shard->size - at < want ? (size_t)(shard->size - at) : want;
     if (read_at(shard, bytes, have, at) != 0 || !record_lengths(shard, bytes, at, &key_len, &data_len))
         return -EIO;
     if (key_len != key.len || memcmp(bytes + SLOT_BYTES, key.at, key.len) != 0)
@@ -153,7 +154,7 @@ book_shard_find(const struct book_shard *shard, struct span key, struct arena *a
     unsigned char bytes[SLOTS_AT_ONCE * SLOT_BYTES];
     uint32_t hash = hash_of(key), slots = shard->table[hash % 256].slots;
     uint64_t at = shard->table[hash % 256].at;
-    if (slots == 0 || key.len > RECORD_AT_ONCE - SLOT_BYTES)
+    if (slots == 0 || key.len > KEY_MAX)
         return -ENOENT;
     uint32_t slot = (hash >> 8) % slots;
     for (uint32_t seen = 0; seen < slots;) {
@@ -199,7 +200,7 @@ book_shard_each(const struct book_shard *shard, bool (*each)(struct span key, st
         uint32_t key, data;
         buf_reset(&record);
         if (at + SLOT_BYTES > end || read_at(shard, head, sizeof head, at) != 0 ||
-            !record_lengths(shard, head, at, &key, &data) || key > RECORD_AT_ONCE) {
+            !record_lengths(shard, head, at, &key, &data) || key > KEY_MAX) {
             err = -EIO;
             break;
         }

@@ -70,3 +70,35 @@ crc32c(uint32_t crc, const void *bytes, size_t len)
 {
     return ~(have_instruction() ? crc_by_instruction(~crc, bytes, len) : crc_by_table(~crc, bytes, len));
 }
+
+/* ---- joining: what `len` zero octets do to a CRC is linear, and doing it twice is its square ---- */
+
+static uint32_t
+apply(const uint32_t matrix[32], uint32_t crc)
+{
+    uint32_t sum = 0;
+    for (unsigned i = 0; crc != 0; i++, crc >>= 1)
+        if (crc & 1)
+            sum ^= matrix[i];
+    return sum;
+}
+
+uint32_t
+crc32c_join(uint32_t a, uint32_t b, uint64_t len)
+{
+    uint32_t power[32], square[32];
+    power[0] = 0x82f63b78; /* one zero bit */
+    for (unsigned i = 1; i < 32; i++)
+        power[i] = 1U << (i - 1);
+    for (unsigned doubled = 0; doubled < 3 || len > 0; doubled++) {
+        if (doubled >= 3) { /* whole octets from here on */
+            if (len & 1)
+                a = apply(power, a);
+            len >>= 1;
+        }
+        for (unsigned i = 0; i < 32; i++)
+            square[i] = apply(power, power[i]);
+        memcpy(power, square, sizeof power);
+    }
+    return a ^ b;
+}

@@ -11,4 +11,7 @@
  * together. */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t len);
 
+/* The CRC of a and b together, from those of each, without their octets; `len` is that of b. */
+uint32_t crc32c_join(uint32_t a, uint32_t b, uint64_t len);
+
 #endif

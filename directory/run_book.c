@@ -483,11 +483,30 @@ keep_digest(const struct building *building, uint64_t generation)
     dir_file_write(building->run->folder_fd, "book.digest", span_of(line), true);
 }
 
+/* How many recipients there may be; a line of a file has some hundred octets. */
+static uint64_t
+count_expected(const struct building *building)
+{
+    const struct conf_texts *sources = &building->run->root->book.source;
+    uint64_t n = 0;
+    struct stat st;
+    for (size_t i = 0; i < building->n_hosts; i++)
+        n += dir_set_count(building->hosts[i].set);
+    for (size_t i = 0; i < building->n_foreigns; i++)
+        n += dir_set_count(building->foreigns[i].set);
+    for (size_t i = 0; i < sources->n; i++)
+        if (stat(sources->at[i], &st) == 0)
+            n += (uint64_t)st.st_size / 100;
+    return n;
+}
+
 static int
 build(struct building *building, struct why *why)
 {
     struct dir_run *run = building->run;
-    int r = read_sources(building, why);
+    int r = book_builder_expect(building->builder, count_expected(building), why);
+    if (r == 0)
+        r = read_sources(building, why);
     if (r == 0)
         add_all(building);
     if (r == 0 && building->err != 0) {

@@ -196,6 +196,44 @@ remove_generation(const char *name)
     unlinkat(book_fd, name, AT_REMOVEDIR);
 }
 
+/* Where more recipients are expected than 8 shards hold there are more shards; everything is found in them. */
+static void
+test_expected(void)
+{
+    char text[40];
+    struct book_proxy proxy = {.primary = true};
+    struct book_entry entry = {.side = SPAN("host"),
+                               .display = SPAN("Many"),
+                               .proxies = &proxy,
+                               .n_proxies = 1},
+                      found;
+    struct book *book = book_new(book_fd);
+    struct book_builder *builder = book_builder_new(temp_fd, 900000, "test", &why);
+    size_t lost = 0;
+    is_int(book_builder_expect(builder, 20000000, &why), 0, "twenty million recipients are expected");
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(text, sizeof text, "p%u@contoso.example", i);
+        proxy.address = (struct address){SPAN("SMTP"), span_of(text)};
+        entry.primary = proxy.address;
+        lost += book_builder_add(builder, &entry, &why) != 0;
+    }
+    ok(book_builder_add(builder, &entry, &why) == -EEXIST &&
+           strstr(why.text, "belongs to SMTP:p1999@contoso.example") != NULL,
+       "a duplicate is known by its name while nothing is written yet");
+    is_int(book_builder_publish(builder, book_fd, &why), 0, "the book is published");
+    ok(exists(book_fd, "00900000/book-038.cdb") && !exists(book_fd, "00900000/book-039.cdb"),
+       "... in 39 shards");
+    is_int(book_refresh(book, &why), 1, "... and read");
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(text, sizeof text, "SMTP:p%u@contoso.example", i);
+        arena_reset(arena);
+        lost += find(book, text, &found) != 0;
+    }
+    lost += find(book, "SMTP:p2000@contoso.example", &found) != -ENOENT;
+    is_int((long)lost, 0, "everybody is found, and nobody else");
+    book_free(book);
+}
+
 static void
 test_torn(void)
 {
@@ -401,6 +439,7 @@ main(void)
     test_shrinking();
     test_many();
     test_refusals();
+    test_expected();
     book_rig_clear(&rig);
     arena_free(arena);
     return tap_done();

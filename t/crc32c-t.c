@@ -63,6 +63,8 @@ test_ways_agree(void)
             differ += crc != by_table(bytes + start, len);
             wrong += len < 80 && crc != slow(bytes + start, len);
             joined += crc32c(crc32c(0, bytes + start, len / 3), bytes + start + len / 3, len - len / 3) != crc;
+            joined += crc32c_join(crc32c(0, bytes + start, len / 3),
+                                  crc32c(0, bytes + start + len / 3, len - len / 3), len - len / 3) != crc;
         }
     is_int(wrong, 0, "every length at every alignment is right");
     is_int(differ, 0, "table and instruction agree%s", have_instruction() ? "" : " (no instruction here)");
