@@ -98,6 +98,7 @@ void
 draft_proxies(struct planner *planner, const struct dir_traits *traits, const struct dir_proxy *old,
               size_t n_old, const struct dir_proxy *new, size_t n_new)
 {
+    BUG_UNLESS((old != NULL || n_old == 0) && (new != NULL || n_new == 0));
     if (traits->proxies == DIR_PROXIES_NONE)
         return;
     for (size_t i = 0; i < n_old && traits->proxies == DIR_PROXIES_ALL; i++) {

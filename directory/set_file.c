@@ -313,7 +313,7 @@ read_records(struct reader *reader, struct dir_set *set)
 int
 dir_set_read(struct dir_set *set, struct dir_reading *reading, int folder_fd, const char *name, struct why *why)
 {
-    struct stat st;
+    struct stat st = {.st_size = 0};
     struct reader reader = {.fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)};
     BUG_UNLESS(set->places == 0);
     int r = reader.fd < 0 || fstat(reader.fd, &st) < 0 ? -errno : 0;

@@ -177,7 +177,7 @@ count_keys(const struct dir_set *set, enum set_key by)
 static void
 add_addresses(const struct dir_set *set, const struct dir_entry *entry, size_t place)
 {
-    uint64_t seen[DIR_PROXIES_MAX + 1];
+    uint64_t *seen = set->indexes->seen;
     size_t n_seen = 0;
     for (size_t i = 0; i <= entry->n_proxies; i++) {
         struct question question = {.by = SET_BY_ADDRESS,

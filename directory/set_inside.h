@@ -45,6 +45,7 @@ struct set_indexes {
     uint64_t seed[2];
     struct buf key, record; /* scratch */
     struct dir_room room;
+    uint64_t seen[DIR_PROXIES_MAX + 1]; /* hashes of one entry's addresses */
 };
 
 struct set_block {
