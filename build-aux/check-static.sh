@@ -20,7 +20,7 @@ logs=$build/static
 run=0 failed=0
 mkdir -p "$logs"
 files=("$@")
-[ $# -gt 0 ] || mapfile -t files < <(find commands common conf daemons spool-layout systems -name '*.c' | sort)
+[ $# -gt 0 ] || mapfile -t files < <(find commands common conf daemons directory spool-layout systems -name '*.c' | sort)
 
 each() { printf '%s\n' "${files[@]}" | xargs -P "$jobs" -I{} sh -c "$1" sh {} "$flags"; }
 
