@@ -11,7 +11,16 @@
 
 /* ---- types ---- */
 
-enum type_field { TF_TYPE, TF_GENERATOR, TF_MODULE, TF_VERSION, TF_LONGEST, TF_TEMPLATE, TF_CONNECTORS, TF_COUNT };
+enum type_field {
+    TF_TYPE,
+    TF_GENERATOR,
+    TF_MODULE,
+    TF_VERSION,
+    TF_LONGEST,
+    TF_TEMPLATE,
+    TF_CONNECTORS,
+    TF_COUNT
+};
 
 static const struct field type_fields[TF_COUNT] = {
     [TF_TYPE] = {"type", FIELD_TEXT, COST_NAME, 8, "the address type", false},
@@ -41,7 +50,8 @@ get_connector(const struct type_row *row, size_t n, struct field_value *value)
 {
     for (size_t i = 0; i < row->root->connectors_n; i++) {
         const struct conf_connector *connector = &row->root->connectors[i];
-        if (span_equal_nocase(span_of(type_of_connector(row->root, connector)), span_of(row->type->name)) && n-- == 0)
+        if (span_equal_nocase(span_of(type_of_connector(row->root, connector)), span_of(row->type->name)) &&
+            n-- == 0)
             return field_text(value, span_of(connector->title));
     }
     return false;
@@ -84,7 +94,12 @@ add_modules(const struct conf_root *root, struct address_type *room)
             command_fail(EXIT_NOTHING, "connector %s: %s", root->connectors[i].title, why.text);
             continue;
         }
-        room[i] = (struct address_type){system->address_type, "plain", system->name, system->version != NULL ? system->version : "", 1000, NULL};
+        room[i] = (struct address_type){system->address_type,
+                                        "plain",
+                                        system->name,
+                                        system->version != NULL ? system->version : "",
+                                        1000,
+                                        NULL};
         address_type_add(&room[i]);
     }
 }
@@ -94,8 +109,8 @@ list_types(struct command *command)
 {
     struct listing listing;
     const struct address_type *type;
-    int r = listing_init(&listing, command, type_fields, TF_COUNT, "type,generator,module,version,longest,template,connectors",
-                         type_get);
+    int r = listing_init(&listing, command, type_fields, TF_COUNT,
+                         "type,generator,module,version,longest,template,connectors", type_get);
     if (r != 0)
         return r;
     for (size_t i = 0; (type = address_type_at(i)) != NULL; i++)
@@ -174,7 +189,8 @@ static int
 list_templates(struct command *command)
 {
     struct listing listing;
-    int r = listing_init(&listing, command, template_fields, PF_COUNT, "template,gives,alike,reason", template_get);
+    int r =
+        listing_init(&listing, command, template_fields, PF_COUNT, "template,gives,alike,reason", template_get);
     if (r != 0)
         return r;
     r = EXIT_DONE;
@@ -189,7 +205,8 @@ list_templates(struct command *command)
 int
 address_types(struct command *command)
 {
-    struct address_type *room = xcalloc(command->root->connectors_n + 1, sizeof *room); /* lives as long as the registry */
+    struct address_type *room =
+        xcalloc(command->root->connectors_n + 1, sizeof *room); /* lives as long as the registry */
     add_modules(command->root, room);
     return command->n_operands > 0 ? list_templates(command) : list_types(command);
 }

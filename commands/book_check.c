@@ -76,7 +76,8 @@ space_of(const struct conf_root *root, const struct address *address)
         for (size_t k = 0; k < root->connectors[i].address_spaces_n; k++) {
             const struct conf_address_space *space = &root->connectors[i].address_spaces[k];
             const char *pattern = space->pattern != NULL ? space->pattern : "";
-            bool all = pattern[0] == '\0' || strcmp(pattern, "*") == 0; /* a connector to the rest of the world */
+            bool all =
+                pattern[0] == '\0' || strcmp(pattern, "*") == 0; /* a connector to the rest of the world */
             if (!all && span_equal_nocase(span_of(space->type), address->type) &&
                 pattern_match(address->type, span_of(pattern), address) > 0)
                 return &root->connectors[i];
@@ -88,7 +89,8 @@ static void
 check_foreign(struct check *check, const struct book_entry *entry)
 {
     char side[CONNECTOR_NAME_MAX + 1];
-    snprintf(side, sizeof side, "%.*s", (int)(entry->side.len < CONNECTOR_NAME_MAX ? entry->side.len : CONNECTOR_NAME_MAX),
+    snprintf(side, sizeof side, "%.*s",
+             (int)(entry->side.len < CONNECTOR_NAME_MAX ? entry->side.len : CONNECTOR_NAME_MAX),
              entry->side.at);
     const struct conf_connector *connector = conf_connector_find(check->root, side);
     if (connector == NULL) {
@@ -96,10 +98,12 @@ check_foreign(struct check *check, const struct book_entry *entry)
         return;
     }
     if (is_host_domain(check->root, &entry->primary))
-        say(check, entry, true, "a foreign recipient whose primary address lies in a host domain: mail to it would loop");
+        say(check, entry, true,
+            "a foreign recipient whose primary address lies in a host domain: mail to it would loop");
     struct span type = lookup_type(check->root, connector);
     if (!span_equal(type, entry->primary.type))
-        say(check, entry, true, "its primary address is of type %.*s, and the system of connector %s knows %.*s",
+        say(check, entry, true,
+            "its primary address is of type %.*s, and the system of connector %s knows %.*s",
             (int)entry->primary.type.len, entry->primary.type.at, side, (int)type.len, type.at);
 }
 
@@ -111,7 +115,8 @@ check_host(struct check *check, const struct book_entry *entry)
     const struct conf_connector *connector = space_of(check->root, &entry->primary);
     if (connector != NULL)
         say(check, entry, true,
-            "one of the host's own whose primary address lies in an address space of connector %s: the host would send it back",
+            "one of the host's own whose primary address lies in an address space of connector %s: the host "
+            "would send it back",
             connector->title);
 }
 
@@ -130,14 +135,14 @@ check_oneoff(struct check *check, const struct book_entry *entry, const struct a
     int r = book_find(check->book, &inner, check->arena, &found);
     if (r == 0 && !address_equal(&found.primary, &entry->primary)) {
         of_entry(&found, &who);
-        say(check, entry, true, "its proxy %.*s is a one-off of %s, which is an address of %s", (int)proxy->value.len,
-            proxy->value.at, text.at, who.at);
+        say(check, entry, true, "its proxy %.*s is a one-off of %s, which is an address of %s",
+            (int)proxy->value.len, proxy->value.at, text.at, who.at);
     } else if (r == 0)
-        say(check, entry, false, "its proxy %.*s is a one-off of its own address %s: it is not needed", (int)proxy->value.len,
-            proxy->value.at, text.at);
+        say(check, entry, false, "its proxy %.*s is a one-off of its own address %s: it is not needed",
+            (int)proxy->value.len, proxy->value.at, text.at);
     else if (r == -ENOENT)
-        say(check, entry, false, "its proxy %.*s is a one-off of %s, which could be a proxy itself", (int)proxy->value.len,
-            proxy->value.at, text.at);
+        say(check, entry, false, "its proxy %.*s is a one-off of %s, which could be a proxy itself",
+            (int)proxy->value.len, proxy->value.at, text.at);
     buf_clear(&who);
     buf_clear(&text);
 }
@@ -150,8 +155,8 @@ check_proxy(struct check *check, const struct book_entry *entry, const struct ad
     arena_reset(check->arena);
     int r = book_find(check->book, proxy, check->arena, &found);
     if (r == -ENOENT)
-        say(check, entry, true, "its address %.*s:%.*s is not found in the book", (int)proxy->type.len, proxy->type.at,
-            (int)proxy->value.len, proxy->value.at);
+        say(check, entry, true, "its address %.*s:%.*s is not found in the book", (int)proxy->type.len,
+            proxy->type.at, (int)proxy->value.len, proxy->value.at);
     else if (r == 0 && !address_equal(&found.primary, &entry->primary))
         say(check, entry, true, "%.*s has its address %.*s:%.*s too", (int)of_entry(&found, &who).len, who.at,
             (int)proxy->type.len, proxy->type.at, (int)proxy->value.len, proxy->value.at);
@@ -188,9 +193,9 @@ check_name(struct check *check, const struct book_entry *entry)
         check->n_names++;
         if (2 * check->n_names < check->names_size)
             *name = (struct name){hash, side};
-    }
-    else if (name->side != 0 && name->side != side) {
-        say(check, entry, false, "somebody on another side is called %.*s too: is it one person, who is in both directories?",
+    } else if (name->side != 0 && name->side != side) {
+        say(check, entry, false,
+            "somebody on another side is called %.*s too: is it one person, who is in both directories?",
             (int)entry->display.len, entry->display.at);
         name->side = 0;
     }

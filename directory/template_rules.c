@@ -47,7 +47,8 @@ cut_smtp(struct template *template, struct why *why)
     size_t at = template_find(template, "@", true);
     bool utf8;
     if (at == SIZE_MAX)
-        return template_refuse(template, template->text.at + template->text.len, why, "an SMTP template ends in @domain");
+        return template_refuse(template, template->text.at + template->text.len, why,
+                               "an SMTP template ends in @domain");
     struct span domain = behind(template->text, at + 1);
     if (!domain_valid(domain, &utf8))
         return template_refuse(template, domain.at, why, "this is no domain");
@@ -62,10 +63,11 @@ static const struct {
     struct span key;
     size_t limit;
     bool needless;
-} x400_keys[] = {{{"c", 1}, 3, false},   {{"a", 1}, 16, false},  {{"p", 1}, 16, false},  {{"o", 1}, 64, true},
-                 {{"ou1", 3}, 32, true}, {{"ou2", 3}, 32, true}, {{"ou3", 3}, 32, true}, {{"ou4", 3}, 32, true},
-                 {{"s", 1}, 40, true},   {{"g", 1}, 16, true},   {{"i", 1}, 5, true},    {{"q", 1}, 3, true},
-                 {{"cn", 2}, 64, true},  {{"x", 1}, 15, true},   {{"n-id", 4}, 32, true}, {{"t-id", 4}, 24, true}};
+} x400_keys[] = {
+    {{"c", 1}, 3, false},   {{"a", 1}, 16, false},  {{"p", 1}, 16, false},   {{"o", 1}, 64, true},
+    {{"ou1", 3}, 32, true}, {{"ou2", 3}, 32, true}, {{"ou3", 3}, 32, true},  {{"ou4", 3}, 32, true},
+    {{"s", 1}, 40, true},   {{"g", 1}, 16, true},   {{"i", 1}, 5, true},     {{"q", 1}, 3, true},
+    {{"cn", 2}, 64, true},  {{"x", 1}, 15, true},   {{"n-id", 4}, 32, true}, {{"t-id", 4}, 24, true}};
 
 /* "dda:TYPE=value": 128 characters. */
 static size_t
@@ -103,8 +105,9 @@ x400_field(struct template *template, size_t begin, size_t from, size_t end, str
     struct span key = {field.at, (size_t)(equals - field.at)};
     size_t limit = x400_limit(key, &needless);
     if (limit == 0)
-        return template_refuse(template, field.at, why,
-                               "no field of an X.400 address: c a p o ou1 to ou4 s g i q cn x n-id t-id dda:TYPE");
+        return template_refuse(
+            template, field.at, why,
+            "no field of an X.400 address: c a p o ou1 to ou4 s g i q cn x n-id t-id dda:TYPE");
     for (size_t i = 0; i < template->n_parts; i++)
         if (span_equal_nocase(x400_key(&template->part[i]), key))
             return template_refuse(template, field.at, why, "this field was there before");
@@ -138,7 +141,8 @@ x400_choose_user(struct template *template)
         for (size_t i = 0; i < template->n_parts; i++) {
             struct template_part *part = &template->part[i];
             struct span key = x400_key(part);
-            bool is = k == 3 ? span_starts_nocase(key, span_of(keys[k])) : span_equal_nocase(key, span_of(keys[k]));
+            bool is =
+                k == 3 ? span_starts_nocase(key, span_of(keys[k])) : span_equal_nocase(key, span_of(keys[k]));
             if (is && x400_has_code(template, part)) {
                 part->user = true;
                 return true;
@@ -205,7 +209,8 @@ cut_notes(struct template *template, struct why *why)
 {
     size_t user = template_find(template, "/@", false), at = template_find(template, "@", true);
     if (at == SIZE_MAX || at + 1 == template->text.len)
-        return template_refuse(template, template->text.at + template->text.len, why, "a NOTES template ends in @domain");
+        return template_refuse(template, template->text.at + template->text.len, why,
+                               "a NOTES template ends in @domain");
     add_user(template, SPAN(""), until(template->text, user), 128);
     template_add(template, SPAN(""), (struct span){template->text.at + user, at - user}, 0);
     template_add(template, SPAN("@"), behind(template->text, at + 1), 0)->fixed = true;
@@ -226,7 +231,8 @@ cut_ccmail(struct template *template, struct why *why)
         if (span_starts_nocase(behind(text, i), SPAN(" at ")))
             found = i;
     if (found == SIZE_MAX)
-        return template_refuse(template, text.at + text.len, why, "a CCMAIL template ends in \" at \" and a post office");
+        return template_refuse(template, text.at + text.len, why,
+                               "a CCMAIL template ends in \" at \" and a post office");
     add_user(template, SPAN(""), until(text, found), 0);
     template_add(template, SPAN(""), behind(text, found), 0)->fixed = true;
     return 0;
@@ -249,7 +255,8 @@ cut_node(struct template *template, struct why *why)
 {
     size_t open = template_find(template, "(", false), close = template_find(template, ")", true);
     size_t end = open != SIZE_MAX ? open : template->text.len;
-    if (end == 0 || (open != SIZE_MAX && (close == SIZE_MAX || close < open || close + 1 != template->text.len)))
+    if (end == 0 ||
+        (open != SIZE_MAX && (close == SIZE_MAX || close < open || close + 1 != template->text.len)))
         return template_refuse(template, template->text.at, why, "a template of this type is NODE(USER)");
     template_add(template, SPAN(""), until(template->text, end), 8);
     add_user(template, SPAN("("),
@@ -261,7 +268,8 @@ cut_node(struct template *template, struct why *why)
 /* ---- three names with separators: GWISE, MS ---- */
 
 static int
-cut_three(struct template *template, const char *separator, const size_t limits[3], const char *what, struct why *why)
+cut_three(struct template *template, const char *separator, const size_t limits[3], const char *what,
+          struct why *why)
 {
     struct template rest = *template;
     for (size_t i = 0; i < 3; i++) {
@@ -328,7 +336,14 @@ static const struct template_rules rules[] = {
      .trim = " ",
      .first = 2,
      .cut = cut_gwise},
-    {.generator = "ms", .upper = true, .latin = true, .legal = " -_&'", .user = "%m", .trim = " ", .first = 2, .cut = cut_ms},
+    {.generator = "ms",
+     .upper = true,
+     .latin = true,
+     .legal = " -_&'",
+     .user = "%m",
+     .trim = " ",
+     .first = 2,
+     .cut = cut_ms},
     {.generator = "ccmail", .illegal = "@;\"<>", .user = "%s, %g", .trim = " ,", .first = 1, .cut = cut_ccmail},
     {.generator = "node",
      .ampersand = true,
