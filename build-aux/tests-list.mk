@@ -118,6 +118,7 @@ SCENARIO_TESTS = \
 	t/damage.t \
 	t/descriptors.t \
 	t/dirsync-cut.t \
+	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync.t \
 	t/downgrade.t \
@@ -611,6 +612,7 @@ TRACKED_FILES = \
 	t/dirside.c \
 	t/dirside.py \
 	t/dirsync-cut.t \
+	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync.t \
 	t/downgrade.t \

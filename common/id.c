@@ -29,6 +29,12 @@ id_start(uint16_t node_id, uint16_t slot)
     state.started = true;
 }
 
+bool
+id_started(void)
+{
+    return state.started;
+}
+
 /* 130 bits leave in 26 groups of five: 128 in one number, and the top two of the milliseconds apart. */
 void
 id_new(char id[ID_LEN + 1])

@@ -26,6 +26,9 @@ enum { ID_LEN = 26, ID_PARTS_MAX = 4, QUEUE_NAME_MAX = 80 };
 /* Begins ids for this process. `slot` is the one that master gave (0 for commands). */
 void id_start(uint16_t node_id, uint16_t slot);
 
+/* Whether id_start() was called: commands begin ids only where they make some. */
+bool id_started(void);
+
 /* Writes a new id and a NUL. */
 void id_new(char id[ID_LEN + 1]);
 

@@ -21,7 +21,7 @@
 #include "spool-layout/layout.h"
 #include "systems/gwise/container.h"
 
-enum { NAME_BYTES = 300, ASKED_BYTES_MAX = 1000, ANSWER_BYTES_MAX = 4 * API_TEXT_MAX };
+enum { ITEM_MODE = 0660, NAME_BYTES = 300, ASKED_BYTES_MAX = 1000, ANSWER_BYTES_MAX = 4 * API_TEXT_MAX };
 
 static void
 name_of(const struct conf_dirsync *dirsync, const char *what, char name[NAME_BYTES])
@@ -307,6 +307,16 @@ write_container(const struct gwise_side *side, struct queue_writer *writer, stru
     return container_end(&container);
 }
 
+/* The carrier must be able to read it. A command's mask may be narrower than a worker's, who may not change modes. */
+static int
+see_to_mode(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -1;
+    return (st.st_mode & 0777) == ITEM_MODE ? 0 : fchmod(fd, ITEM_MODE);
+}
+
 /* A whole file under `name` in spool/dirsync, synced. 0 or -errno. */
 static int
 make_item(const struct gwise_side *side, const char *id, const char *name, struct span text, struct why *why)
@@ -322,7 +332,7 @@ make_item(const struct gwise_side *side, const char *id, const char *name, struc
         return errno != 0 ? -errno : -EIO;
     int err = write_container(side, writer, text);
     int fd = err == 0 ? queue_writer_finish(writer, &envelope, SPAN(""), why) : err;
-    if (fd >= 0 && fsync(fd) < 0)
+    if (fd >= 0 && (see_to_mode(fd) < 0 || fsync(fd) < 0))
         err = -errno;
     else if (fd < 0)
         err = fd;
@@ -332,12 +342,26 @@ make_item(const struct gwise_side *side, const char *id, const char *name, struc
     return err;
 }
 
+/* A worker that is confined may put into the folder, and not look at it. */
+static int
+open_dir_out(const struct gwise_side *side)
+{
+    char path[SPOOL_PATH_MAX];
+    int err = folder_path(FOLDER_DIR_OUT, side->connector->title, path);
+    int fd = err == 0
+                 ? openat(side->side.context->spool_fd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                 : err;
+    return err == 0 && fd < 0 ? -errno : fd;
+}
+
 int
 gwise_send(const struct gwise_side *side, struct span text, struct why *why)
 {
     const struct dir_context *context = side->side.context;
     char id[ID_LEN + 1], name[ID_LEN + 8];
-    int to = folder_open(context->spool_fd, FOLDER_DIR_OUT, side->connector->title);
+    int to = open_dir_out(side);
+    if (!id_started()) /* in a command */
+        id_start((uint16_t)context->root->node_id, (uint16_t)getpid());
     id_new(id);
     snprintf(name, sizeof name, "%s.item", id);
     int err = to < 0 ? to : make_item(side, id, name, text, why);

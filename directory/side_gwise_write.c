@@ -3,7 +3,8 @@
  *     changes --> entries with the changes, in memory --> a file of Add, Modify, Delete --flush--> DirOut
  *                                                     \-> a file of post offices, before it
  *
- * Durable in DirOut a request is done: nothing tells what becomes of it. A request for an entry that lies elsewhere than in our
+ * A gateway takes its files in whatever order: what is deleted in one and added in another may be gone until the next run has
+ * seen it. Durable in DirOut a request is done: nothing tells what becomes of it. A request for an entry that lies elsewhere than in our
  * own foreign domain is never made (directory_write_entry() makes none either).
  */
 #include "directory/side_gwise.h"
@@ -79,7 +80,8 @@ begin_file(struct buf *file)
         directory_write_begin(file);
 }
 
-/* A post office that nobody is known to lie in is added, before who shall. */
+/* A post office that nobody is known to lie in is added, before who shall: in a file of its own, as Exchange did it, and once more
+ * where it is needed, since nothing tells in which order a gateway takes its files. */
 static void
 see_to_office(struct gwise_side *side, const struct directory_entry *entry)
 {
@@ -89,6 +91,8 @@ see_to_office(struct gwise_side *side, const struct directory_entry *entry)
             .kind = DIRECTORY_OFFICE, .domain = entry->domain, .office = entry->office};
         begin_file(&side->office_file);
         directory_write_entry(&side->office_file, DIRECTORY_ADD, &office, span_of(side->domain));
+        begin_file(&side->file);
+        directory_write_entry(&side->file, DIRECTORY_ADD, &office, span_of(side->domain));
         dir_words_set(side->offices, buf_span(&key), 1);
     }
     buf_clear(&key);
