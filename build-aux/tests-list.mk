@@ -118,6 +118,7 @@ SCENARIO_TESTS = \
 	t/damage.t \
 	t/descriptors.t \
 	t/dirsync-cut.t \
+	t/dirsync-domino.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync.t \
@@ -612,6 +613,7 @@ TRACKED_FILES = \
 	t/dirside.c \
 	t/dirside.py \
 	t/dirsync-cut.t \
+	t/dirsync-domino.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync.t \

@@ -92,6 +92,10 @@ print_result(const struct work *work, const struct dir_run *run)
     else
         printf("%s: %" PRIu64 " of %" PRIu64 " changes carried out, %" PRIu64 " failed; plan %.12s\n", title,
                status->done, status->changes, status->failed, status->hash);
+    if ((work->steps & DIR_RUN_APPLY) != 0 && status->conflicts + status->refusals > 0)
+        printf("%s: %" PRIu64 " conflicts and %" PRIu64
+               " refusals are in the plan: `viaduct dirsync show %s` says why\n",
+               title, status->conflicts, status->refusals, title);
     if ((work->steps & DIR_RUN_APPLY) == 0 && status->changes > 0)
         printf("`viaduct dirsync show %s` shows the plan, `viaduct dirsync apply %s` carries it out\n", title,
                title);

@@ -24,6 +24,8 @@
 #include "common/book.h"
 #include "directory/run.h"
 
+enum { NOTES_MAX = 20 };
+
 /* One set with who stands for whom. */
 struct shelf {
     struct dir_set *set;
@@ -45,17 +47,20 @@ struct building {
     size_t n_proxies;
     uint64_t left_out; /* entries without an address */
     uint64_t digest;
+    uint64_t told;
     char trouble[300]; /* the first that is wrong with the sources; "": nothing */
     int err;
 };
 
-static void tell(const struct building *building, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static void tell(struct building *building, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Of thousands that are alike the first say enough. */
 static void
-tell(const struct building *building, const char *format, ...)
+tell(struct building *building, const char *format, ...)
 {
     char text[1000];
+    if (building->told++ >= NOTES_MAX)
+        return;
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -392,6 +397,12 @@ add_all(struct building *building)
         add_foreign(building, &building->foreigns[i]);
     for (size_t i = 0; i < building->n_hosts; i++)
         add_host(building, &building->hosts[i]);
+    if (building->told > NOTES_MAX) {
+        uint64_t more = building->told - NOTES_MAX;
+        building->told = 0;
+        tell(building, "... and %llu more of the kind; `viaduct book check` finds what is wrong with addresses",
+             (unsigned long long)more);
+    }
     if (building->left_out > 0)
         tell(building, "%llu entries of directories have no address and are not in the book",
              (unsigned long long)building->left_out);

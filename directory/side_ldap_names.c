@@ -133,6 +133,16 @@ set_mark(struct side_names *names, const struct conf_directory *directory,
                  knows == NULL || knows(arg, "importedFrom") ? "importedFrom" : "adminDescription");
 }
 
+/* An attribute that is the mark, or tells entries apart, is nothing else: it would be overwritten by what the other side has. */
+static void
+spare_own(struct side_names *names)
+{
+    for (int i = 0; i < DIR_ATTRIBUTES; i++)
+        if (span_equal_nocase(span_of(names->slot[i]), span_of(names->slot[SLOT_MARK])) ||
+            span_equal_nocase(span_of(names->slot[i]), span_of(names->slot[SLOT_ID])))
+            names->slot[i][0] = '\0';
+}
+
 int
 side_names_init(struct side_names *names, enum side_kind kind, const struct conf_directory *directory,
                 bool active_directory, bool (*knows)(void *arg, const char *name), void *arg, struct why *why)
@@ -148,6 +158,7 @@ side_names_init(struct side_names *names, enum side_kind kind, const struct conf
             return -EINVAL;
     set_ids(names, directory, active_directory);
     set_mark(names, directory, knows, arg);
+    spare_own(names);
     for (int i = 0; i < SLOTS && knows != NULL; i++)
         if (names->slot[i][0] != '\0' && !knows(arg, names->slot[i]))
             names->slot[i][0] = '\0';
