@@ -50,7 +50,8 @@ class Sender:
             try:
                 if client is None:
                     client = Client(self.port)
-                    client.connect()
+                    if not client.connect():
+                        raise ConnectionError("nobody answers yet")
                 before = len(client.refused)
                 token = "%s%d" % (self.prefix, n)
                 if client.send(token, ANNA, [BOB], 3000):
