@@ -1,7 +1,10 @@
 /* side_ldap.h - the chapters of the LDAP side, among themselves (see side.h)
  *
- *     ldap_answer --> struct side_raw --> struct dir_entry          side_ldap_raw.c, side_ldap_entry.c, side_ldap_domino.c
- *     struct dir_change --> struct side_mods --> requests           side_ldap_mods.c, side_ldap_add.c, side_ldap_write.c
+ *     ldap_answer --> struct side_raw --> struct dir_entry       side_ldap_raw.c, side_ldap_value.c, side_ldap_entry.c, side_ldap_domino.c
+ *     struct dir_change --> struct side_mods --> requests        side_ldap_mods.c, side_ldap_add.c, side_ldap_write.c
+ *     an answer --> what it means, and what follows              side_ldap_result.c, side_ldap_settle.c, side_ldap_differ.c
+ *     what the server is, and is asked for                       side_ldap.c, side_ldap_names.c, side_ldap_filter.c, side_ldap_read.c,
+ *                                                                side_ldap_prove.c
  *
  * Three kinds of servers, told apart by configuration or by what the server says of itself: Active Directory (and servers with its
  * schema), Domino, and any other whose people are inetOrgPerson. What differs is a column of side_ldap_slots.def and of
