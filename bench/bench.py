@@ -5,10 +5,11 @@ Runs are made in pairs, one of each system after the other, and medians are take
 environment:
 
     VIADUCT_BUILD   the build folder
-    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge poison convert directory scale    (all)
+    BENCH_PARTS     of: single keep recipients 64k 1m deferred huge poison convert directory book scale    (all)
     BENCH_PAIRS     pairs of runs                                            (3)
     BENCH_MESSAGES  messages of one run of 4 KiB                             (10000)
     BENCH_DEFERRED  deferred messages                                        (100000)
+    BENCH_BOOK      addresses in the book                                    (1000000)
     BENCH_SCALE     lengths of the queue for the curve                       (1000 10000 100000 1000000)
     BENCH_HUGE      size of the huge message in MiB                          (1024)
     BENCH_FS        a folder whose file system is taken; else, as root, a journaled ext4 is made in a file and mounted
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 
+import book
 import convert
 import directory
 import measure
@@ -48,7 +50,7 @@ LOADS = {
     "64k": ("64 KiB", MESSAGES // 4, 65536, 1, True),
     "1m": ("1 MiB", MESSAGES // 25, 1 << 20, 1, True),
 }
-PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge poison convert directory scale").split()
+PARTS = (ENV.get("BENCH_PARTS") or " ".join(LOADS) + " deferred huge poison convert directory book scale").split()
 MB = 1024.0 * 1024
 
 
@@ -243,6 +245,8 @@ def run_parts(bench):
         out.append(table(convert.HEAD, convert.rows(BUILD, os.path.join(bench.top, "convert"), say)))
     if "directory" in PARTS:
         out.append(table(directory.HEAD, directory.rows(BUILD, os.path.join(bench.top, "directory"), say)))
+    if "book" in PARTS:
+        out.append(table(book.head(), book.rows(BUILD, os.path.join(bench.top, "book"), say)))
     if "scale" in PARTS:
         out.append(table(scale.HEAD, bench.scale()))
     return out
@@ -250,7 +254,7 @@ def run_parts(bench):
 
 def main():
     os.umask(0o022)
-    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge", "poison", "convert", "directory", "scale"}
+    unknown = set(PARTS) - set(LOADS) - {"deferred", "huge", "poison", "convert", "directory", "book", "scale"}
     if unknown:
         sys.exit("bench: no such part: " + " ".join(sorted(unknown)))
     if shutil.which("smtp-source", path=ENV["PATH"] + ":/usr/sbin") is None:

@@ -315,6 +315,7 @@ TRACKED_FILES = \
 	.clang-tidy \
 	bench/RESULTS.md \
 	bench/bench.py \
+	bench/book.py \
 	bench/convert.py \
 	bench/directory.py \
 	bench/ends.py \

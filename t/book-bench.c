@@ -3,7 +3,8 @@
  *     book-bench build FOLDER N           a book of N addresses, four to a recipient, built and published
  *     book-bench bare-build FOLDER N      the records of that book, from memory, by tinycdb alone into as many files, with fsync
  *     book-bench find FOLDER N M          M look-ups of addresses of the book, in no order, by book_find()
- *     book-bench bare-find FOLDER N M     the same keys, folded before, by cdb_find() and cdb_read() of tinycdb
+ *     book-bench bare-find FOLDER N M     the same keys, folded before, by cdb_find() and cdb_read() of tinycdb, which map the files
+ *     book-bench bare-seek FOLDER N M     ... by cdb_seek() and cdb_bread() of tinycdb, which read them, as the book does
  *
  * Each prints the seconds of what is compared, and nothing else. FOLDER has Temp/ and book/.
  */
@@ -238,8 +239,20 @@ find(uint64_t n, uint64_t m)
     free(picked);
 }
 
+/* By reading or by a map. */
+static bool
+find_one(struct cdb *shard, const struct buf *key, bool by_reading, char *data, size_t size)
+{
+    unsigned len;
+    if (by_reading)
+        return cdb_seek(cdb_fileno(shard), key->at, (unsigned)key->len, &len) > 0 && len <= size &&
+               cdb_bread(cdb_fileno(shard), data, (int)len) == 0;
+    return cdb_find(shard, key->at, (unsigned)key->len) > 0 && cdb_datalen(shard) <= size &&
+           cdb_read(shard, data, cdb_datalen(shard), cdb_datapos(shard)) == 0;
+}
+
 static void
-find_bare(uint64_t n, uint64_t m)
+find_bare(uint64_t n, uint64_t m, bool by_reading)
 {
     int generation = open_generation();
     size_t n_shards = count_shards(generation);
@@ -255,8 +268,7 @@ find_bare(uint64_t n, uint64_t m)
     double begin = seconds();
     for (uint64_t i = 0; i < m; i++) {
         struct cdb *shard = &shards[crc32c(0, keys[i].at, keys[i].len) % n_shards];
-        if (cdb_find(shard, keys[i].at, (unsigned)keys[i].len) <= 0 || cdb_datalen(shard) > sizeof data ||
-            cdb_read(shard, data, cdb_datalen(shard), cdb_datapos(shard)) != 0)
+        if (!find_one(shard, &keys[i], by_reading, data, sizeof data))
             fail("not found");
     }
     printf("%.3f\n", seconds() - begin);
@@ -278,7 +290,7 @@ int
 main(int argc, char **argv)
 {
     if (argc < 4)
-        fail("usage: book-bench build|bare-build|find|bare-find FOLDER N [M]");
+        fail("usage: book-bench build|bare-build|find|bare-find|bare-seek FOLDER N [M]");
     uint64_t n = strtoull(argv[3], NULL, 10), m = argc > 4 ? strtoull(argv[4], NULL, 10) : n;
     temp_fd = open_folder(argv[2], "Temp");
     book_fd = open_folder(argv[2], "book");
@@ -289,7 +301,9 @@ main(int argc, char **argv)
     else if (strcmp(argv[1], "find") == 0)
         find(n, m);
     else if (strcmp(argv[1], "bare-find") == 0)
-        find_bare(n, m);
+        find_bare(n, m, false);
+    else if (strcmp(argv[1], "bare-seek") == 0)
+        find_bare(n, m, true);
     else
         fail("unknown word");
     return 0;
