@@ -466,6 +466,7 @@ TRACKED_FILES = \
 	fuzz/corpus/side-ldap/ad-contact \
 	fuzz/corpus/side-ldap/ad-group \
 	fuzz/corpus/side-ldap/ad-user \
+	fuzz/corpus/side-ldap/cut-name \
 	fuzz/corpus/side-ldap/domino-group \
 	fuzz/corpus/side-ldap/domino-person \
 	fuzz/corpus/side-ldap/plain-person \

@@ -107,6 +107,8 @@ bool side_entry_map(struct side_reader *reader, const struct side_raw *raw, stru
 /* A value without control octets and broken UTF-8, trimmed, SIDE_VALUE_MAX octets at most. `*harmed` is set where more than blanks
  * was lost. */
 struct span side_clean(struct arena *arena, struct span value, bool *harmed);
+/* At most so many octets, no half character at the end. */
+struct span side_cut(struct span value, size_t most);
 
 /* What stands as mark: ours before a stranger's, which is never empty. */
 struct span side_mark_of(const struct side_raw *raw, struct arena *arena);

@@ -325,9 +325,7 @@ take_identity(struct side_reader *reader, const struct side_raw *raw, struct dir
                        reader->names->slot[SLOT_ID][0] != '\0' ? reader->names->slot[SLOT_ID] : "its id",
                        (struct span){NULL, 0}, "the server shows none");
     entry->broken = true;
-    entry->id = entry->name;
-    if (entry->id.len > DIR_ID_MAX)
-        entry->id.len = DIR_ID_MAX;
+    entry->id = side_cut(entry->name, DIR_ID_MAX);
 }
 
 /* ---- policies ---- */

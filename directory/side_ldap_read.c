@@ -55,7 +55,7 @@ put(struct side_reading *reading, const struct dir_entry *entry)
     struct why second;
     if (dir_set_put(reading->set, &bare, &second) != SIZE_MAX)
         return;
-    bare.name.len = bare.name.len < DIR_ID_MAX ? bare.name.len : DIR_ID_MAX;
+    bare.name = side_cut(bare.name, DIR_ID_MAX);
     bare.mark = bare.mark.len > 0 ? SPAN("?") : bare.mark;
     if (dir_set_put(reading->set, &bare, &second) == SIZE_MAX && reading->left_out++ == 0)
         snprintf(reading->first, sizeof reading->first, "%.*s: %.150s",

@@ -34,13 +34,22 @@ scrub(struct arena *arena, struct span value)
 }
 
 struct span
+side_cut(struct span value, size_t most)
+{
+    if (value.len <= most)
+        return value;
+    value.len = most;
+    while (value.len > 0 && (value.at[value.len] & 0xc0) == 0x80)
+        value.len--;
+    return value;
+}
+
+struct span
 side_clean(struct arena *arena, struct span value, bool *harmed)
 {
     if (value.len > SIDE_VALUE_MAX) {
         *harmed = true;
-        value.len = SIDE_VALUE_MAX;
-        while (value.len > 0 && (value.at[value.len] & 0xc0) == 0x80)
-            value.len--;
+        value = side_cut(value, SIDE_VALUE_MAX);
     }
     if (!is_plain(value) && !utf8_printable(value)) {
         *harmed = true;

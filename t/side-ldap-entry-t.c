@@ -241,6 +241,17 @@ test_hostile(void)
     raw.dn = (struct span){big, 5000};
     has("mail", "ann@contoso.example", NULL);
     ok(map() && entry.broken, "an endless name breaks an entry");
+    memset(big, '\xc3', 600);
+    for (size_t i = 5; i < 600; i += 2)
+        big[i] = '\xa4';
+    memcpy(big, "CN=x", 4);
+    answer("");
+    raw.dn = (struct span){big, 600};
+    has("objectClass", "contact", NULL);
+    has("mail", "a@x.example", NULL);
+    ok(map() && entry.broken && entry.id.len > 250 && entry.id.len <= DIR_ID_MAX &&
+           (unsigned char)entry.id.at[entry.id.len - 1] == 0xa4,
+       "a name that stands for an id is cut between characters");
     arena_free(texts);
 }
 
