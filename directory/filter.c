@@ -95,7 +95,7 @@ fits(const struct dir_filter *filter, const struct filter_node *node, struct spa
     case FILTER_ANY_BIT:
         return filter_number(value, &number) && (number & node->number) != 0;
     default:
-        BUG_UNLESS(!"an item");
+        BUG_UNLESS(node->op == FILTER_PRESENT); /* an item is one of those */
         return false;
     }
 }
