@@ -472,6 +472,47 @@ test_words(void)
             "text\r\n", "what says nothing new is not said");
 }
 
+/* Its answers find their place by the subject alone: said, since nothing else would show it. */
+static void
+test_answers(void)
+{
+    static const char *const fields[] = {"In-Reply-To: <1@exchange.example>\n",
+                                         "References: <1@exchange.example>\n", ""};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        struct world world = {0};
+        char message[200];
+        int len = snprintf(message, sizeof message,
+                           "From: anna@exchange.example\nTo: crew@gw.example\n%s\ntext\n", fields[i]);
+        is_int(outwards(&world, message, (size_t)len), VIADUCT_CONVERTED, "an answer goes out, %zu", i);
+        ok(holds(&world.report, "which message it answers") == (fields[i][0] != '\0'),
+           "and its report says whether a thread was lost");
+        clear_world(&world);
+    }
+}
+
+/* RFC 6532: names, subjects and addresses in UTF-8, unencoded */
+static void
+test_smtputf8(void)
+{
+    static const char message[] = "From: J\xc3\xb6rg <j\xc3\xb6rg@exchange.example>\n"
+                                  "To: Caf\xc3\xa9 <crew@gw.example>\nSubject: Gr\xc3\xbc\xc3\x9f"
+                                  "e\nContent-Type: text/plain; charset=utf-8\n\nh\xc3\xa4llo\n";
+    struct world world = {0};
+    is_int(outwards(&world, message, sizeof message - 1), VIADUCT_CONVERTED,
+           "a message in UTF-8 throughout goes out");
+    struct buf header = part_of(&world.output, PART_HEADER, 0), body = part_of(&world.output, PART_BODY, 0);
+    ok(holds(&header, "From-Text= J\x94rg; ") && holds(&header, "To-Text= Caf\x82; "),
+       "names are in the gateway's code page");
+    ok(holds(&header, "Subject= Gr\x81\xe1"
+                      "e; "),
+       "so is the subject");
+    is_text(body.at, "From: J\x94rg <j\x94rg@exchange.example>\r\n\r\nh\x84llo\r\n",
+            "and the text, with the author, who is not the envelope's sender");
+    buf_clear(&header);
+    buf_clear(&body);
+    clear_world(&world);
+}
+
 /* ---- busy searches ---- */
 
 #define SEARCH(id, more)                                                                                       \
@@ -532,6 +573,8 @@ main(void)
     test_sealed();
     test_html_file();
     test_words();
+    test_answers();
+    test_smtputf8();
     test_search();
     return tap_done();
 }

@@ -271,6 +271,9 @@ out_words(struct out_item *item)
         gwise_report(item->out, "the field %s has no place in GroupWise: it stands in the body",
                      worded[i].field);
     }
+    if (field_of(item, "In-Reply-To").len > 0 || field_of(item, "References").len > 0)
+        gwise_report(item->out,
+                     "which message it answers (In-Reply-To, References) has no place in GroupWise: left out");
     if (span_starts_nocase(sensitivity, SPAN("p")))
         gwise_report(item->out, "the sensitivity %.*s is sent as Confidential",
                      (int)(sensitivity.len < 60 ? sensitivity.len : 60), sensitivity.at);
