@@ -113,6 +113,7 @@ SCENARIO_TESTS = \
 	t/completion.t \
 	t/confine.t \
 	t/corpora.t \
+	t/cost-directory.t \
 	t/cost.t \
 	t/crash.t \
 	t/damage.t \
@@ -572,6 +573,7 @@ TRACKED_FILES = \
 	t/corpus/shapes.py \
 	t/correlation-t.c \
 	t/cost-directory.c \
+	t/cost-directory.t \
 	t/cost-file.c \
 	t/cost-message.c \
 	t/cost-rich.c \

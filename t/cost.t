@@ -20,7 +20,7 @@ from spooltest import BUILD, Spool, done, is_, journal_entry, message, ok, progr
 RATIO = 2.3
 RESIDENT_KIB = 64 << 10
 FLOOR = 200000 # instructions: below that a run has read nothing, and start-up would hide how it grows
-DRIVERS = sys.argv[1:] or ["cost-message", "cost-text", "cost-rich", "cost-session", "cost-file", "cost-directory", "workers"]
+DRIVERS = sys.argv[1:] or ["cost-message", "cost-text", "cost-rich", "cost-session", "workers"]
 
 if shutil.which("valgrind") is None:
     print("1..0 # SKIP valgrind is not installed")
