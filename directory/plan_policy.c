@@ -98,7 +98,7 @@ struct gift {
     size_t place;                  /* of whom it is for, on that side */
     const struct dir_entry *entry; /* he, for notices */
     struct dir_proxy *proxies;     /* all that it has */
-    size_t n, n_own;
+    size_t n, n_own, n_again;      /* its own, then those of earlier plans, then new ones */
 };
 
 static size_t
@@ -134,13 +134,20 @@ give(struct gift *gift, const struct address *address, bool primary)
     gift->proxies[gift->n++] = (struct dir_proxy){kept, primary};
 }
 
+/* Nobody else gets it in this plan. */
+static void
+give_kept(struct gift *gift, const struct address *address, bool primary)
+{
+    struct planner *planner = gift->planner;
+    give(gift, address, primary);
+    dir_words_set(planner->gifts, proxy_key(planner, address), number_of(gift->host, gift->place));
+}
+
 static void
 give_new(void *arg, const struct address *address, bool primary)
 {
     struct gift *gift = arg;
-    struct planner *planner = gift->planner;
-    give(gift, address, primary);
-    dir_words_set(planner->gifts, proxy_key(planner, address), number_of(gift->host, gift->place));
+    give_kept(gift, address, primary);
     if (gift->planner->in_book)
         plan_notice(
             gift->planner, DIR_REMARK, gift->host, gift->entry->id, gift->entry->name,
@@ -169,22 +176,24 @@ give_again(struct gift *gift, struct span id, struct span owner)
             bool needed = !proxy->primary || !has_primary(gift, proxy->address.type);
             if (needed && !by_other(gift->planner, &proxy->address, owner) &&
                 dir_taken_add(gift->planner->taken, &proxy->address, owner))
-                give(gift, &proxy->address, proxy->primary);
+                give_kept(gift, &proxy->address, proxy->primary);
         }
+    gift->n_again = gift->n;
     dir_room_clear(&room);
 }
 
-/* For the next plan, and the book. */
+/* For the next plan, and the book: what the directory has not, and shall not have, or has not yet. */
 static void
 keep_given(struct gift *gift, struct span id, struct span name)
 {
+    size_t end = gift->planner->in_book ? gift->n : gift->n_again;
     struct dir_entry kept = {.id = id,
                              .name = name,
                              .kind = gift->entry->kind,
                              .proxies = gift->proxies + gift->n_own,
-                             .n_proxies = gift->n - gift->n_own};
+                             .n_proxies = end > gift->n_own ? end - gift->n_own : 0};
     struct why why;
-    if (kept.n_proxies > 0 && gift->planner->in_book && id.len > 0)
+    if (kept.n_proxies > 0 && id.len > 0)
         dir_set_put(gift->planner->plan->given, &kept, &why);
 }
 
@@ -268,6 +277,11 @@ serve(struct planner *planner, size_t place, const struct dir_entry *entry, stru
 {
     struct gift gift = {.planner = planner, .host = true, .place = place, .entry = entry, .proxies = proxies};
     struct buf owner = {0};
+    struct span source;
+    if (plan_is_ours(planner, entry->mark, &source)) { /* it is for whoever the copy stands for */
+        gift.host = false;
+        gift.place = dir_set_find_id(planner->in->foreign, source);
+    }
     gift.n = gift.n_own = entry->n_proxies;
     if (entry->n_proxies > 0)
         memcpy(proxies, entry->proxies, entry->n_proxies * sizeof *proxies);
@@ -333,8 +347,7 @@ policy_copy(struct flow *flow, const struct wish *wish, size_t source_place, con
     if (copy == NULL)
         entry.policy = dir_policies_choose_entry(in->policies, &entry);
     owner_of(planner, wish->source, false, &owner);
-    if (planner->in_book)
-        give_again(&gift, entry.id, buf_span(&owner));
+    give_again(&gift, entry.id, buf_span(&owner));
     complete(&gift, entry, buf_span(&owner));
     keep_given(&gift, entry.id, entry.name);
     if (!planner->in_book)

@@ -245,6 +245,7 @@ test_in_book(void)
     ok(world_sync(world) && get_copy(world, false, "H2", &copy) && span_equal(copy.target.value, given.value),
        "and his stays though the shorter one is free now");
     world->directory.proxies = "directory";
+    is_int(dir_set_count(world_plan(world)->given), 1, "it is kept until the directory has it");
     ok(world_sync(world) && get_id(world, true, "H2", &entry) &&
            entry_has(world, &entry, "GWISE:Exchange.First.ann2"),
        "it is what is written when the directory may keep it");
