@@ -42,7 +42,7 @@ int book_cdb_data(struct book_cdb *cdb, uint32_t at, struct buf *out);
 
 /* Writes tables and head: `slots` are those of the whole file, ordered by table (hash % 256), `counts` their numbers. Tells size
  * and CRC32C of the whole file. 0 or -errno. */
-int book_cdb_finish(struct book_cdb *cdb, const struct book_slot *slots, const uint32_t counts[256], uint64_t *size,
-                    uint32_t *crc);
+int book_cdb_finish(struct book_cdb *cdb, const struct book_slot *slots, const uint32_t counts[256],
+                    uint64_t *size, uint32_t *crc);
 
 #endif
