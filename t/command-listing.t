@@ -9,12 +9,12 @@ from fakeldap import Fake
 from rig import BUILD, Sink, Viaduct, done, is_, message, note, ok, program, run, send, smtp_pair, until
 
 host, branch = Sink(), Sink()
-ldap = Fake([("cn=%s,dc=contoso,dc=example" % n, {"objectClass": ["user"], "cn": [n], "displayName": [n], "mailNickname": [n],
+ldap = Fake([("cn=%s,ou=S,dc=contoso,dc=example" % n, {"objectClass": ["user"], "cn": [n], "displayName": [n], "mailNickname": [n],
                                                   "objectGUID": [n.encode().ljust(16, b"x")], "homeMDB": ["x"],
                                                   "proxyAddresses": ["SMTP:%s@contoso.example" % n]}) for n in ("gus", "hal")])
 SYNC = """
 dirsync "%s" { connector = "branch" directory = "ad" schedule = "never" foreign { format = "csv" read = "{top}/in.csv" write = "{top}/%s.csv" }
-    import { container = "ou=F,dc=elsewhere" } export { containers = { "dc=contoso,dc=example" } } }
+    import { container = "ou=F,dc=contoso,dc=example" } export { containers = { "ou=S,dc=contoso,dc=example" } } }
 """
 port, _, conf = smtp_pair(host, branch, unknown="refuse", more=SYNC % ("one", "one") + SYNC % ("two", "two"),
                           host='directory "ad" { url = { "%s" } auth = "none" start-tls = no base = "dc=contoso,dc=example" refresh = "1d"\n'

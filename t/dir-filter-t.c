@@ -1,4 +1,4 @@
-/* Filters over entries: RFC 4515's text, Active Directory's answers, and what is refused with its place */
+/* dir-filter-t.c - Filters over entries: RFC 4515's text, Active Directory's answers, and what is refused with its place */
 #include "directory/policy.h"
 #include "t/tap.h"
 

@@ -6,8 +6,11 @@
  * call fails "<call> failed ERRNO TEXT".
  */
 #include <inttypes.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "directory/ldap.h"
 
@@ -48,6 +51,17 @@ show_note(void *arg, const char *text)
     printf("note %s\n", text);
 }
 
+/* By the shell; whether it ended well. */
+static bool
+run(char *command)
+{
+    char shell[] = "/bin/sh", option[] = "-c", *argv[] = {shell, option, command, NULL};
+    pid_t pid;
+    int status = -1;
+    return posix_spawn(&pid, shell, NULL, NULL, argv, environ) == 0 && waitpid(pid, &status, 0) == pid &&
+           status == 0;
+}
+
 static int
 told(const char *call, int r, const struct why *why)
 {
@@ -58,7 +72,7 @@ told(const char *call, int r, const struct why *why)
 }
 
 static int
-look(struct ldap_link *link, const struct conf_directory *directory, const char *command)
+look(struct ldap_link *link, const struct conf_directory *directory, char *command)
 {
     static const char *const attributes[] = {"*", "entryUUID", "objectGUID", "member", NULL};
     struct ldap_question question = {.base = directory->base,
@@ -77,7 +91,7 @@ look(struct ldap_link *link, const struct conf_directory *directory, const char 
     if (told("read", ldap_read(link, &question, show, &seen, &why), &why) == 0)
         printf("read %" PRIu64 "\n", seen.n);
     fflush(stdout);
-    if (command != NULL && system(command) == 0) {
+    if (command != NULL && run(command)) {
         seen = (struct seen){.word = "changed"};
         if (told("changes", ldap_changes(link, &question, &cookie, show, show_gone, &seen, &why), &why) == 0)
             printf("changes %" PRIu64 "\n", seen.n);

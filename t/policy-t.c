@@ -1,4 +1,4 @@
-/* Recipient policies: which one applies, what it gives, and that nobody gets what another has */
+/* policy-t.c - Recipient policies: which one applies, what it gives, and that nobody gets what another has */
 #include "directory/policy.h"
 #include "t/tap.h"
 

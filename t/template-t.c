@@ -1,4 +1,4 @@
-/* Templates of proxy addresses: what each type's generator makes of an entry, what it refuses, and that every address it makes is
+/* template-t.c - Templates of proxy addresses: what each type's generator makes of an entry, what it refuses, and that every address it makes is
  * one. The cases are those of Exchange's documentation, and what went wrong in its generators. */
 #include <errno.h>
 
