@@ -91,8 +91,8 @@ check_address(const struct conf *conf, struct conf_errors *errors, const char *c
                    name, *member);
 }
 
-static void
-check_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls)
+void
+conf_check_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls)
 {
     const struct conf_place *mode = conf_blame(conf, &tls->mode, &tls->place);
     if ((tls->certificate == NULL) != (tls->key_file == NULL))
@@ -114,7 +114,7 @@ static void
 check_listener_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls)
 {
     const struct conf_place *mode = conf_blame(conf, &tls->mode, &tls->place);
-    check_tls(conf, errors, tls);
+    conf_check_tls(conf, errors, tls);
     if (span_equal(span_of(tls->mode), SPAN("verify")) || span_equal(span_of(tls->mode), SPAN("pin")))
         conf_error(errors, mode, "tls: mode \"%s\" is for peers; a listener takes none, may or encrypt",
                    tls->mode);
@@ -127,7 +127,7 @@ static void
 check_peer_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls,
                const struct conf_texts *to)
 {
-    check_tls(conf, errors, tls);
+    conf_check_tls(conf, errors, tls);
     for (size_t i = 0; i < to->n; i++)
         if (span_equal(span_of(tls->mode), SPAN("none")) &&
             span_starts_nocase(span_of(to->at[i]), SPAN("smtps:")))

@@ -73,6 +73,10 @@ check_server(const struct conf *conf, struct conf_errors *errors, const struct c
     if (is(directory->auth, "gssapi") && directory->keytab_file == NULL)
         conf_error(errors, place, "%s \"%s\": auth = gssapi needs keytab-file", what, title);
     check_urls(conf, errors, directory);
+    conf_check_tls(conf, errors, &directory->tls);
+    if (directory->tls.name != NULL)
+        conf_error(errors, conf_blame(conf, &directory->tls.name, &directory->tls.place),
+                   "tls: name is for mail; a directory's certificate must bear the host name in url");
     check_pairs(conf, errors, &directory->map, "map", true, place);
     check_pairs(conf, errors, &directory->opt_out, "opt-out", false, place);
 }

@@ -195,6 +195,9 @@ void conf_check_net(const struct conf *conf, struct conf_errors *errors);
 const struct conf_place *conf_blame(const struct conf *conf, const void *member,
                                     const struct conf_place *section);
 
+/* What certificate, key and pins of a tls section must be, wherever it stands. */
+void conf_check_tls(const struct conf *conf, struct conf_errors *errors, const struct conf_tls *tls);
+
 /* Schedules as text (conf_schedule.c): minutes of the day; `day` is 0 (Sunday) to 6, or -1 for every day. `to`
  * may be smaller than `from`: the window then ends on the next day. */
 struct conf_window {

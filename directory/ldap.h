@@ -115,9 +115,6 @@ void ldap_write_flush(struct ldap_link *link);
  * Active Directory's and OpenLDAP's ways. */
 const char *ldap_advice(int code, bool adding);
 
-/* Adds an RDN "CN=<value>" with what RFC 4514 asks for escaped; a parent may follow. */
-void ldap_dn_add(const char *attribute, struct span value, const char *parent, struct buf *out);
-
 /* True where `dn` is `base` or lies below it: compared as RFC 4514 DNs without case, not as text. */
 bool ldap_dn_below(struct span dn, struct span base);
 

@@ -1,8 +1,10 @@
-/* ldap_certificate.c - which certificate was refused (see ldap_inside.h)
+/* ldap_certificate.c - which certificate was refused, and whether a key is one of those that are pinned (see ldap_inside.h)
  *
  * GnuTLS, by way of libldap, says of a certificate that does not verify "unknown error code". So the server is asked once more, by a
  * session that verifies nothing and says nothing but StartTLS, what it shows.
  */
+#include <errno.h>
+#include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <sys/time.h>
@@ -61,4 +63,42 @@ link_sees_certificate(const struct ldap_link *link, char text[300])
     if (ld != NULL)
         ldap_unbind_ext(ld, NULL, NULL);
     return seen;
+}
+
+/* ---- pins ---- */
+
+enum { PIN_TEXT = 44 }; /* a SHA-256 digest in base64 */
+
+static bool
+print_pin(const struct berval *der, char text[PIN_TEXT + 1])
+{
+    const unsigned char *at = (const unsigned char *)der->bv_val;
+    X509 *certificate = d2i_X509(NULL, &at, (long)der->bv_len);
+    unsigned char *key = NULL, digest[32];
+    int len = certificate != NULL ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &key) : -1;
+    bool done = len > 0 && EVP_Digest(key, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1;
+    if (done)
+        EVP_EncodeBlock((unsigned char *)text, digest, sizeof digest);
+    OPENSSL_free(key);
+    X509_free(certificate);
+    return done;
+}
+
+int
+link_check_pins(const struct ldap_link *link, struct why *why)
+{
+    const struct conf_texts *pins = &link->directory->tls.pins;
+    struct berval der = {0, NULL};
+    char shown[PIN_TEXT + 1] = "none";
+    bool read = ldap_get_option(link->ld, LDAP_OPT_X_TLS_PEERCERT, &der) == LDAP_OPT_SUCCESS &&
+                der.bv_val != NULL && print_pin(&der, shown),
+         known = false;
+    ber_memfree(der.bv_val);
+    for (size_t i = 0; read && i < pins->n; i++)
+        known |= span_equal(span_of(pins->at[i]), span_of(shown));
+    if (known)
+        return 0;
+    why_set(why, "5.7.8", "%s: its key is none of tls.pins (it is %s); nothing was sent", link->server.url,
+            shown);
+    return -EACCES;
 }

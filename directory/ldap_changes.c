@@ -1,13 +1,13 @@
 /* ldap_changes.c - what changed since a cookie (see ldap.h)
  *
- *     which ids changed or are gone, and the next cookie     DirSync, uSNChanged with tombstones, or syncrepl
+ *     which ids changed or are gone, and the next cookie     uSNChanged with tombstones; ldap_dirsync.c, ldap_syncrepl.c
  *     each changed one is read whole, under the filter       in questions of BATCH ids
  *     who changed and does not come back                     is gone, or no recipient any more
  *
  * So all three ways give the same: whole entries, and ids. Cookies begin with a word that says whose they are; one of another
  * way, or that the server does not take, is stale: everything is read anew.
  *
- * Sources: MS-ADTS 3.1.1.3.4.1.3 (DirSync), 3.1.1.3.4.1.14 (show deleted); RFC 4533 (syncrepl).
+ * Source: MS-ADTS 3.1.1.3.4.1.14 (show deleted).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,28 +16,10 @@
 
 #include "directory/ldap_inside.h"
 
-enum {
-    BATCH = 50,
-    DIRSYNC_BYTES = 1 << 20, /* of one answer; the server raises less */
-    ROUNDS_MAX = 100000,
-    ID_BYTES = 16
-};
+enum { BATCH = 50 };
 
-/* Ids of 16 octets, each once when they are used. */
-struct ids {
-    unsigned char (*at)[ID_BYTES];
-    size_t n, size;
-};
-
-struct finding_changes {
-    struct ldap_link *link;
-    struct ids changed, gone;
-    struct buf cookie; /* the next one */
-    bool stale;
-};
-
-static void
-add_id(struct ids *ids, struct span value)
+void
+ids_add(struct ids *ids, struct span value)
 {
     if (value.len != ID_BYTES)
         return;
@@ -88,23 +70,25 @@ ldap_changes_of(const struct ldap_link *link)
 
 /* ---- uSNChanged ---- */
 
-static bool
-take_guid(void *arg, const struct ldap_answer *answer)
+bool
+changes_take_guid(void *arg, const struct ldap_answer *answer)
 {
     struct span value;
     if (ldap_answer_value(answer, "objectGUID", 0, &value))
-        add_id(arg, value);
+        ids_add(arg, value);
     return true;
 }
 
 static int
-find_by_usn(struct finding_changes *finding, struct span cookie, struct why *why)
+find_by_usn(struct changes_found *finding, struct span cookie, struct why *why)
 {
     static const char *const attributes[] = {"objectGUID", NULL};
     uint64_t since, now;
     char filter[120];
-    if (!span_to_u64(cookie, INT64_MAX, &since))
+    if (!span_to_u64(cookie, INT64_MAX, &since)) {
+        why_set(why, "4.3.0", "%s: the number of its last update is none", finding->link->server.url);
         return -ESTALE;
+    }
     int r = server_usn(finding->link, &now, why);
     if (r == 0 && now < since) { /* restored from a backup */
         why_set(why, "4.3.0", "%s: its update number went back from %" PRIu64 " to %" PRIu64,
@@ -118,333 +102,22 @@ find_by_usn(struct finding_changes *finding, struct span cookie, struct why *why
                                  .paged = true};
     snprintf(filter, sizeof filter, "(uSNChanged>=%" PRIu64 ")", since + 1);
     if (r == 0)
-        r = link_search(finding->link, &search, take_guid, &finding->changed, why);
+        r = link_search(finding->link, &search, changes_take_guid, &finding->changed, why);
     snprintf(filter, sizeof filter, "(&(isDeleted=TRUE)(uSNChanged>=%" PRIu64 "))", since + 1);
     search.deleted = true;
     if (r == 0 && finding->link->server.show_deleted)
-        r = link_search(finding->link, &search, take_guid, &finding->gone, why);
+        r = link_search(finding->link, &search, changes_take_guid, &finding->gone, why);
     buf_printf(&finding->cookie, "usn:%" PRIu64, now);
-    return r;
-}
-
-/* ---- DirSync ---- */
-
-/* One round. `*more` says that another is to follow. */
-struct dirsync {
-    struct finding_changes *finding;
-    struct berval cookie;
-    bool owned, more;
-    const char *const *attributes;
-};
-
-static void
-take_dirsync_entry(struct finding_changes *finding, const struct ldap_answer *answer)
-{
-    struct span value;
-    bool gone = ldap_answer_value(answer, "isDeleted", 0, &value) && span_equal_nocase(value, SPAN("TRUE"));
-    take_guid(gone ? &finding->gone : &finding->changed, answer);
-}
-
-static int
-take_dirsync_end(struct dirsync *dirsync, LDAPMessage *message, struct why *why)
-{
-    struct ldap_link *link = dirsync->finding->link;
-    LDAPControl **controls = NULL;
-    struct berval next = {0, NULL};
-    char *said = NULL;
-    int code = LDAP_OTHER, more = 0;
-    int parsed = ldap_parse_result(link->ld, message, &code, NULL, &said, NULL, &controls, 0);
-    LDAPControl *control = controls != NULL ? ldap_control_find(LDAP_CONTROL_X_DIRSYNC, controls, NULL) : NULL;
-    if (parsed == LDAP_SUCCESS && code == LDAP_SUCCESS &&
-        (control == NULL || ldap_parse_dirsync_control(link->ld, control, &more, &next) != LDAP_SUCCESS))
-        code = LDAP_PROTOCOL_ERROR;
-    int r = 0;
-    if (parsed != LDAP_SUCCESS || code != LDAP_SUCCESS) {
-        why_set(why, "4.3.0", "%s: DirSync: %s%s%s", link->server.url,
-                ldap_err2string(parsed != LDAP_SUCCESS ? parsed : code),
-                said != NULL && said[0] != '\0' ? ": " : "", said != NULL ? said : "");
-        /* a cookie that it does not take, or a right that was withdrawn: all can be read still */
-        r = -ESTALE;
-    } else {
-        if (dirsync->owned)
-            ber_memfree(dirsync->cookie.bv_val);
-        dirsync->cookie = next;
-        dirsync->owned = true;
-        dirsync->more = more != 0;
-    }
-    ldap_memfree(said);
-    if (controls != NULL)
-        ldap_controls_free(controls);
-    return r;
-}
-
-static int
-dirsync_round(struct dirsync *dirsync, struct why *why)
-{
-    struct finding_changes *finding = dirsync->finding;
-    struct ldap_link *link = finding->link;
-    LDAPControl *controls[2] = {NULL, NULL};
-    struct ldap_answer answer = {0};
-    int id = 0, code = ldap_create_dirsync_control(link->ld, LDAP_CONTROL_X_DIRSYNC_OBJECT_SECURITY,
-                                                   DIRSYNC_BYTES, &dirsync->cookie, &controls[0]);
-    if (code == LDAP_SUCCESS) {
-        controls[0]->ldctl_iscritical = 1;
-        code = ldap_search_ext(link->ld, link->server.naming_context, LDAP_SCOPE_SUBTREE, "(objectClass=*)",
-                               only_read_list(dirsync->attributes), 0, controls, NULL, NULL, 0, &id);
-    }
-    if (controls[0] != NULL)
-        ldap_control_free(controls[0]);
-    int r = code == LDAP_SUCCESS ? 0 : link_lose(link, code, "DirSync", why);
-    for (bool ended = false; r == 0 && !ended;) {
-        LDAPMessage *message;
-        r = link_next(link, id, &message, why);
-        if (r < 0)
-            break;
-        int kind = ldap_msgtype(message);
-        ended = kind == LDAP_RES_SEARCH_RESULT;
-        if (kind == LDAP_RES_SEARCH_ENTRY && (r = answer_take(&answer, link, message, NULL, why)) == 0)
-            take_dirsync_entry(finding, &answer);
-        else if (ended)
-            r = take_dirsync_end(dirsync, message, why);
-        answer_reset(&answer);
-        ldap_msgfree(message);
-    }
-    answer_clear(&answer);
-    return r;
-}
-
-static int
-find_by_dirsync(struct finding_changes *finding, struct span cookie, const char *const *attributes,
-                struct why *why)
-{
-    struct dirsync dirsync = {
-        .finding = finding,
-        .cookie = {.bv_len = cookie.len, .bv_val = cookie.len > 0 ? only_read(cookie.at) : only_read("")},
-        .more = true,
-        .attributes = attributes};
-    int r = 0;
-    for (int round = 0; r == 0 && dirsync.more; round++)
-        r = round < ROUNDS_MAX ? dirsync_round(&dirsync, why) : why_set(why, "5.3.0", "DirSync has no end");
-    buf_add_text(&finding->cookie, "dirsync:");
-    buf_add(&finding->cookie, dirsync.cookie.bv_val, dirsync.cookie.bv_len);
-    if (dirsync.owned)
-        ber_memfree(dirsync.cookie.bv_val);
-    return r;
-}
-
-/* ---- syncrepl, refresh only ---- */
-
-static void
-take_cookie(struct finding_changes *finding, const struct berval *cookie)
-{
-    if (cookie->bv_val == NULL || cookie->bv_len == 0)
-        return;
-    buf_reset(&finding->cookie);
-    buf_add_text(&finding->cookie, "sync:");
-    buf_add(&finding->cookie, cookie->bv_val, cookie->bv_len);
-}
-
-static LDAPControl *
-sync_control(struct span cookie)
-{
-    BerElement *ber = ber_alloc_t(LBER_USE_DER);
-    LDAPControl *control = NULL;
-    struct berval value = {.bv_len = cookie.len, .bv_val = only_read(cookie.at)}, *flat = NULL;
-    if (ber != NULL && ber_printf(ber, "{eO}", LDAP_SYNC_REFRESH_ONLY, &value) != -1 &&
-        ber_flatten(ber, &flat) != -1)
-        ldap_control_create(LDAP_CONTROL_SYNC, 1, flat, 1, &control);
-    ber_bvfree(flat);
-    if (ber != NULL)
-        ber_free(ber, 1);
-    return control;
-}
-
-/* Sync State: what happened to the entry that bears it. */
-static int
-take_sync_state(struct finding_changes *finding, LDAPMessage *message)
-{
-    LDAPControl **controls = NULL;
-    int r = -EBADMSG;
-    if (ldap_get_entry_controls(finding->link->ld, message, &controls) != LDAP_SUCCESS || controls == NULL)
-        return r;
-    LDAPControl *control = ldap_control_find(LDAP_CONTROL_SYNC_STATE, controls, NULL);
-    BerElement *ber = control != NULL ? ber_init(&control->ldctl_value) : NULL;
-    ber_int_t state;
-    struct berval id;
-    if (ber != NULL && ber_scanf(ber, "{em", &state, &id) != LBER_ERROR && id.bv_len == ID_BYTES) {
-        struct span value = {id.bv_val, id.bv_len};
-        if (state == LDAP_SYNC_DELETE)
-            add_id(&finding->gone, value);
-        else if (state != LDAP_SYNC_PRESENT)
-            add_id(&finding->changed, value);
-        r = 0;
-    }
-    if (ber != NULL)
-        ber_free(ber, 1);
-    ldap_controls_free(controls);
-    return r;
-}
-
-/* A set of ids that are gone, or (where the server has forgotten what went) that are there: the latter is of no use to whoever
- * does not keep all, so all is read. */
-static void
-take_id_set(struct finding_changes *finding, BerElement *ber)
-{
-    struct berval cookie = {0, NULL};
-    BerVarray ids = NULL;
-    ber_len_t len;
-    ber_int_t deletes = 0;
-    if (ber_scanf(ber, "{") == LBER_ERROR)
-        return;
-    if (ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE && ber_scanf(ber, "m", &cookie) == LBER_ERROR)
-        return;
-    if (ber_peek_tag(ber, &len) == LDAP_TAG_REFRESHDELETES && ber_scanf(ber, "b", &deletes) == LBER_ERROR)
-        return;
-    if (ber_scanf(ber, "[W]", &ids) == LBER_ERROR)
-        finding->stale = true;
-    finding->stale |= !deletes;
-    for (size_t i = 0; ids != NULL && ids[i].bv_val != NULL; i++)
-        add_id(&finding->gone, (struct span){ids[i].bv_val, ids[i].bv_len});
-    take_cookie(finding, &cookie);
-    ber_bvarray_free(ids);
-}
-
-static void
-take_sync_info(struct finding_changes *finding, LDAPMessage *message)
-{
-    char *oid = NULL;
-    struct berval *data = NULL, cookie = {0, NULL};
-    ber_len_t len;
-    if (ldap_parse_intermediate(finding->link->ld, message, &oid, &data, NULL, 0) != LDAP_SUCCESS ||
-        data == NULL || !span_equal(span_of(oid), SPAN(LDAP_SYNC_INFO))) {
-        ldap_memfree(oid);
-        ber_bvfree(data);
-        return;
-    }
-    BerElement *ber = ber_init(data);
-    ber_tag_t tag = ber != NULL ? ber_peek_tag(ber, &len) : LBER_ERROR;
-    if (tag == LDAP_TAG_SYNC_NEW_COOKIE && ber_scanf(ber, "m", &cookie) != LBER_ERROR) {
-        take_cookie(finding, &cookie);
-    } else if (tag == LDAP_TAG_SYNC_ID_SET) {
-        take_id_set(finding, ber);
-    } else if (tag == LDAP_TAG_SYNC_REFRESH_PRESENT) {
-        finding->stale = true;
-    } else if (tag == LDAP_TAG_SYNC_REFRESH_DELETE && ber_scanf(ber, "{") != LBER_ERROR &&
-               ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE && ber_scanf(ber, "m", &cookie) != LBER_ERROR) {
-        take_cookie(finding, &cookie);
-    }
-    if (ber != NULL)
-        ber_free(ber, 1);
-    ldap_memfree(oid);
-    ber_bvfree(data);
-}
-
-static int
-take_sync_done(struct finding_changes *finding, LDAPMessage *message, struct why *why)
-{
-    struct ldap_link *link = finding->link;
-    LDAPControl **controls = NULL;
-    char *said = NULL;
-    int code = LDAP_OTHER, r = 0;
-    ber_int_t deletes = 0;
-    ber_len_t len;
-    int parsed = ldap_parse_result(link->ld, message, &code, NULL, &said, NULL, &controls, 0);
-    LDAPControl *control = controls != NULL ? ldap_control_find(LDAP_CONTROL_SYNC_DONE, controls, NULL) : NULL;
-    BerElement *ber = control != NULL ? ber_init(&control->ldctl_value) : NULL;
-    struct berval cookie = {0, NULL};
-    if (ber != NULL && ber_scanf(ber, "{") != LBER_ERROR) {
-        if (ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE && ber_scanf(ber, "m", &cookie) != LBER_ERROR)
-            take_cookie(finding, &cookie);
-        if (ber_peek_tag(ber, &len) == LDAP_TAG_REFRESHDELETES)
-            ber_scanf(ber, "b", &deletes);
-    }
-    if (parsed != LDAP_SUCCESS || code != LDAP_SUCCESS) {
-        why_set(why, "4.3.0", "%s: syncrepl: %s%s%s", link->server.url,
-                ldap_err2string(parsed != LDAP_SUCCESS ? parsed : code),
-                said != NULL && said[0] != '\0' ? ": " : "", said != NULL ? said : "");
-        r = code == LDAP_BUSY || code == LDAP_UNAVAILABLE ? -EAGAIN : -ESTALE;
-    }
-    /* without deletes the server told who is present, and the rest would have to be guessed */
-    finding->stale |= r == 0 && !deletes;
-    if (ber != NULL)
-        ber_free(ber, 1);
-    ldap_memfree(said);
-    if (controls != NULL)
-        ldap_controls_free(controls);
-    return r;
-}
-
-static int
-find_by_syncrepl(struct finding_changes *finding, struct span cookie, struct why *why)
-{
-    static const char *const attributes[] = {"1.1", NULL};
-    struct ldap_link *link = finding->link;
-    LDAPControl *controls[2] = {sync_control(cookie), NULL};
-    int id = 0;
-    buf_add_text(&finding->cookie, "sync:");
-    buf_add_span(&finding->cookie, cookie);
-    int code = controls[0] == NULL ? LDAP_NO_MEMORY
-                                   : ldap_search_ext(link->ld, link->server.naming_context, LDAP_SCOPE_SUBTREE,
-                                                     "(objectClass=*)", only_read_list(attributes), 0, controls,
-                                                     NULL, NULL, 0, &id);
-    if (controls[0] != NULL)
-        ldap_control_free(controls[0]);
-    int r = code == LDAP_SUCCESS ? 0 : link_lose(link, code, "syncrepl", why);
-    for (bool ended = false; r == 0 && !ended;) {
-        LDAPMessage *message;
-        r = link_next(link, id, &message, why);
-        if (r < 0)
-            break;
-        int kind = ldap_msgtype(message);
-        ended = kind == LDAP_RES_SEARCH_RESULT;
-        if (kind == LDAP_RES_SEARCH_ENTRY && take_sync_state(finding, message) < 0)
-            finding->stale = true;
-        else if (kind == LDAP_RES_INTERMEDIATE)
-            take_sync_info(finding, message);
-        else if (ended)
-            r = take_sync_done(finding, message, why);
-        ldap_msgfree(message);
-    }
-    if (r == 0 && finding->stale) {
-        why_set(why, "4.3.0", "%s: its log of changes does not reach back to the last reading",
-                link->server.url);
-        r = -ESTALE;
-    }
     return r;
 }
 
 /* ---- where it begins ---- */
 
-static bool
-take_context(void *arg, const struct ldap_answer *answer)
-{
-    struct buf *cookie = arg;
-    struct span value;
-    for (size_t n = 0; ldap_answer_value(answer, "contextCSN", n, &value); n++)
-        buf_printf(cookie, "%s%.*s", n == 0 ? "sync:rid=000,csn=" : ";", (int)value.len, value.at);
-    return true;
-}
-
-static int
-begin_syncrepl(struct ldap_link *link, struct buf *cookie, struct why *why)
-{
-    static const char *const attributes[] = {"contextCSN", NULL};
-    struct link_search search = {.base = link->server.naming_context,
-                                 .filter = "(objectClass=*)",
-                                 .scope = LDAP_SCOPE_BASE,
-                                 .attributes = attributes};
-    int r = link_search(link, &search, take_context, cookie, why);
-    if (r == 0 && cookie->len == 0)
-        r = why_set(why, "4.3.0", "%s: %s has no contextCSN (syncprov is not at work there)", link->server.url,
-                    link->server.naming_context);
-    return r;
-}
-
 int
 ldap_changes_begin(struct ldap_link *link, struct buf *cookie, struct why *why)
 {
     static const char *const few[] = {"isDeleted", NULL};
-    struct finding_changes finding = {.link = link};
+    struct changes_found finding = {.link = link};
     uint64_t usn;
     int r = 0;
     buf_reset(cookie);
@@ -455,7 +128,7 @@ ldap_changes_begin(struct ldap_link *link, struct buf *cookie, struct why *why)
             buf_printf(cookie, "usn:%" PRIu64, usn);
         return r;
     case LDAP_CHANGES_DIRSYNC:
-        r = find_by_dirsync(&finding, SPAN(""), few, why);
+        r = dirsync_find(&finding, SPAN(""), few, why);
         if (r == 0)
             buf_add_span(cookie, buf_span(&finding.cookie));
         free(finding.changed.at);
@@ -463,7 +136,7 @@ ldap_changes_begin(struct ldap_link *link, struct buf *cookie, struct why *why)
         buf_clear(&finding.cookie);
         return r;
     case LDAP_CHANGES_SYNCREPL:
-        return begin_syncrepl(link, cookie, why);
+        return syncrepl_begin(link, cookie, why);
     default:
         why_set(why, "", "%s: the server offers no way to ask for changes", link->server.url);
         return -ENOTSUP;
@@ -502,7 +175,7 @@ add_uuid(struct ids *ids, struct span text)
         i++;
     }
     if (n == ID_BYTES)
-        add_id(ids, (struct span){octets, ID_BYTES});
+        ids_add(ids, (struct span){octets, ID_BYTES});
 }
 
 static bool
@@ -512,7 +185,7 @@ take_changed(void *arg, const struct ldap_answer *answer)
     struct span value;
     if (ldap_answer_value(answer, rereading->attribute, 0, &value)) {
         if (value.len == ID_BYTES)
-            add_id(&rereading->back, value);
+            ids_add(&rereading->back, value);
         else
             add_uuid(&rereading->back, value);
     }
@@ -532,7 +205,7 @@ add_id_term(struct rereading *rereading, const unsigned char *id, struct buf *fi
 }
 
 static int
-reread(struct rereading *rereading, const struct ldap_question *question, const struct finding_changes *finding,
+reread(struct rereading *rereading, const struct ldap_question *question, const struct changes_found *finding,
        struct why *why)
 {
     struct buf filter = {0};
@@ -569,7 +242,7 @@ report_gone(const struct rereading *rereading, const unsigned char *id, bool (*g
 }
 
 static int
-report_all_gone(struct rereading *rereading, const struct finding_changes *finding,
+report_all_gone(struct rereading *rereading, const struct changes_found *finding,
                 bool (*gone)(void *arg, struct span id))
 {
     make_unique(&rereading->back);
@@ -595,7 +268,7 @@ take_word(struct span cookie, struct span word, struct span *rest)
 }
 
 static int
-find_changes(struct finding_changes *finding, const struct ldap_question *question, struct span cookie,
+find_changes(struct changes_found *finding, const struct ldap_question *question, struct span cookie,
              struct why *why)
 {
     struct span rest;
@@ -608,11 +281,11 @@ find_changes(struct finding_changes *finding, const struct ldap_question *questi
     names[n] = NULL;
     enum ldap_changes source = ldap_changes_of(link);
     if (source == LDAP_CHANGES_DIRSYNC && take_word(cookie, SPAN("dirsync:"), &rest))
-        return find_by_dirsync(finding, rest, names, why);
+        return dirsync_find(finding, rest, names, why);
     if (source == LDAP_CHANGES_USN && take_word(cookie, SPAN("usn:"), &rest))
         return find_by_usn(finding, rest, why);
     if (source == LDAP_CHANGES_SYNCREPL && take_word(cookie, SPAN("sync:"), &rest))
-        return find_by_syncrepl(finding, rest, why);
+        return syncrepl_find(finding, rest, why);
     why_set(why, "", "%s: changes are asked for in another way than before", link->server.url);
     return -ESTALE;
 }
@@ -622,7 +295,7 @@ ldap_changes(struct ldap_link *link, const struct ldap_question *question, struc
              bool (*changed)(void *arg, const struct ldap_answer *answer),
              bool (*gone)(void *arg, struct span id), void *arg, struct why *why)
 {
-    struct finding_changes finding = {.link = link};
+    struct changes_found finding = {.link = link};
     struct rereading rereading = {.link = link,
                                   .attribute = ldap_changes_of(link) == LDAP_CHANGES_SYNCREPL ? "entryUUID"
                                                                                               : "objectGUID",

@@ -1,11 +1,12 @@
 /* ldap_inside.h - what the chapters of an LDAP link share (see ldap.h)
  *
  *     ldap_link.c      servers, TLS, who we are
- *     ldap_certificate.c   which certificate was refused
+ *     ldap_certificate.c   which certificate was refused, pins
+ *     ldap_keytab.c    the key table of one principal
  *     ldap_server.c    what a server says of itself
  *     ldap_answer.c    one entry of an answer, values that came in ranges
  *     ldap_read.c      searches, page by page
- *     ldap_changes.c   what changed since a cookie
+ *     ldap_changes.c   what changed since a cookie, by update numbers; ldap_dirsync.c, ldap_syncrepl.c
  *     ldap_write.c     changes, several on their way
  *     ldap_words.c     ids, names, what result codes mean
  */
@@ -98,6 +99,14 @@ int link_set_options(LDAP *ld, const struct ldap_link *link);
  * `text` says whose it is, who issued it, and until when it is valid. Nothing else is said to the server. */
 bool link_sees_certificate(const struct ldap_link *link, char text[300]);
 
+/* Of a session over TLS whose certificate was verified: whether its key is one of tls.pins. 0, or -EACCES with `why`. */
+int link_check_pins(const struct ldap_link *link, struct why *why);
+
+/* What is left of a key table (MIT Kerberos' file, version 2) when only the keys of one principal are kept: NAME@REALM, or NAME
+ * in any realm; components of the name are parted by '/'. Parses `table`, which is hostile only as far as a file of root's is. 0;
+ * -EBADMSG for what is no key table; -ENOENT where the principal has no key in it. */
+int keytab_of(struct span table, struct span principal, struct buf *out);
+
 /* Closes after a failure: -EAGAIN with `why`, which names the server. */
 int link_lose(struct ldap_link *link, int code, const char *what, struct why *why);
 void link_close(struct ldap_link *link);
@@ -112,6 +121,36 @@ struct link_search {
 };
 int link_search(struct ldap_link *link, const struct link_search *search,
                 bool (*each)(void *arg, const struct ldap_answer *answer), void *arg, struct why *why);
+
+/* ---- what changed: ldap_changes.c, ldap_dirsync.c, ldap_syncrepl.c ---- */
+
+enum { ID_BYTES = 16 };
+
+/* Ids of 16 octets, each once when they are used. */
+struct ids {
+    unsigned char (*at)[ID_BYTES];
+    size_t n, size;
+};
+void ids_add(struct ids *ids, struct span value);
+
+struct changes_found {
+    struct ldap_link *link;
+    struct ids changed, gone;
+    struct buf cookie; /* the next one, with its word */
+    bool stale;
+};
+
+/* For link_search(): adds an answer's objectGUID to the `struct ids` that `arg` is. */
+bool changes_take_guid(void *arg, const struct ldap_answer *answer);
+
+/* Fill `found` with what changed since a cookie (without its word; DirSync: empty for everything). 0; -ESTALE with `why`; else as
+ * ldap_read(). */
+int dirsync_find(struct changes_found *found, struct span cookie, const char *const *attributes,
+                 struct why *why);
+int syncrepl_find(struct changes_found *found, struct span cookie, struct why *why);
+
+/* The cookie of now. 0 or -errno with `why`. */
+int syncrepl_begin(struct ldap_link *link, struct buf *cookie, struct why *why);
 
 /* rootDSE, capabilities, identity. 0 or -errno with `why`. */
 int server_ask(struct ldap_link *link, struct why *why);

@@ -46,27 +46,52 @@ note(const struct ldap_link *link, const char *format, ...)
 
 /* Libraries want a file: what only root may read is copied into memory that has a name in /proc. */
 static int
-copy_secret(const char *path, const char *option, int *fd, char name[48], struct why *why)
+keep_secret(struct span bytes, int *fd, char name[48])
 {
+    *fd = memfd_create("secret", MFD_CLOEXEC);
+    snprintf(name, 48, "/proc/self/fd/%d", *fd);
+    if (*fd < 0)
+        return -errno;
+    ssize_t n = write(*fd, bytes.at, bytes.len);
+    return n == (ssize_t)bytes.len ? 0 : n < 0 ? -errno : -ENOSPC;
+}
+
+static int
+take_key(struct ldap_link *link, struct why *why)
+{
+    const char *path = link->directory->tls.key_file;
     struct buf secret = {0};
     int r = secret_read(path, &secret);
-    *fd = r == 0 ? memfd_create("secret", MFD_CLOEXEC) : -1;
-    if (r == 0 && (*fd < 0 || write(*fd, secret.at, secret.len) != (ssize_t)secret.len))
-        r = -errno;
+    if (r == 0)
+        r = keep_secret(buf_span(&secret), &link->key_fd, link->key_path);
     secret_wipe(&secret);
-    snprintf(name, 48, "/proc/self/fd/%d", *fd);
     if (r < 0)
-        why_set(why, "5.3.5", "%s %s: %s", option, path, strerror(-r));
+        why_set(why, "5.3.5", "key-file %s: %s", path, strerror(-r));
     return r;
 }
 
 static int
 take_keytab(struct ldap_link *link, struct why *why)
 {
+    const char *file = link->directory->keytab_file, *principal = link->directory->principal;
     char path[48], name[64];
-    int r = copy_secret(link->directory->keytab_file, "keytab-file", &link->keytab_fd, path, why);
-    if (r < 0)
+    struct buf table = {0}, kept = {0};
+    int r = secret_read(file, &table);
+    bool read = r == 0;
+    if (read && principal != NULL)
+        r = keytab_of(buf_span(&table), span_of(principal), &kept);
+    if (r == 0)
+        r = keep_secret(buf_span(principal != NULL ? &kept : &table), &link->keytab_fd, path);
+    secret_wipe(&table);
+    secret_wipe(&kept);
+    if (r < 0) {
+        why_set(why, "5.3.5", "keytab-file %s: %s%s", file,
+                read && r == -ENOENT    ? "it has no key of "
+                : read && r == -EBADMSG ? "it is no key table"
+                                        : strerror(-r),
+                read && r == -ENOENT ? principal : "");
         return r;
+    }
     snprintf(name, sizeof name, "FILE:%s", path);
     setenv("KRB5_CLIENT_KTNAME", name, 1);
     setenv("KRB5CCNAME", "MEMORY:viaduct", 1);
@@ -102,7 +127,7 @@ ldap_link_new(const struct conf_directory *directory, int64_t deadline_ms,
                                .key_fd = -1};
     int r = 0;
     if (directory->tls.key_file != NULL)
-        r = copy_secret(directory->tls.key_file, "key-file", &link->key_fd, link->key_path, why);
+        r = take_key(link, why);
     if (r == 0 && is(directory->auth, "gssapi"))
         r = take_keytab(link, why);
     else if (r == 0 && is(directory->auth, "simple") && directory->password_file != NULL)
@@ -386,13 +411,18 @@ begin_tls(struct ldap_link *link, bool *tls, struct why *why)
 {
     struct span url = span_of(link->server.url);
     *tls = span_starts_nocase(url, SPAN("ldaps://"));
+    if (*tls && link->directory->tls.pins.n > 0) { /* else with the first request */
+        int connected = ldap_connect(link->ld);
+        return connected == LDAP_SUCCESS ? link_check_pins(link, why)
+                                         : judge_connect(link, connected, "connecting", why);
+    }
     if (*tls || span_starts_nocase(url, SPAN("ldapi://")) || !link->directory->start_tls ||
         is(link->directory->auth, "gssapi"))
         return 0;
     int r = ldap_start_tls_s(link->ld, NULL, NULL);
     *tls = true;
     if (r == LDAP_SUCCESS)
-        return 0;
+        return link->directory->tls.pins.n > 0 ? link_check_pins(link, why) : 0;
     int judged = judge_connect(link, r, "beginning TLS", why);
     if (judged == -ENOTCONN && r != LDAP_SERVER_DOWN && r != LDAP_CONNECT_ERROR && r != LDAP_TIMEOUT) {
         why_set(why, "5.7.4", "%s: the server begins no TLS (%s); nothing was sent", link->server.url,

@@ -28,24 +28,6 @@ ldap_id_print(const char *attribute, struct span value, struct buf *out)
 
 /* ---- names ---- */
 
-void
-ldap_dn_add(const char *attribute, struct span value, const char *parent, struct buf *out)
-{
-    buf_printf(out, "%s=", attribute);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.at[i];
-        bool end = i == 0 || i + 1 == value.len;
-        if (c < ' ' || c == 0x7f)
-            buf_printf(out, "\\%02X", c);
-        else if (strchr("\"+,;<>\\=", c) != NULL || (end && c == ' ') || (i == 0 && c == '#'))
-            buf_printf(out, "\\%c", c);
-        else
-            buf_add_byte(out, (char)c);
-    }
-    if (parent != NULL && parent[0] != '\0')
-        buf_printf(out, ",%s", parent);
-}
-
 static LDAPDN
 parse_dn(struct span text)
 {

@@ -170,6 +170,13 @@ static const struct mistake mistakes[] = {
     {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\" auth = "
      "\"gssapi\" } }",
      "x.conf:2: ", "needs keytab-file", "Kerberos needs a key table"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\"\n tls { name = "
+     "\"y\" } } }",
+     "x.conf:3: ", "must bear the host name in url", "a directory's certificate bears the URL's host"},
+    {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\"\n tls { pins = "
+     "{ "
+     "\"y\" } } } }",
+     "x.conf:3: ", "not a SHA-256 digest", "a directory's pins are checked"},
     {"host { domains = { x.example }\n directory \"ad\" { url = { \"ldaps://x/\" } base = \"\"\n map = { "
      "\"=x\" } } }",
      "x.conf:3: ", "map: \"=x\" is not of the form", "a map is checked"},

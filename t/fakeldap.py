@@ -102,6 +102,7 @@ class Fake(Server):
         end                result code with which searches end (0: success)
         endless            every page says that there is another
         rounds             DirSync answers come in so many rounds
+        idle               a connection on which nothing was asked for so many seconds is closed; None: never
         limit              without pages only so many entries, then sizeLimitExceeded
         referral           a reference to another server stands among the answers
         asked              what searches asked for: (base, filter bytes, attributes)"""
@@ -110,6 +111,7 @@ class Fake(Server):
         self.entries, self.suffix = list(entries), suffix
         self.active_directory, self.range, self.die_after, self.end = False, None, None, 0
         self.endless, self.rounds, self.limit, self.referral = False, 1, None, False
+        self.idle = None
         self.usn, self.changed, self.asked, self.binds = 100, [], [], 0
         vars(self).update(how)
         super().__init__()
@@ -148,7 +150,10 @@ class Fake(Server):
 
     def serve(self, connection):
         stream = connection.makefile("rb")
-        while (message := read_message(stream)) is not None:
+        while True:
+            connection.settimeout(self.idle) # TimeoutError is an OSError: the connection is closed
+            if (message := read_message(stream)) is None:
+                return
             parts = list(items(content(message)))
             number, (tag, body) = int.from_bytes(parts[0][1], "big"), parts[1]
             controls = {}

@@ -68,6 +68,14 @@ with Fake(people, active_directory=True) as fake:
     said = read(fake.url, "true")
     is_(len(re.findall(r"(?m)^gone ", said)), 6, "those who changed and can no longer be read are gone")
 
+# ---- a connection that is not used ----
+
+with Fake(people, active_directory=True, idle=0.5) as fake:
+    fake.changed = people[10:12]
+    said = read(fake.url, "sleep 1.5")
+    like(said, r"(?m)^changes failed 11 .*connection was lost", "a connection that the server closed since nothing was asked is lost")
+    like(said, r"(?m)^changes 2$", "another is opened, and nothing is missed")
+
 # ---- several servers ----
 
 with Fake(people) as fake:

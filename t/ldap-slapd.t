@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Sessions with a real LDAP server (slapd): certificates are always verified, passwords go nowhere else, changes by syncrepl, and any
 octet in a name or a filter means itself."""
+import base64
 import os
+import re
 import socket
 import threading
 import time
@@ -16,13 +18,13 @@ host = Slapd("ad")
 STAFF = "ou=Staff," + host.suffix
 
 
-def read(url=None, ca=None, command=None, **options):
+def read(url=None, ca=None, command=None, pins=None, **options):
     how = {"bind-dn": '"%s"' % host.root, "password-file": '"%s"' % host.password_file, "timeout": '"4s"'}
     how.update({k.replace("_", "-"): v for k, v in options.items()})
     with open(CONF, "w") as f:
-        f.write('host { domains = { x.example }\n directory "d" { url = { "%s" } base = "%s"\n tls { ca-file = "%s" }\n%s } }\n' % (
-            url or host.url, host.suffix, ca or host.ca, "\n".join("%s = %s" % (k, v) for k, v in how.items() if v is not None)))
-    r = run(READ, CONF, *([command] if command else []))
+        f.write('host { domains = { x.example }\n directory "d" { url = { "%s" } base = "%s"\n tls { ca-file = "%s" %s }\n%s } }\n' % (
+            url or host.url, host.suffix, ca or host.ca, "pins = { \"%s\" }" % pins if pins else "", "\n".join("%s = %s" % (k, v) for k, v in how.items() if v is not None)))
+    r = run(READ, CONF, *([command] if isinstance(command, str) else command or []))
     return r.stdout + r.stderr
 
 
@@ -40,6 +42,12 @@ stale = Slapd("ad", authority=host.authority, days="0")
 time.sleep(1.5)
 like(read(stale.url), r"(?m)^open failed 13 .*certificate .*expired", "so is one that has expired")
 stale.stop()
+pin = host.authority.pin(host.certificate)
+for url in (host.url, host.plain_url):
+    like(read(url, pins=pin), r"(?m)^read 4$", "a key that is pinned is believed")
+    like(read(url, pins=other.pin(other.file)), r"(?m)^open failed 13 .*none of tls.pins \(it is %s" % re.escape(pin),
+         "another one is not, however good its certificate")
+like(read(host.url, ca=other.file, pins=pin), r"(?m)^open failed 13 ", "and a pin makes no bad certificate good")
 like(read(host.url.replace("127.0.0.1", "localhost")), r"(?m)^open failed 13 ", "the name in the URL counts, not the address behind it")
 
 
@@ -74,6 +82,7 @@ like(read(deaf.url), r"(?m)^open failed 13 .*begins no TLS.*nothing was sent", "
 ok(PASSWORD.encode() not in deaf.heard and host.root.encode() not in deaf.heard, "neither name nor password")
 mute = Ear()
 like(read(mute.url), r"(?m)^open failed 1(07|10) ", "one that says nothing is given up")
+like(read(mute.url.replace("ldap:", "ldaps:")), r"(?m)^open failed 1(07|10) ", "so is one that begins no TLS on the port for it")
 ok(PASSWORD.encode() not in mute.heard, "and hears no password")
 like(read(host.plain_url, start_tls="no"), r"would show the password", "a configuration that would send it in the clear is refused")
 host.write_password("")
@@ -114,12 +123,16 @@ host.start()
 
 odd = "".join(chr(c) for c in range(1, 128)) + "\u00e4\u20ac"
 with open(top + "/odd.ldif", "wb") as f:
-    import base64
     name = "".join("\\%02x" % c for c in ("x" + odd).encode())
     f.write(b"dn:: " + base64.b64encode(("cn=%s,%s" % (name, STAFF)).encode()) + b"\nobjectClass: contact\ncn:: "
             + base64.b64encode(("x" + odd).encode()) + b"\n\n")
 r = host.tool("ldapadd", "-f", top + "/odd.ldif")
 is_(r.returncode, 0, "an entry whose name has all characters is there")
+like(read(filter='"(objectClass=contact)"'), r"(?m)^read 1$", "and can be read")
 filter = "(cn=x%s)" % "".join("\\%02x" % c for c in odd.encode())
 like(read(filter='"%s"' % filter.replace("\\", "\\\\")), r"(?m)^read 1$", "it is found by them, escaped, and nobody else is")
+host.add("".join("dn: cn=octet%d,%s\nobjectClass: contact\ncn: octet%d\nobjectGUID:: %s\n\n" % (
+    n, STAFF, n, base64.b64encode(b"o%co" % n).decode()) for n in range(256)))
+said = re.findall(r"(?m)^octet (\d+) (.*)$", read(command=["octets", "objectGUID"]))
+is_(said, [("%d" % n, "cn=octet%d,%s" % (n, STAFF)) for n in range(256)], "each octet in a filter finds the one entry that has it")
 done()

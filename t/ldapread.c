@@ -1,10 +1,13 @@
 /* ldapread.c - reads the host's first directory through ldap.h and prints what it saw: for scenarios
  *
- *     ldapread CONF [COMMAND]     all; then runs COMMAND by the shell and asks for what changed
+ *     ldapread CONF [COMMAND]     all; then runs COMMAND by the shell and asks for what changed; where the connection was lost
+ *                                 meanwhile it opens another, and asks again
+ *     ldapread CONF octets NAME   for each octet, whose NAME has the value of "o", the octet and "o"
  *
- * Lines: "note TEXT", "open URL IDENTITY", "entry DN VALUES", "member N LAST", "read N", "changed DN", "gone ID", "changes N"; where a
+ * Lines: "octet N DNs", "note TEXT", "open URL IDENTITY", "entry DN VALUES", "member N LAST", "read N", "changed DN", "gone ID", "changes N"; where a
  * call fails "<call> failed ERRNO TEXT".
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -13,6 +16,7 @@
 #include <unistd.h>
 
 #include "directory/ldap.h"
+#include "directory/policy.h"
 
 struct seen {
     const char *word;
@@ -71,6 +75,37 @@ told(const char *call, int r, const struct why *why)
     return r;
 }
 
+static bool
+keep_name(void *arg, const struct ldap_answer *answer)
+{
+    struct buf *name = arg;
+    buf_add_byte(name, ' ');
+    buf_add_span(name, ldap_answer_dn(answer));
+    return true;
+}
+
+static int
+ask_octets(struct ldap_link *link, const struct conf_directory *directory, const char *attribute)
+{
+    static const char *const none[] = {"1.1", NULL};
+    struct why why = {"", ""};
+    if (told("open", ldap_link_open(link, &why), &why) < 0)
+        return 1;
+    for (int octet = 0; octet < 256; octet++) {
+        char value[3] = {'o', (char)octet, 'o'};
+        struct buf filter = {0}, names = {0};
+        buf_printf(&filter, "(%s=", attribute);
+        dir_filter_escape((struct span){value, sizeof value}, &filter);
+        buf_add_byte(&filter, ')');
+        struct ldap_question question = {.base = directory->base, .filter = filter.at, .attributes = none};
+        if (told("read", ldap_read(link, &question, keep_name, &names, &why), &why) == 0)
+            printf("octet %d%s\n", octet, names.len > 0 ? names.at : "");
+        buf_clear(&filter);
+        buf_clear(&names);
+    }
+    return 0;
+}
+
 static int
 look(struct ldap_link *link, const struct conf_directory *directory, char *command)
 {
@@ -93,7 +128,10 @@ look(struct ldap_link *link, const struct conf_directory *directory, char *comma
     fflush(stdout);
     if (command != NULL && run(command)) {
         seen = (struct seen){.word = "changed"};
-        if (told("changes", ldap_changes(link, &question, &cookie, show, show_gone, &seen, &why), &why) == 0)
+        int r = told("changes", ldap_changes(link, &question, &cookie, show, show_gone, &seen, &why), &why);
+        if (r == -EAGAIN && told("again", ldap_link_open(link, &why), &why) == 0)
+            r = told("changes", ldap_changes(link, &question, &cookie, show, show_gone, &seen, &why), &why);
+        if (r == 0)
             printf("changes %" PRIu64 "\n", seen.n);
     }
     buf_clear(&cookie);
@@ -112,7 +150,9 @@ main(int argc, char **argv)
     }
     const struct conf_directory *directory = &conf_root(conf)->host.directories[0];
     struct ldap_link *link = ldap_link_new(directory, monotonic_ms() + 60000, show_note, NULL, &why);
-    int r = link == NULL ? 1 : look(link, directory, argc > 2 ? argv[2] : NULL);
+    int r = link == NULL ? 1
+            : argc > 3   ? ask_octets(link, directory, argv[3])
+                         : look(link, directory, argc > 2 ? argv[2] : NULL);
     if (link == NULL)
         printf("new failed %s\n", why.text);
     ldap_link_free(link);
