@@ -13,7 +13,8 @@
 
 enum {
     MESSAGE_ARENA_MAX = 192 << 20, /* the largest envelope and journal, taken apart */
-    NAMES_BYTES = 32 << 10         /* some 450 names: what one thread takes at once */
+    NAMES_BYTES = 32 << 10,        /* some 450 names: what one thread takes at once */
+    WALKED_MAX = 64                /* files that were read and are still open */
 };
 
 struct walk {
@@ -24,6 +25,7 @@ struct walk {
     message_each *each;
     void *arg;
     struct arena *arena;
+    struct spool_walked walked;
     union {
         struct dirent64 first; /* for its alignment */
         char bytes[NAMES_BYTES];
@@ -77,6 +79,30 @@ list_recipients(struct message *message)
         }
 }
 
+static void
+close_walked(struct spool_walked *walked)
+{
+    if (walked->n > 0 && close_range((unsigned)walked->first, (unsigned)(walked->first + walked->n - 1), 0) < 0)
+        for (int i = 0; i < walked->n; i++) /* a filter of calls does not know it */
+            close(walked->first + i);
+    walked->n = 0;
+}
+
+/* Each descriptor in the range is one that was given here: where one does not follow the last, a new range begins. */
+static void
+close_later(struct spool_walked *walked, int fd)
+{
+    if (walked == NULL) {
+        close(fd);
+        return;
+    }
+    if (walked->n == WALKED_MAX || (walked->n > 0 && fd != walked->first + walked->n))
+        close_walked(walked);
+    if (walked->n == 0)
+        walked->first = fd;
+    walked->n++;
+}
+
 /* Reads a queue file; a damaged one is shown with its damage, not left out. */
 static bool
 load_file(struct message *message)
@@ -98,7 +124,7 @@ load_file(struct message *message)
     }
     int r = queue_file_look(fd, message->arena, &message->file, &message->why);
     message->damaged = r < 0;
-    close(fd);
+    close_later(message->walked, fd);
     message->file.fd = -1;
     if (!message->damaged)
         list_recipients(message);
@@ -129,7 +155,8 @@ walk_name(struct walk *walk, const struct place *place, const struct dirent64 *e
                               .name = entry->d_name,
                               .inode = entry->d_ino,
                               .now_s = walk->now_s,
-                              .arena = walk->arena};
+                              .arena = walk->arena,
+                              .walked = &walk->walked};
     if (!queue_name_parse(entry->d_name, &message.parts))
         return;
     message.locked = is_locked(walk->map, message.inode);
@@ -191,6 +218,7 @@ walk_run(void *arg)
         if ((walk->only == FOLDER_COUNT || map->places[i].folder == walk->only) &&
             place_can_match(walk->filter, &map->places[i]))
             walk_place(walk, &map->places[i]);
+    close_walked(&walk->walked);
     return NULL;
 }
 

@@ -57,6 +57,11 @@ bool place_unflatten(const struct spool_map *map, const char *flat, enum folder 
 /* Writes the flattened form of a folder's path. */
 void place_flatten(const struct place *place, char flat[SPOOL_PATH_MAX]);
 
+/* Descriptors of files that were read, which follow one another: closed by one call for many. */
+struct spool_walked {
+    int first, n;
+};
+
 struct message {
     const struct spool_map *map;
     const struct place *place;
@@ -75,6 +80,7 @@ struct message {
     struct span signature; /* of Badmail: see badmail.h */
     struct span stage, bad_reason;
     struct arena *arena;
+    struct spool_walked *walked; /* files to be closed, or NULL: at once */
 };
 
 /* Since acceptance, in seconds; 0 where the clock was ahead then. */

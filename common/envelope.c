@@ -155,7 +155,7 @@ read_address(struct record_reader *reader, struct address *address)
     return 0;
 }
 
-/* How many recipients there are, so that their array is made once. */
+/* How many recipients are still to come. */
 static int
 count_recipients(struct record_reader reader, size_t *count)
 {
@@ -166,6 +166,28 @@ count_recipients(struct record_reader reader, size_t *count)
         *count += record_is(&reader, SPAN("rcpt"));
     }
     return 0;
+}
+
+/* Most messages have one recipient, for whom there is room. Only where a second comes those behind it are counted, so that
+ * their array is made once more, and no more often. */
+static int
+add_recipient(struct record_reader *reader, struct envelope *envelope, size_t max_recipients)
+{
+    size_t n = envelope->n_recipients, more = 0;
+    int r = n == 1 ? count_recipients(*reader, &more) : 0;
+    if (r < 0)
+        return r;
+    if (n + 1 + more > max_recipients)
+        return record_error(reader, "too many recipients");
+    if (n == 1) {
+        struct recipient *all = arena_alloc(reader->arena, (2 + more) * sizeof *all);
+        if (all == NULL)
+            return record_no_memory(reader);
+        all[0] = envelope->recipients[0];
+        envelope->recipients = all;
+    }
+    envelope->n_recipients++;
+    return read_address(reader, &envelope->recipients[n].address);
 }
 
 static int
@@ -186,20 +208,18 @@ check_whole(struct record_reader *reader, const struct envelope *envelope)
 }
 
 static int
-read_records(struct record_reader *reader, struct envelope *envelope)
+read_records(struct record_reader *reader, struct envelope *envelope, size_t max_recipients)
 {
-    struct recipient *recipient = NULL;
     while (reader->rest.len > 0) {
         int r = record_next(reader);
         if (r == 0 && record_is(reader, SPAN("end")))
             return reader->rest.len == 0 ? 0 : record_error(reader, "bytes behind the end record");
         if (r == 0 && record_is(reader, SPAN("rcpt"))) {
-            recipient = &envelope->recipients[envelope->n_recipients++];
-            r = read_address(reader, &recipient->address);
+            r = add_recipient(reader, envelope, max_recipients);
         } else if (r == 0 && record_is(reader, SPAN("from"))) {
             r = read_address(reader, &envelope->originator);
-        } else if (r == 0 && recipient != NULL) {
-            r = read_recipient_record(reader, recipient);
+        } else if (r == 0 && envelope->n_recipients > 0) {
+            r = read_recipient_record(reader, &envelope->recipients[envelope->n_recipients - 1]);
         } else if (r == 0) {
             r = read_message_record(reader, envelope);
         }
@@ -216,15 +236,9 @@ envelope_parse(struct span records, size_t max_recipients, struct arena *arena, 
     struct record_reader reader = {.start = records.at, .rest = records, .arena = arena, .why = why};
     memset(envelope, 0, sizeof *envelope);
     envelope->next_report = 1;
-    size_t count;
-    int r = count_recipients(reader, &count);
-    if (r < 0)
-        return r;
-    if (count > max_recipients)
-        return record_error(&reader, "too many recipients");
-    envelope->recipients = arena_alloc(arena, count * sizeof *envelope->recipients);
+    envelope->recipients = arena_alloc(arena, sizeof *envelope->recipients);
     if (envelope->recipients == NULL)
         return record_no_memory(&reader);
-    r = read_records(&reader, envelope);
+    int r = read_records(&reader, envelope, max_recipients);
     return r < 0 ? r : check_whole(&reader, envelope);
 }

@@ -153,13 +153,41 @@ parse_kind(struct record_reader *reader, enum journal_kind *kind)
 }
 
 static int
+count_marks(struct record_reader reader, size_t *count)
+{
+    for (*count = 0; reader.rest.len > 0;) {
+        int r = record_next(&reader);
+        if (r < 0)
+            return r;
+        *count += record_is(&reader, SPAN("mark"));
+    }
+    return 0;
+}
+
+/* As with the recipients of an envelope: there is room for one, and where a second comes the rest are counted. */
+static int
+add_mark(struct record_reader *reader, struct journal_entry *entry)
+{
+    size_t more = 0;
+    if (entry->n_marks == 1) {
+        int r = count_marks(*reader, &more);
+        struct recipient_mark *all = r == 0 ? arena_alloc(reader->arena, (2 + more) * sizeof *all) : NULL;
+        if (all == NULL)
+            return r < 0 ? r : record_no_memory(reader);
+        all[0] = entry->marks[0];
+        entry->marks = all;
+    }
+    return parse_mark(reader, &entry->marks[entry->n_marks++]);
+}
+
+static int
 parse_entry_record(struct record_reader *reader, struct journal_entry *entry)
 {
     struct recipient_mark *mark = entry->n_marks > 0 ? &entry->marks[entry->n_marks - 1] : NULL;
     if (record_is(reader, SPAN("kind")))
         return parse_kind(reader, &entry->kind);
     if (record_is(reader, SPAN("mark")))
-        return parse_mark(reader, &entry->marks[entry->n_marks++]);
+        return add_mark(reader, entry);
 #define READ(member, kind, tag)                                                                                \
     if (record_is(reader, SPAN(tag)))                                                                          \
         return record_read_##kind(reader, &entry->member);
@@ -179,15 +207,8 @@ static int
 parse_entry(struct span records, struct arena *arena, struct journal_entry *entry, struct why *why)
 {
     struct record_reader reader = {.start = records.at, .rest = records, .arena = arena, .why = why};
-    struct record_reader walk = reader;
-    size_t marks = 0;
     memset(entry, 0, sizeof *entry);
-    while (walk.rest.len > 0) {
-        if (record_next(&walk) < 0)
-            return -EBADMSG;
-        marks += record_is(&walk, SPAN("mark"));
-    }
-    entry->marks = arena_alloc(arena, marks * sizeof *entry->marks);
+    entry->marks = arena_alloc(arena, sizeof *entry->marks);
     if (entry->marks == NULL)
         return record_no_memory(&reader);
     while (reader.rest.len > 0) {
@@ -195,8 +216,9 @@ parse_entry(struct span records, struct arena *arena, struct journal_entry *entr
             return -EBADMSG;
         if (record_is(&reader, SPAN("end")))
             return reader.rest.len == 0 ? 0 : damaged_journal(why, "bytes behind an entry's end");
-        if (parse_entry_record(&reader, entry) < 0)
-            return -EBADMSG;
+        int r = parse_entry_record(&reader, entry);
+        if (r < 0)
+            return r == -ENOMEM ? r : -EBADMSG;
     }
     return damaged_journal(why, "an entry has no end");
 }

@@ -427,6 +427,25 @@ frame(struct span records, struct buf *text)
     buf_add_span(text, records);
 }
 
+/* Else a message whose journal does not fit would go to Badmail as damaged. */
+static void
+test_large_entry(void)
+{
+    enum { MARKS = 10000 };
+    struct recipient_mark *many = xcalloc(MARKS, sizeof *many);
+    struct arena *small = arena_new(10000);
+    struct journal_entry in;
+    struct buf text = {0};
+    for (size_t i = 0; i < MARKS; i++)
+        many[i] = (struct recipient_mark){.index = (uint32_t)i, .state = RECIPIENT_FAILED};
+    journal_print(&(struct journal_entry){.kind = JOURNAL_MARK, .marks = many, .n_marks = MARKS}, &text);
+    is_int(journal_parse(buf_span(&text), small, &in, &why), -ENOMEM,
+           "an entry that memory does not suffice for is no damage");
+    arena_free(small);
+    buf_clear(&text);
+    free(many);
+}
+
 static void
 test_hostile_entries(void)
 {
@@ -530,6 +549,7 @@ main(void)
     test_torn();
     test_flips();
     test_hostile_entries();
+    test_large_entry();
     test_apply();
     arena_free(arena);
     return tap_done();
