@@ -99,8 +99,7 @@ dirsync_round(struct dirsync *dirsync, struct why *why)
 }
 
 int
-dirsync_find(struct changes_found *finding, struct span cookie, const char *const *attributes,
-                struct why *why)
+dirsync_find(struct changes_found *finding, struct span cookie, const char *const *attributes, struct why *why)
 {
     struct dirsync dirsync = {
         .finding = finding,

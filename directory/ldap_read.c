@@ -9,7 +9,8 @@
 
 #include "directory/ldap_inside.h"
 
-enum { CONTROLS = 3, ATTRIBUTES_MAX = 400 };
+/* Pages may be empty, where the server looked long for nothing; a server that gives so many one after the other has no end. */
+enum { CONTROLS = 3, ATTRIBUTES_MAX = 400, EMPTY_PAGES_MAX = 1000 };
 
 struct paging {
     struct ldap_link *link;
@@ -18,6 +19,7 @@ struct paging {
     char range[200];
     struct berval cookie; /* libldap's */
     bool more;
+    int empty; /* pages without an entry, one after the other */
 };
 
 /* Names as they are asked for: of an attribute that may be long, with Active Directory, the first range. */
@@ -114,6 +116,7 @@ take_page(struct paging *paging, int id, struct ldap_answer *answer,
             return r;
         int kind = ldap_msgtype(message);
         if (kind == LDAP_RES_SEARCH_ENTRY) {
+            paging->empty = 0;
             r = answer_take(answer, link, message, paging->search->ranged, why);
             if (r == 0 && !each(arg, answer))
                 r = -ECANCELED;
@@ -154,6 +157,8 @@ link_search(struct ldap_link *link, const struct link_search *search,
         else
             r = code == LDAP_SUCCESS ? take_page(&paging, id, &answer, each, arg, why)
                                      : link_lose(link, code, "a search", why);
+        if (r == 0 && paging.more && ++paging.empty > EMPTY_PAGES_MAX)
+            r = why_set(why, "5.3.0", "%s: its pages have no end", link->server.url);
     } while (r == 0 && paging.more);
     ber_memfree(paging.cookie.bv_val);
     answer_clear(&answer);

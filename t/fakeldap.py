@@ -99,8 +99,8 @@ class Fake(Server):
         active_directory   says so in its rootDSE
         range              attributes with more values than this come in ranges, as Active Directory cuts them
         die_after          closes the connection after so many entries of a search; None: never
-        end                result code with which searches end (0: success)
-        endless            every page says that there is another
+        end                result code with which searches end (0: success); None: they do not end
+        endless            every page says that there is another, empty ones too
         rounds             DirSync answers come in so many rounds
         idle               a connection on which nothing was asked for so many seconds is closed; None: never
         limit              without pages only so many entries, then sizeLimitExceeded
@@ -214,7 +214,8 @@ class Fake(Server):
         if page is not None:
             value = tlv(0x30, integer(0) + octets(str(first + size) if more else ""))
             control = tlv(0x30, octets(PAGED) + octets(value))
-        self.reply(connection, number, self.result(0x65, self_end), control)
+        if self_end is not None:
+            self.reply(connection, number, self.result(0x65, self_end), control)
 
     def dirsync(self, connection, number, value):
         cookie = list(items(next(iter(items(value)))[1]))[2][1]

@@ -5,6 +5,8 @@ import samba
 
 samba.enter()
 
+import os  # noqa: E402
+
 from directory import run  # noqa: E402
 from rig import done, is_, like, note, ok, private_folder, program  # noqa: E402
 
@@ -37,11 +39,37 @@ like(read(filter=people[1], range="500"), r"(?m)^member 1200 ", "members in rang
 keytab = dc.keytab()
 kerberos = {"auth": "gssapi", "keytab_file": '"%s"' % keytab, "bind_dn": None, "password_file": None, "filter": people[1]}
 like(read(dc.plain_url, **kerberos), r"(?m)^read 1201$", "Kerberos with a key table, signed and sealed")
+both = top + "/both.keytab"
+for principal in ("krbtgt/" + samba.REALM, "administrator"):
+    samba.must("samba-tool", "domain", "exportkeytab", both, "--principal=%s@%s" % (principal, samba.REALM), "-s", dc.top + "/smb.conf")
+os.chmod(both, 0o600)
+kerberos["keytab_file"] = '"%s"' % both
+like(read(dc.plain_url, principal='"administrator"', **kerberos), r"(?m)^read 1201$", "a principal is chosen of a key table of several")
+like(read(dc.plain_url, principal='"nobody"', **kerberos), r"(?m)^new failed .*no key of nobody", "one that is not in it is told")
+kerberos["keytab_file"] = '"%s"' % keytab
 like(read(dc.url, **kerberos), r"(?m)^(read 1201$|open failed 13 .*Kerberos)", "over TLS Kerberos works, or the server's refusal is told")
 dc.write_password("wrong")
 like(read(), r"(?m)^open failed 13 .*data 52e.*the name or the password is wrong", "a wrong password")
 dc.write_password(samba.PASSWORD)
 like(read("ldaps://127.0.0.1:9/"), r"(?m)^open failed 107 ", "a server that is not there")
+
+base = "-H", dc.top + "/private/sam.ldb", "-s", dc.top + "/smb.conf"
+
+samba.must("samba-tool", "user", "create", "late", "A.long.password.1", *base)
+dc.write_password("A.long.password.1")
+late = {"bind_dn": '"late@contoso.example"', "filter": people[1]}
+like(read(**late), r"(?m)^read 1201$", "somebody else may read")
+samba.must("samba-tool", "user", "setexpiry", "late", "--days=-1", *base)
+like(read(**late), r"(?m)^open failed 13 .*data 701.*the account has expired", "whose account has expired is told so")
+samba.must("samba-tool", "user", "setexpiry", "late", "--days=100", *base)
+samba.must("samba-tool", "domain", "passwordsettings", "set", "-q", "--max-pwd-age=2", *base)
+# set long ago: a control of Samba's own, DSDB_CONTROL_PASSWORD_BYPASS_LAST_SET_OID, lets that be said
+samba.must("ldbmodify", *base[:2], "--controls=local_oid:1.3.6.1.4.1.7165.4.3.20:0",
+           input="dn: CN=late,CN=Users,%s\nchangetype: modify\nreplace: pwdLastSet\npwdLastSet: 130000000000000000\n" % samba.SUFFIX)
+like(read(**late), r"(?m)^open failed 13 .*data 532.*password has expired: set a new one", "whose password has expired is told so, and what to do")
+samba.must("samba-tool", "user", "disable", "late", *base)
+like(read(**late), r"(?m)^open failed 13 .*data 533.*the account is disabled", "whose account is disabled is told so")
+dc.write_password(samba.PASSWORD)
 
 # ---- changes ----
 

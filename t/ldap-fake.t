@@ -51,7 +51,11 @@ with Fake(people) as fake:
     like(read(fake.url), r"(?m)^read failed 11 .*busy", "nor is one whose end says that the server is busy")
     fake.end = 1
     like(read(fake.url), r"(?m)^read failed 5 .*Operations error", "nor any other end than success")
-    fake.end, fake.limit = 0, 100
+    fake.end = None
+    like(read(fake.url), r"(?m)^read failed 110 .*no answer within", "nor is one that has no end at all: it is given up")
+    fake.end, fake.endless = 0, True
+    like(read(fake.url), r"(?m)^read failed \d+ .*pages have no end", "nor one whose end says that there is more, again and again")
+    fake.endless, fake.limit = False, 100
     like(read(fake.url), r"(?m)^read failed 90 .*Size limit", "nor one that a size limit cut, where the server has no pages")
 
 # ---- changes by DirSync, in rounds ----
