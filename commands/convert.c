@@ -85,6 +85,7 @@ static int
 find_system(struct conversion *conversion)
 {
     struct why why;
+    BUG_UNLESS(conversion->connector != NULL);
     const struct viaduct_system *system = system_of(conversion->command, conversion->connector, &why);
     const char *title = conversion->connector->title;
     if (system == NULL)

@@ -92,7 +92,7 @@ sim_message_clear(struct sim_message *message)
 static int
 read_message(struct simulation *simulation, const char *path, bool quiet)
 {
-    struct header_scan scan;
+    struct header_scan scan = {0};
     int r = sim_message_read(path, &simulation->message, &scan);
     if (r != 0 || quiet)
         return r;
