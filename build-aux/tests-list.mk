@@ -118,6 +118,7 @@ SCENARIO_TESTS = \
 	t/crash.t \
 	t/damage.t \
 	t/descriptors.t \
+	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
 	t/dirsync-gwise.t \
@@ -616,6 +617,7 @@ TRACKED_FILES = \
 	t/directory/domino.schema \
 	t/dirside.c \
 	t/dirside.py \
+	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
 	t/dirsync-gwise.t \

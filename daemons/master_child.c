@@ -128,8 +128,8 @@ _Noreturn static void
 child_exec(struct master *master, const struct child *child, const struct identity *identity, pid_t master_pid)
 {
     static char path[] = "PATH=/usr/bin:/bin", lang[] = "LANG=C.UTF-8";
-    char *environment[] = {path, lang, NULL, NULL, NULL, NULL, NULL};
-    static const char *const passed[] = {"TZ", "VIADUCT_BUG", "ASAN_OPTIONS"};
+    char *environment[] = {path, lang, NULL, NULL, NULL, NULL, NULL, NULL};
+    static const char *const passed[] = {"TZ", "VIADUCT_BUG", "ASAN_OPTIONS", "KRB5_CONFIG"};
     struct command command = {.n = 0};
     sigset_t none;
     size_t n = 2;
