@@ -5,6 +5,7 @@ of what came out is the sink's. A message is known by its token, a field of its 
 too. Between them stands the spool, and the promises are sums over the three.
 """
 import collections
+import fcntl
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -38,15 +40,35 @@ class Session(threading.Thread):
 
     def __init__(self, sink, connection):
         super().__init__(daemon=True)
-        self.sink, self.connection = sink, connection
+        self.sink, self.connection, self.idle = sink, connection, False
 
     def run(self):
+        with self.sink.lock:
+            self.sink.sessions.add(self)
         try:
             self.talk(self.connection.makefile("rb"))
         except OSError:
             pass
         finally:
+            with self.sink.lock:
+                self.sink.sessions.discard(self)
             self.connection.close()
+
+    def line(self, lines):
+        self.idle = True
+        try:
+            return lines.readline()
+        finally:
+            self.idle = False
+
+    def has_heard_all(self):
+        """Nothing that was sent to it waits to be read."""
+        waiting = bytearray(4)
+        try:
+            fcntl.ioctl(self.connection, termios.FIONREAD, waiting)
+        except (OSError, ValueError): # closed
+            return True
+        return self.idle and not any(waiting)
 
     def say(self, text):
         self.connection.sendall(text.encode() + b"\r\n")
@@ -55,7 +77,7 @@ class Session(threading.Thread):
         self.say("220 sink ESMTP")
         sender, rcpts = None, []
         while True:
-            line = lines.readline()
+            line = self.line(lines)
             if not line:
                 return
             verb = line[:4].upper().decode("latin-1").strip()
@@ -86,7 +108,7 @@ class Session(threading.Thread):
     def data(self, lines, sender, rcpts):
         text = []
         while True:
-            line = lines.readline()
+            line = self.line(lines)
             if not line:
                 return False
             if line == b".\r\n":
@@ -109,7 +131,7 @@ class Sink:
 
     def __init__(self, judge=None):
         self.received = collections.Counter()
-        self.bodies = {}
+        self.bodies, self.sessions = {}, set()
         self.judge = judge or (lambda verb, rcpt, token: None)
         self.note = None # called with (token, recipient or "report") before the 250 is said
         self.lock = threading.Lock()
@@ -136,6 +158,11 @@ class Sink:
                 if self.note is not None:
                     self.note(*key)
             self.bodies.setdefault(token, []).append(body)
+
+    def has_heard_all(self):
+        with self.lock:
+            sessions = list(self.sessions)
+        return all(s.has_heard_all() for s in sessions)
 
     def copy(self):
         with self.lock:
@@ -425,7 +452,12 @@ class Oracle:
         self.spool, self.duplicates, self.seen = spool, 0, []
 
     def look(self):
-        """Straight after a kill: who could have been told, and not yet be marked so."""
+        """Straight after all were killed: who could have been told, and not yet be marked so. What was sent before is on its way
+        to the sinks still: it counts."""
+        end, quiet = time.monotonic() + 5, 0
+        while quiet < 3 and time.monotonic() < end:
+            quiet = quiet + 1 if all(sink.has_heard_all() for sink in self.spool.sinks.values()) else 0
+            time.sleep(0.002)
         self.seen.append((self.spool.received(), self.spool.places()))
 
     def may_repeat(self, token, rcpt, fault):
