@@ -143,6 +143,7 @@ dir_filter_matches(const struct dir_filter *filter,
             so_far[depth++] = node->op == FILTER_AND ? YES : NO;
             continue;
         }
+        BUG_UNLESS(node->op != FILTER_CLOSE || depth > 0);
         result = node->op == FILTER_CLOSE ? so_far[--depth] : ask(&asker, node);
         if (depth > 0 && take(open[depth - 1]->op, result, &so_far[depth - 1]))
             i = open[depth - 1]->close - 1; /* its closing node is next */

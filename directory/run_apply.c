@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -196,9 +197,10 @@ run_apply(struct dir_run *run, const struct dir_plan *plan, struct dir_side *hos
         close(applying.fd);
     free(applying.settled);
     if (applying.broken) {
-        why_set(why, applying.why.status, "after %llu of %zu changes: %s; the rest is done by the next run",
-                (unsigned long long)(run->status.done + run->status.failed), plan->n_changes,
-                applying.why.text);
+        uint64_t tried = run->status.done + run->status.failed;
+        why_set(why, applying.why.status,
+                "after %" PRIu64 " of %zu changes: %s; the rest is done by the next run", tried,
+                plan->n_changes, applying.why.text);
         return -ENOTCONN;
     }
     return r < 0 ? r : (int64_t)applying.n_failed;

@@ -126,7 +126,7 @@ dir_file_write(int folder_fd, const char *name, struct span bytes, bool hasty)
 int
 dir_file_read(int folder_fd, const char *name, size_t most, struct buf *out)
 {
-    struct stat st;
+    struct stat st = {0};
     int fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
     if (r == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size > most))

@@ -71,6 +71,7 @@ template_token(const struct template_rules *rules, struct span text, size_t *at)
 {
     if (*at >= text.len)
         return (struct token){.kind = TOKEN_END};
+    BUG_UNLESS(text.at != NULL);
     char c = text.at[*at];
     if (c == '%' || (c == '&' && rules->ampersand)) {
         ++*at;
