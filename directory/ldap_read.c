@@ -2,6 +2,9 @@
  *
  * A reading is whole when the server said success and had no further page. Everything else is no reading at all: who is not in
  * it might be there.
+ *
+ * A page is kept until it has come whole, and the next one asked for before it is looked at: so server and reader work at the same
+ * time. Of a page that is large (groups) what has come is looked at sooner.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,16 +13,21 @@
 #include "directory/ldap_inside.h"
 
 /* Pages may be empty, where the server looked long for nothing; a server that gives so many one after the other has no end. */
-enum { CONTROLS = 3, ATTRIBUTES_MAX = 400, EMPTY_PAGES_MAX = 1000 };
+enum { CONTROLS = 3, ATTRIBUTES_MAX = 400, EMPTY_PAGES_MAX = 1000, HELD_MAX = 8 << 20 };
 
 struct paging {
     struct ldap_link *link;
     const struct link_search *search;
+    bool (*each)(void *arg, const struct ldap_answer *answer);
+    void *arg;
     const char *attributes[ATTRIBUTES_MAX + 1];
     char range[200];
     struct berval cookie; /* libldap's */
     bool more;
     int empty; /* pages without an entry, one after the other */
+    struct ldap_answer answer;
+    LDAPMessage **held; /* entries that were not looked at yet */
+    size_t n_held, held_size, held_bytes;
 };
 
 /* Names as they are asked for: of an attribute that may be long, with Active Directory, the first range. */
@@ -104,9 +112,63 @@ take_end(struct paging *paging, LDAPMessage *message, struct why *why)
     return r;
 }
 
+/* ---- pages ---- */
+
+static void
+hold(struct paging *paging, LDAPMessage *message)
+{
+    ber_len_t bytes = 0;
+    BerElement *ber = NULL;
+    struct berval dn;
+    if (ldap_get_dn_ber(paging->link->ld, message, &ber, &dn) == LDAP_SUCCESS &&
+        ber_get_option(ber, LBER_OPT_REMAINING_BYTES, &bytes) == LBER_OPT_SUCCESS)
+        paging->held_bytes += bytes;
+    if (ber != NULL)
+        ber_free(ber, 0);
+    if (paging->n_held == paging->held_size) {
+        paging->held_size = paging->held_size > 0 ? 2 * paging->held_size : 1024;
+        paging->held = xrealloc(paging->held, paging->held_size * sizeof *paging->held);
+    }
+    paging->held[paging->n_held++] = message;
+    paging->empty = 0;
+}
+
+/* Gives what is held to the caller, and forgets it, whatever comes of it. */
 static int
-take_page(struct paging *paging, int id, struct ldap_answer *answer,
-          bool (*each)(void *arg, const struct ldap_answer *answer), void *arg, struct why *why)
+give_held(struct paging *paging, struct why *why)
+{
+    int r = 0;
+    for (size_t i = 0; i < paging->n_held; i++) {
+        if (r == 0)
+            r = answer_take(&paging->answer, paging->link, paging->held[i], paging->search->ranged, why);
+        if (r == 0 && !paging->each(paging->arg, &paging->answer))
+            r = -ECANCELED;
+        answer_reset(&paging->answer);
+        ldap_msgfree(paging->held[i]);
+    }
+    paging->n_held = paging->held_bytes = 0;
+    return r;
+}
+
+static int
+ask_page(struct paging *paging, int *id, struct why *why)
+{
+    const struct link_search *search = paging->search;
+    LDAPControl *controls[CONTROLS + 1] = {NULL};
+    int code = make_controls(paging, controls);
+    if (code == LDAP_SUCCESS)
+        code = ldap_search_ext(paging->link->ld, search->base, search->scope, search->filter,
+                               search->attributes != NULL ? only_read_list(paging->attributes) : NULL, 0,
+                               controls, NULL, NULL, 0, id);
+    free_controls(controls);
+    if (code == LDAP_FILTER_ERROR)
+        return why_set(why, "5.3.5", "the filter \"%.300s\" is none", search->filter);
+    return code == LDAP_SUCCESS ? 0 : link_lose(paging->link, code, "a search", why);
+}
+
+/* Takes a page to its end; references to other servers are passed over. */
+static int
+take_page(struct paging *paging, int id, struct why *why)
 {
     struct ldap_link *link = paging->link;
     for (;;) {
@@ -115,53 +177,59 @@ take_page(struct paging *paging, int id, struct ldap_answer *answer,
         if (r < 0)
             return r;
         int kind = ldap_msgtype(message);
-        if (kind == LDAP_RES_SEARCH_ENTRY) {
-            paging->empty = 0;
-            r = answer_take(answer, link, message, paging->search->ranged, why);
-            if (r == 0 && !each(arg, answer))
-                r = -ECANCELED;
-            answer_reset(answer);
-        } else if (kind == LDAP_RES_SEARCH_RESULT) {
+        if (kind == LDAP_RES_SEARCH_ENTRY)
+            hold(paging, message);
+        if (kind == LDAP_RES_SEARCH_RESULT)
             r = take_end(paging, message, why);
-        }
-        ldap_msgfree(message); /* references to other servers are passed over */
-        if (r < 0 && link->ld != NULL && kind != LDAP_RES_SEARCH_RESULT)
-            ldap_abandon_ext(link->ld, id, NULL, NULL);
-        if (r < 0 || kind == LDAP_RES_SEARCH_RESULT)
+        if (kind != LDAP_RES_SEARCH_ENTRY)
+            ldap_msgfree(message);
+        if (kind == LDAP_RES_SEARCH_RESULT)
             return r;
+        if (paging->held_bytes > HELD_MAX && (r = give_held(paging, why)) < 0) {
+            if (link->ld != NULL)
+                ldap_abandon_ext(link->ld, id, NULL, NULL);
+            return r;
+        }
     }
+}
+
+static int
+take_pages(struct paging *paging, struct why *why)
+{
+    int id = 0, r = ask_page(paging, &id, why);
+    while (r == 0) {
+        r = take_page(paging, id, why);
+        if (r == 0 && paging->more && ++paging->empty > EMPTY_PAGES_MAX)
+            r = why_set(why, "5.3.0", "%s: its pages have no end", paging->link->server.url);
+        if (r == 0 && paging->more)
+            r = ask_page(paging, &id, why);
+        if (r < 0)
+            break;
+        r = give_held(paging, why);
+        if (!paging->more)
+            break;
+        if (r < 0 && paging->link->ld != NULL)
+            ldap_abandon_ext(paging->link->ld, id, NULL, NULL);
+    }
+    return r;
 }
 
 int
 link_search(struct ldap_link *link, const struct link_search *search,
             bool (*each)(void *arg, const struct ldap_answer *answer), void *arg, struct why *why)
 {
-    struct paging paging = {.link = link, .search = search};
-    struct ldap_answer answer = {0};
-    int r = 0;
+    struct paging paging = {.link = link, .search = search, .each = each, .arg = arg};
     if (link->ld == NULL) {
         why_set(why, "4.4.2", "%s: the connection was lost", link->server.url);
         return -EAGAIN;
     }
     name_attributes(&paging);
-    do {
-        LDAPControl *controls[CONTROLS + 1] = {NULL};
-        int id = 0, code = make_controls(&paging, controls);
-        if (code == LDAP_SUCCESS)
-            code = ldap_search_ext(link->ld, search->base, search->scope, search->filter,
-                                   search->attributes != NULL ? only_read_list(paging.attributes) : NULL, 0,
-                                   controls, NULL, NULL, 0, &id);
-        free_controls(controls);
-        if (code == LDAP_FILTER_ERROR)
-            r = why_set(why, "5.3.5", "the filter \"%.300s\" is none", search->filter);
-        else
-            r = code == LDAP_SUCCESS ? take_page(&paging, id, &answer, each, arg, why)
-                                     : link_lose(link, code, "a search", why);
-        if (r == 0 && paging.more && ++paging.empty > EMPTY_PAGES_MAX)
-            r = why_set(why, "5.3.0", "%s: its pages have no end", link->server.url);
-    } while (r == 0 && paging.more);
+    int r = take_pages(&paging, why);
+    for (size_t i = 0; i < paging.n_held; i++)
+        ldap_msgfree(paging.held[i]);
+    free(paging.held);
     ber_memfree(paging.cookie.bv_val);
-    answer_clear(&answer);
+    answer_clear(&paging.answer);
     return r;
 }
 
