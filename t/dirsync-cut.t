@@ -99,6 +99,25 @@ for at in range(1, messages + 12):
 is_(failed, 0, "cut before any of %d messages, the next run makes both sides agree, nobody twice" % messages)
 ok(codes <= {0, 1, 7} and 7 in codes, "and the cut run says that a directory is out of reach")
 
+# ---- a plan that was looked at goes on where it was cut ----
+
+wanted = leave()
+is_(viaduct.command("dirsync", "plan")[0], 0, "a plan is made")
+plan = viaduct.rows("dirsync", "status")[0]["plan"]
+cutter.seen, cutter.at = 0, 22
+is_(viaduct.command("dirsync", "apply", "--plan", plan)[0], 7, "it is cut while it is carried out")
+part = state()
+cutter.at = None
+with open(viaduct.spool + "/dirsync/people.applied") as f:
+    before = [line for line in f if " done" in line]
+status, said = viaduct.command("dirsync", "apply", "--plan", plan)
+is_(status, 0, "the same plan is carried on")
+with open(viaduct.spool + "/dirsync/people.applied") as f:
+    after = [line for line in f if " done" in line or " before" in line]
+ok(0 < len(before) < len(after) and after[:len(before)] == before, "what was done is not done again: %d, then %d changes" % (len(before), len(after)))
+is_(state(), {k: [v] for k, v in wanted.items()}, "and both sides agree")
+is_(run()[1].count("0 of 0 changes"), 1, "so that nothing is left to do")
+
 # ---- the process is killed at any moment ----
 
 random.seed(1)
