@@ -1,7 +1,6 @@
 /* track_seen.c - which records were seen already (see track_seen.h)
  *
- * The hash is SipHash-2-4 with a random key. Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF"
- * (2012), section 2.
+ * The hash is SipHash-2-4 with a random key (see sip.h).
  */
 #include "common/track_seen.h"
 
@@ -9,6 +8,7 @@
 #include <sys/random.h>
 
 #include "common/id.h"
+#include "common/sip.h"
 
 enum {
     MOST = 2 << 20,
@@ -35,34 +35,6 @@ struct sip {
     uint64_t word; /* of the bytes not yet mixed in */
     size_t len;
 };
-
-static inline uint64_t
-rotate(uint64_t value, int by)
-{
-    return value << by | value >> (64 - by);
-}
-
-static void
-sip_round(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
-static void
-sip_start(struct sip *sip, const uint64_t key[2])
-{
-    *sip = (struct sip){.v = {key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-                              key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)}};
-}
 
 static void
 sip_word(struct sip *sip)
@@ -192,9 +164,9 @@ static uint64_t
 key_of(const struct track_seen *seen, const struct track_line *line, enum track_event event, int64_t attempt,
        int64_t round)
 {
-    struct sip sip;
+    struct sip sip = {0};
     size_t id_len = line->id.len < ID_LEN ? line->id.len : ID_LEN;
-    sip_start(&sip, seen->key);
+    sip_start(sip.v, seen->key);
     sip_add_number(&sip, (uint64_t)event);
     sip_add_number(&sip, (uint64_t)attempt);
     sip_add_number(&sip, (uint64_t)round);

@@ -92,15 +92,6 @@ set_hidden(struct edit *edit, bool hidden)
 
 /* ---- lists ---- */
 
-static bool
-is_primary(struct span text)
-{
-    for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
-        if (text.at[i] >= 'a' && text.at[i] <= 'z')
-            return false;
-    return true;
-}
-
 static size_t
 find_proxy(const struct dir_proxy *proxies, size_t n, const struct address *address)
 {
@@ -126,7 +117,7 @@ edit_proxies(struct edit *edit, const struct dir_delta *delta)
         memcpy(proxies, entry->proxies, n * sizeof *proxies);
     for (size_t i = 0; i < delta->n_remove && read_address(edit, delta->remove[i], &address); i++) {
         size_t at = find_proxy(proxies, n, &address);
-        if (at == n || proxies[at].primary != is_primary(delta->remove[i]))
+        if (at == n || proxies[at].primary != dir_proxy_is_primary(delta->remove[i]))
             continue; /* gone already, or what is added instead is there already */
         memmove(proxies + at, proxies + at + 1, (n - at - 1) * sizeof *proxies);
         n--;
@@ -134,7 +125,7 @@ edit_proxies(struct edit *edit, const struct dir_delta *delta)
     }
     for (size_t i = 0; i < delta->n_add && read_address(edit, delta->add[i], &address); i++) {
         size_t at = find_proxy(proxies, n, &address);
-        bool primary = is_primary(delta->add[i]);
+        bool primary = dir_proxy_is_primary(delta->add[i]);
         if (at < n && proxies[at].primary == primary)
             continue;
         proxies[at] = (struct dir_proxy){address, primary};
@@ -168,16 +159,6 @@ edit_mail(struct edit *edit, const struct dir_delta *delta)
         entry->proxies[entry->n_proxies++] = (struct dir_proxy){address, true};
 }
 
-/* Names without ASCII case. */
-static struct span
-fold(struct buf *key, struct span name)
-{
-    buf_reset(key);
-    for (size_t i = 0; i < name.len; i++)
-        buf_add_byte(key, (char)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32 : name.at[i]));
-    return buf_span(key);
-}
-
 enum { MEMBER_STAYS = 1, MEMBER_GOES = 2 };
 
 static size_t
@@ -185,7 +166,7 @@ keep_members(struct edit *edit, struct dir_words *words, struct buf *key, struct
 {
     size_t n = 0;
     for (size_t i = 0; i < edit->entry->n_members; i++)
-        if (dir_words_get(words, fold(key, edit->entry->members[i]), 0) == MEMBER_STAYS)
+        if (dir_words_get(words, dir_fold(key, edit->entry->members[i]), 0) == MEMBER_STAYS)
             members[n++] = edit->entry->members[i];
         else
             edit->changed = true;
@@ -201,15 +182,15 @@ edit_members(struct edit *edit, const struct dir_delta *delta)
     struct buf key = {0};
     size_t n = 0;
     for (size_t i = 0; i < entry->n_members; i++)
-        dir_words_set(words, fold(&key, entry->members[i]), MEMBER_STAYS);
+        dir_words_set(words, dir_fold(&key, entry->members[i]), MEMBER_STAYS);
     for (size_t i = 0; i < delta->n_remove; i++)
-        dir_words_set(words, fold(&key, delta->remove[i]), MEMBER_GOES);
+        dir_words_set(words, dir_fold(&key, delta->remove[i]), MEMBER_GOES);
     if (members == NULL)
         fail(edit, DIR_REFUSED, "it has more members than fit in memory", SPAN(""));
     else
         n = keep_members(edit, words, &key, members);
     for (size_t i = 0; members != NULL && i < delta->n_add; i++) {
-        if (dir_words_get(words, fold(&key, delta->add[i]), 0) == MEMBER_STAYS)
+        if (dir_words_get(words, dir_fold(&key, delta->add[i]), 0) == MEMBER_STAYS)
             continue;
         dir_words_set(words, buf_span(&key), MEMBER_STAYS);
         members[n++] = delta->add[i];

@@ -17,6 +17,25 @@ dir_entry_proxy(const struct dir_entry *entry, struct span type)
     return first;
 }
 
+bool
+dir_entry_has_proxy(const struct dir_entry *entry, const struct address *address)
+{
+    for (size_t i = 0; i < entry->n_proxies; i++)
+        if (span_equal(entry->proxies[i].address.type, address->type) &&
+            span_equal_nocase(entry->proxies[i].address.value, address->value))
+            return true;
+    return false;
+}
+
+bool
+dir_proxy_is_primary(struct span text)
+{
+    for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
+        if (text.at[i] >= 'a' && text.at[i] <= 'z')
+            return false;
+    return true;
+}
+
 /* ---- marks ---- */
 
 #define MARK    SPAN("viaduct:")

@@ -78,6 +78,12 @@ enum dir_attribute dir_attribute_find(struct span name);
 /* The proxy that is primary of the type, else the first of it; NULL: none. `type` in upper case. */
 const struct dir_proxy *dir_entry_proxy(const struct dir_entry *entry, struct span type);
 
+/* Is this address one of its proxies? ASCII case does not count in the value. */
+bool dir_entry_has_proxy(const struct dir_entry *entry, const struct address *address);
+
+/* "SMTP:ann@a.example" is primary, "smtp:ann@a.example" is not: the type is written in upper case. */
+bool dir_proxy_is_primary(struct span text);
+
 /* The parts of a mark that some dirsync of viaduct's made. False for a stranger's, and for an empty one. A dirsync is named as
  * its title, save that ':' stands there as '_'. dir_mark_print() adds a mark to `out`. */
 bool dir_mark_parse(struct span mark, struct span *dirsync, struct span *source);

@@ -29,28 +29,17 @@ set_indexes_free(struct set_indexes *indexes)
 
 /* ---- keys ---- */
 
-static void
-fold(struct span text, struct buf *out)
-{
-    buf_reset(out);
-    buf_reserve(out, text.len);
-    for (size_t i = 0; i < text.len; i++)
-        out->at[i] = text.at[i] >= 'A' && text.at[i] <= 'Z' ? (char)(text.at[i] + 32) : text.at[i];
-    out->len = text.len;
-}
-
 static uint64_t
 hash_name(struct set_indexes *indexes, struct span name)
 {
-    fold(name, &indexes->key);
-    return dir_hash(indexes->seed, buf_span(&indexes->key));
+    return dir_hash(indexes->seed, dir_fold(&indexes->key, name));
 }
 
 static uint64_t
 hash_address(struct set_indexes *indexes, const struct address *address)
 {
     if (address_key(address, &indexes->key) < 0)
-        fold(address->value, &indexes->key);
+        dir_fold(&indexes->key, address->value);
     return dir_hash(indexes->seed, buf_span(&indexes->key));
 }
 

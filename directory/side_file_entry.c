@@ -74,16 +74,6 @@ file_clean(struct file_reader *reader, struct span value)
 }
 
 static bool
-has_proxy(const struct dir_entry *entry, const struct address *address)
-{
-    for (size_t i = 0; i < entry->n_proxies; i++)
-        if (span_equal(entry->proxies[i].address.type, address->type) &&
-            span_equal_nocase(entry->proxies[i].address.value, address->value))
-            return true;
-    return false;
-}
-
-static bool
 has_primary(const struct dir_entry *entry, struct span type)
 {
     for (size_t i = 0; i < entry->n_proxies; i++)
@@ -112,7 +102,7 @@ file_proxy(struct file_reader *reader, struct dir_entry *entry, struct span text
                      (int)(text.len < 100 ? text.len : 100), text.at);
     else if (entry->n_proxies == DIR_PROXIES_MAX)
         file_trouble(reader, "more than %d addresses", DIR_PROXIES_MAX);
-    else if (!has_proxy(entry, &address)) {
+    else if (!dir_entry_has_proxy(entry, &address)) {
         bool primary = is_marked(text) && !has_primary(entry, address.type); /* before there is one more */
         entry->proxies[entry->n_proxies++] = (struct dir_proxy){address, primary};
     }

@@ -42,15 +42,6 @@ load(struct file_side *side, struct why *why)
 
 /* ---- members of groups, where names are DNs: they follow who is renamed or gone, as in a directory server ---- */
 
-static struct span
-fold(struct buf *key, struct span name)
-{
-    buf_reset(key);
-    for (size_t i = 0; i < name.len; i++)
-        buf_add_byte(key, (char)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32 : name.at[i]));
-    return buf_span(key);
-}
-
 /* `place` is where its entry is now; SIZE_MAX: gone. */
 static void
 note_moved(struct file_side *side, struct span old_name, size_t place)
@@ -60,7 +51,7 @@ note_moved(struct file_side *side, struct span old_name, size_t place)
         return;
     if (side->moved == NULL)
         side->moved = dir_words_new();
-    dir_words_set(side->moved, fold(&key, old_name), place == SIZE_MAX ? 0 : (int64_t)place + 1);
+    dir_words_set(side->moved, dir_fold(&key, old_name), place == SIZE_MAX ? 0 : (int64_t)place + 1);
     buf_clear(&key);
 }
 
@@ -73,7 +64,7 @@ follow(struct file_side *side, struct dir_entry *entry, struct arena *arena, str
     size_t n = 0;
     bool moved = false;
     for (size_t i = 0; i < entry->n_members; i++) {
-        int64_t to = dir_words_get(side->moved, fold(key, entry->members[i]), -1);
+        int64_t to = dir_words_get(side->moved, dir_fold(key, entry->members[i]), -1);
         moved = moved || to >= 0;
         if (to > 0 && dir_set_get(side->copies, (size_t)to - 1, &room, &member))
             entry->members[n++] = arena_span(arena, member.name);

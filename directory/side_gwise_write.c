@@ -19,22 +19,13 @@ enum { FILE_BYTES = 256 << 10, ARENA_BYTES = 16 << 20 };
 
 /* ---- what is there ---- */
 
-static struct span
-fold(struct buf *key, struct span text)
-{
-    buf_reset(key);
-    for (size_t i = 0; i < text.len; i++)
-        buf_add_byte(key, (char)(text.at[i] >= 'a' && text.at[i] <= 'z' ? text.at[i] - 32 : text.at[i]));
-    return buf_span(key);
-}
-
 static void
 know_office(struct gwise_side *side, struct span name)
 {
     struct api_address address;
     struct buf key = {0};
     if (api_split_address(name, &address) && span_equal_nocase(address.domain, span_of(side->domain)))
-        dir_words_set(side->offices, fold(&key, address.office), 1);
+        dir_words_set(side->offices, dir_fold(&key, address.office), 1);
     buf_clear(&key);
 }
 
@@ -86,7 +77,7 @@ static void
 see_to_office(struct gwise_side *side, const struct directory_entry *entry)
 {
     struct buf key = {0};
-    if (dir_words_get(side->offices, fold(&key, entry->office), 0) == 0) {
+    if (dir_words_get(side->offices, dir_fold(&key, entry->office), 0) == 0) {
         struct directory_entry office = {
             .kind = DIRECTORY_OFFICE, .domain = entry->domain, .office = entry->office};
         begin_file(&side->office_file);

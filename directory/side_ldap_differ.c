@@ -129,19 +129,10 @@ same_address(struct span a, struct span b)
 }
 
 static bool
-is_primary(struct span text)
-{
-    for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
-        if (text.at[i] >= 'a' && text.at[i] <= 'z')
-            return false;
-    return true;
-}
-
-static bool
 among(const struct span *values, size_t n, struct span value)
 {
     for (size_t i = 0; i < n; i++)
-        if (same_address(values[i], value) && is_primary(values[i]) == is_primary(value))
+        if (same_address(values[i], value) && dir_proxy_is_primary(values[i]) == dir_proxy_is_primary(value))
             return true;
     return false;
 }
@@ -156,7 +147,7 @@ settle_proxies(struct settling *settling, struct side_mods *mods, const struct d
         bool given = false; /* anew, perhaps with another case of the type */
         for (size_t a = 0; a < delta->n_add; a++)
             given = given || (same_address(had.at[i], delta->add[a]) &&
-                              is_primary(had.at[i]) != is_primary(delta->add[a]));
+                              dir_proxy_is_primary(had.at[i]) != dir_proxy_is_primary(delta->add[a]));
         if (!given && !among(delta->remove, delta->n_remove, had.at[i]))
             wanted.at[wanted.n++] = had.at[i];
     }

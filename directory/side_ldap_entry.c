@@ -55,16 +55,6 @@ is_true(const struct side_raw *raw, int slot)
 
 /* ---- addresses ---- */
 
-static bool
-has_proxy(const struct dir_entry *entry, const struct address *address)
-{
-    for (size_t i = 0; i < entry->n_proxies; i++)
-        if (span_equal(entry->proxies[i].address.type, address->type) &&
-            span_equal_nocase(entry->proxies[i].address.value, address->value))
-            return true;
-    return false;
-}
-
 /* "TYPE:value", whose case of the type says whether it is primary; `bare`: an SMTP address without type. */
 void
 side_entry_proxy(struct side_reader *reader, struct dir_entry *entry, struct span text, bool bare, bool primary)
@@ -84,7 +74,7 @@ side_entry_proxy(struct side_reader *reader, struct dir_entry *entry, struct spa
         side_entry_trouble(reader, what, text, "there are more than an entry may have");
         return;
     }
-    if (has_proxy(entry, &address))
+    if (dir_entry_has_proxy(entry, &address))
         return;
     for (size_t i = 0; !bare && i < text.len && text.at[i] != ':'; i++)
         primary = primary && !(text.at[i] >= 'a' && text.at[i] <= 'z');

@@ -1,8 +1,6 @@
 /* words.c - octets that are known, each with a number (see words.h)
  *
  * An open-addressing table over an array in the order in which words came; texts in an arena.
- *
- * Source of the hash: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), section 2.
  */
 #include "directory/words.h"
 
@@ -10,6 +8,7 @@
 #include <sys/random.h>
 
 #include "common/arena.h"
+#include "common/sip.h"
 
 struct word {
     struct span text;
@@ -27,27 +26,6 @@ struct dir_words {
 
 /* ---- the hash ---- */
 
-static inline uint64_t
-rotate(uint64_t value, int by)
-{
-    return value << by | value >> (64 - by);
-}
-
-static inline void
-mix(uint64_t v[4])
-{
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[3] = rotate(v[3], 16) ^ v[2];
-    v[0] = rotate(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[3] = rotate(v[3], 21) ^ v[0];
-    v[2] = rotate(v[2], 32);
-}
-
 void
 dir_hash_seed(uint64_t seed[2])
 {
@@ -57,8 +35,8 @@ dir_hash_seed(uint64_t seed[2])
 uint64_t
 dir_hash(const uint64_t seed[2], struct span key)
 {
-    uint64_t v[4] = {seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-                     seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+    uint64_t v[4];
+    sip_start(v, seed);
     for (size_t at = 0; at <= key.len; at += 8) {
         uint64_t word = 0;
         size_t n = key.len - at < 8 ? key.len - at : 8;
@@ -67,13 +45,24 @@ dir_hash(const uint64_t seed[2], struct span key)
         if (n < 8)
             word |= (uint64_t)key.len << 56;
         v[3] ^= word;
-        mix(v);
+        sip_round(v);
         v[0] ^= word;
     }
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)
-        mix(v);
+        sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+struct span
+dir_fold(struct buf *key, struct span text)
+{
+    buf_reset(key);
+    buf_reserve(key, text.len);
+    for (size_t i = 0; i < text.len; i++)
+        key->at[i] = text.at[i] >= 'A' && text.at[i] <= 'Z' ? (char)(text.at[i] + 32) : text.at[i];
+    key->len = text.len;
+    return buf_span(key);
 }
 
 /* ---- the table ---- */

@@ -2,7 +2,7 @@
 #ifndef VIADUCT_DIRECTORY_WORDS_H
 #define VIADUCT_DIRECTORY_WORDS_H
 
-#include "common/base.h"
+#include "common/buf.h"
 
 struct dir_words;
 
@@ -18,6 +18,9 @@ int64_t dir_words_get(const struct dir_words *words, struct span word, int64_t m
 /* How many there are; and the n-th that was set first, in that order. */
 size_t dir_words_count(const struct dir_words *words);
 struct span dir_words_at(const struct dir_words *words, size_t n, int64_t *number);
+
+/* The text in lower case (ASCII), as a key for such tables: in `key`, in place of what it held. */
+struct span dir_fold(struct buf *key, struct span text);
 
 /* A hash with a random key, for tables whose keys come from outside (SipHash-1-3). */
 uint64_t dir_hash(const uint64_t seed[2], struct span key);
