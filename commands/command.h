@@ -39,7 +39,9 @@ struct option_row {
     const char *help;
 };
 
-enum needs { NEEDS_NOTHING, NEEDS_CONFIG, NEEDS_SPOOL };
+/* NEEDS_SPOOL: what lies there can be shown without a configuration, or with one that is broken (root: NULL). NEEDS_BOTH: the
+ * configuration too, and a valid one. */
+enum needs { NEEDS_NOTHING, NEEDS_CONFIG, NEEDS_SPOOL, NEEDS_BOTH };
 
 struct command;
 

@@ -131,8 +131,6 @@ list_status(void *arg)
 int
 dirsync_status(struct command *command)
 {
-    if (command->root == NULL)
-        return command_fail(EXIT_CONFIG, "dirsync needs the configuration");
     return command_become(command, WORKER_DIRSYNC, FOLDER_DIRSYNC, NULL, list_status, command);
 }
 

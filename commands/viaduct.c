@@ -340,7 +340,7 @@ load_conf(struct command *command)
     command->conf_path = path != NULL && path[0] != '\0' ? path : VIADUCT_SYSCONFDIR "/viaduct/viaduct.conf";
     if (command->verb->needs == NEEDS_NOTHING)
         return 0;
-    bool needed = command->verb->needs == NEEDS_CONFIG || command->values[OPTION_SPOOL] == NULL;
+    bool needed = command->verb->needs != NEEDS_SPOOL || command->values[OPTION_SPOOL] == NULL;
     if (!needed && command->values[OPTION_CONFIG] == NULL && access(command->conf_path, R_OK) < 0)
         return 0; /* a spool was named: its folders tell which connectors there are */
     int r = command_read_conf(command);
@@ -371,18 +371,19 @@ static int
 open_spool(struct command *command)
 {
     const char *path = command->values[OPTION_SPOOL];
+    bool needed = command->verb->needs == NEEDS_SPOOL || command->verb->needs == NEEDS_BOTH;
     command->spool_path = path != NULL ? path : command->root != NULL ? command->root->spool : NULL;
     if (command->spool_path == NULL)
         return 0;
     command->spool_fd = open(command->spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (command->spool_fd >= 0) {
-        int r = command->verb->needs != NEEDS_SPOOL ? 0 : check_is_spool(command);
-        if (r == 0 && command->verb->needs == NEEDS_SPOOL)
+        int r = needed ? check_is_spool(command) : 0;
+        if (r == 0 && needed)
             r = command_check_readable(command, FOLDER_STATE);
         command->offline = r == 0 && !master_runs(command->spool_fd, NULL);
         return r;
     }
-    if (command->verb->needs != NEEDS_SPOOL)
+    if (!needed)
         return 0;
     if (errno == ENOENT)
         return command_fail(EXIT_NOTHING, "the spool %s is not there; `viaduct spool create` makes it",

@@ -150,6 +150,12 @@ viaduct.write(conf.replace("cost = 1", "cost = x"))
 say("reload", status=3, shows=[r"viaduct\.conf:\d+: .*cost"], name="a configuration with a mistake is not loaded: file, line, what is wrong")
 say("status", shows=[r"viaduct\.conf:\d+: .*cost", "going on without it", r"runs, pid", r"branch\s+up"], name="status still works, and says what is wrong with the file")
 say("queue", "list", status=1, shows=["0 messages"], name="so does the queue")
+for verb in ("plan", "show", "apply", "run", "status"):
+    say("dirsync", verb, status=3, shows=[r"viaduct\.conf:\d+: .*cost"], no=["going on"], name="dirsync %s does not go on without a configuration" % verb)
+reads = ("shape", "badmail list", "connector list", "connector show branch", "book build", "book lookup " + B, "book dump", "book check", "track " + B,
+         "stats", "top --once", "log level", "spool check")
+ends = {words: viaduct.command(*words.split())[0] for words in reads}
+is_([words for words, status in ends.items() if status < 0], [], "no command dies for want of one")
 post("still the old one")
 arrives("still the old one")
 new = """connector "new" {
