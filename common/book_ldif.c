@@ -210,14 +210,6 @@ take_record(struct people *people, const struct ldif_record *record)
 
 /* ---- the file ---- */
 
-/* ldif_next()'s words begin with "line 12: ", which is told as every other line is. */
-static const char *
-without_line(const char *text)
-{
-    const char *colon = strncmp(text, "line ", 5) == 0 ? strstr(text, ": ") : NULL;
-    return colon != NULL ? colon + 2 : text;
-}
-
 int
 book_read_ldif(int fd, const char *name, struct book_builder *builder, struct buf *errors)
 {
@@ -231,7 +223,7 @@ book_read_ldif(int fd, const char *name, struct book_builder *builder, struct bu
         if (n == 1)
             take_record(&people, &record);
         else if (n == -EINVAL)
-            person_error(&people, record.line, "%s", without_line(why.text));
+            person_error(&people, record.line, "%s", why.text);
         else
             people.err = n;
         arena_reset(people.arena);

@@ -8,6 +8,8 @@
 #include "common/ldif.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -148,18 +150,12 @@ static void
 record_error(struct ldif *ldif, const char *format, ...)
 {
     va_list args;
-    struct buf text = {0};
     if (ldif->error[0] != '\0')
         return;
     ldif->error_line = ldif->logical_number;
-    buf_printf(&text, "line %zu: ", ldif->logical_number);
     va_start(args, format);
-    buf_vprintf(&text, format, args);
+    vsnprintf(ldif->error, sizeof ldif->error, format, args);
     va_end(args);
-    size_t n = text.len < sizeof ldif->error - 1 ? text.len : sizeof ldif->error - 1;
-    memcpy(ldif->error, text.at, n);
-    ldif->error[n] = '\0';
-    buf_clear(&text);
 }
 
 static bool
@@ -326,7 +322,8 @@ ldif_next(struct ldif *ldif, struct ldif_record *record, struct why *why)
     for (;;) {
         int n = logical_next(ldif);
         if (n < 0) {
-            why_set(why, "", "line %zu: %s", ldif->line_number, strerror(-n));
+            record->line = ldif->line_number;
+            why_set(why, "", "%s", strerror(-n));
             return n;
         }
         bool blank = ldif->line.len == 0 && !ldif->too_long;

@@ -3,7 +3,7 @@
  *     struct ldif *ldif = ldif_new(fd);
  *     while ((n = ldif_next(ldif, &record, &why)) != 0)
  *         if (n == 1) ... record.dn, record.attributes ...
- *         else if (n == -EINVAL) ... why names the line; the record was passed over, the next may be asked for ...
+ *         else if (n == -EINVAL) ... record.line and why say what is wrong; the record was passed over, the next may be asked for ...
  *         else ... the file cannot be read ...
  *
  * Content records only, as exports are: "changetype: add" is passed over, since ldifde writes it; a record with another change, or
@@ -43,7 +43,7 @@ NEW_MEMORY struct ldif *ldif_new(int fd);
 void ldif_free(struct ldif *ldif);
 
 /* The next record. Returns 1 with `record`, whose spans live until the next call; 0 at the end of the file; -EINVAL with `why`
- * ("line 12: ...", without the file's name) and `record->line` for a record in error, which was passed over whole; or another -errno with `why`,
+ * (neither file nor line) and `record->line` for a record in error, which was passed over whole; or another -errno with both,
  * where reading ended. */
 int ldif_next(struct ldif *ldif, struct ldif_record *record, struct why *why);
 

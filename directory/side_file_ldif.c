@@ -246,8 +246,7 @@ file_read_ldif(struct file_reader *reader)
         if (n == 1)
             record_take(reader, &record);
         else
-            file_error(reader, "%s",
-                       strchr(why.text, ' ') != NULL ? why.text + strcspn(why.text, ":") + 2 : why.text);
+            file_error(reader, "%s", why.text);
         arena_reset(reader->arena);
         buf_reset(&reader->trouble);
     }

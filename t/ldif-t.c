@@ -20,7 +20,7 @@ reader(const char *text, size_t len)
     return ldif_new(fd);
 }
 
-/* All records as "dn|name=value|...;", errors as "!text;". */
+/* All records as "dn|name=value|...;", errors as "!line 2: text;". */
 static const char *
 shape(const char *text, size_t len)
 {
@@ -37,7 +37,7 @@ shape(const char *text, size_t len)
                 buf_printf(&out, "|%.*s=%.*s", (int)record.attributes[i].name.len, record.attributes[i].name.at,
                            (int)record.attributes[i].value.len, record.attributes[i].value.at);
         } else {
-            buf_printf(&out, "!%s", why.text);
+            buf_printf(&out, "!line %zu: %s", record.line, why.text);
         }
         buf_add_byte(&out, ';');
     }
