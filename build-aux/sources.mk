@@ -177,7 +177,7 @@ viaduct_master_LDADD = libworker.a $(SYSTEMS_LIBS) $(WORKER_LIBS)
 bin_PROGRAMS += viaduct viaduct-sendmail
 viaduct_SOURCES = \
 	commands/act.c commands/act.h commands/act_hold.c commands/address.c commands/address_types.c commands/badmail.c commands/badmail.h \
-	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/book.h commands/book_check.c commands/command.h commands/config.c commands/connector.c commands/exchange_write.c \
+	commands/badmail_note.c commands/become.c commands/become.h commands/book.c commands/book.h commands/book_check.c commands/book_check.h commands/book_check_tracked.c commands/command.h commands/config.c commands/connector.c commands/exchange_write.c \
 	commands/exchange.h commands/exchange_inside.h commands/exchange_object.c commands/exchange_read.c commands/grid.c commands/grid.h \
 	commands/completion.c commands/connector.h commands/convert.c commands/convert.h commands/convert_show.c commands/dirsync.c commands/dirsync.h commands/dirsync_status.c commands/filter.c commands/filter.h commands/finding.c commands/finding.h \
 	commands/help.c commands/instance.c \

@@ -1,8 +1,8 @@
 /* book_check.c - `viaduct book check`: what in the book would lose mail, send it in circles, or was meant otherwise
  *
  * Faults are what breaks mail: a side that no connector has, an address that its system does not know, a primary address that
- * leads back, an address that two have. Notes are what a person should look at: one-offs kept as proxies, and people of one name
- * on both sides, who may be one person.
+ * leads back, an address that two have. Notes are what a person should look at: one-offs kept as proxies, or used for whom the book
+ * does not know, and people of one name on both sides, who may be one person.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "commands/book.h"
-#include "commands/finding.h"
+#include "commands/book_check.h"
 #include "commands/lookup.h"
 
 struct name {
@@ -243,6 +243,8 @@ book_check(struct command *command)
         make_names(&check);
         if (book_each(reader.book, check_entry, &check) < 0)
             r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
+        int unread = book_check_tracked(command, reader.book, &check.findings);
+        r = r == 0 ? unread : r;
         finding(&check.findings, check.n_wrong > 0 ? "note" : "ok", "book",
                 "generation %" PRIu64 ": %zu entries, %zu faults", book_generation(reader.book), check.n,
                 check.n_wrong);

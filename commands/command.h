@@ -104,11 +104,17 @@ bool command_was_denied(void);
  * EXIT_PERMISSION after naming the first file. A folder that is not there is no error here. */
 int command_check_readable(const struct command *command, enum folder folder);
 
+/* Opens the folder of the tracking log, after that check. 0, or an exit code after saying what is wrong. */
+int command_open_track(const struct command *command, int *folder_fd);
+
 /* Usage error of the command's verb. */
 int command_usage(const struct command *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* --limit, or SIZE_MAX; false after a usage error. */
 bool command_limit(const struct command *command, size_t *limit);
+
+/* --since in milliseconds since 1970, or 0. 0, or EXIT_USAGE after saying what it wants. */
+int command_since(const struct command *command, int64_t *since_ms);
 
 /* Who runs it, for journals and holds: the login of the real user, else "uid N". */
 const char *command_who(void);

@@ -65,3 +65,13 @@ command_check_readable(const struct command *command, enum folder folder)
         closedir(dir);
     return r;
 }
+
+int
+command_open_track(const struct command *command, int *folder_fd)
+{
+    int r = command_check_readable(command, FOLDER_TRACK);
+    if (r != 0)
+        return r;
+    *folder_fd = folder_open(command->spool_fd, FOLDER_TRACK, NULL);
+    return *folder_fd < 0 ? command_fail_errno(-*folder_fd, "the tracking log in %s", command->spool_path) : 0;
+}

@@ -70,6 +70,17 @@ command_limit(const struct command *command, size_t *limit)
     return true;
 }
 
+int
+command_since(const struct command *command, int64_t *since_ms)
+{
+    const char *text = command->values[OPTION_SINCE];
+    *since_ms = 0;
+    if (text != NULL && !parse_when(text, true, since_ms))
+        return command_usage(command, "--since wants a time like 2h, 3d or 2026-11-25, not \"%s\"", text);
+    *since_ms *= 1000;
+    return 0;
+}
+
 const char *
 command_who(void)
 {

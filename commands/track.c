@@ -187,16 +187,13 @@ static int
 track_run(struct command *command, int folder, const struct filter *filter, struct listing *listing)
 {
     struct track_range range = {.must_contain = needle(filter)};
-    const char *since = command->values[OPTION_SINCE];
     size_t matched = 0;
     bool full = false;
-    if (since != NULL) {
-        if (!parse_when(since, true, &range.since_ms))
-            return command_usage(command, "--since wants a time like 2h, 3d or 2026-11-25, not \"%s\"", since);
-        range.since_ms *= 1000;
-    }
+    int r = command_since(command, &range.since_ms);
+    if (r != 0)
+        return r;
     struct track_reader *reader = track_reader_new(folder, &range);
-    int r = read_on(reader, filter, listing, &matched, &full);
+    r = read_on(reader, filter, listing, &matched, &full);
     while (r == 0 && !full && command_has(command, OPTION_FOLLOW) && !ferror(stdout)) {
         pause_second();
         r = read_on(reader, filter, listing, &matched, &full);
@@ -238,12 +235,10 @@ track_show(struct command *command)
         return r;
     if (command_has(command, OPTION_FOLLOW) && command_has(command, OPTION_SORT))
         return command_usage(command, "--follow cannot be sorted: what comes later is not known yet");
-    r = command_check_readable(command, FOLDER_TRACK);
+    int folder;
+    r = command_open_track(command, &folder);
     if (r != 0)
         return r;
-    int folder = folder_open(command->spool_fd, FOLDER_TRACK, NULL);
-    if (folder < 0)
-        return command_fail_errno(-folder, "the tracking log in %s", command->spool_path);
     r = balance ? track_balance_print(command, folder) : track_run(command, folder, &filter, &listing);
     close(folder);
     return r;

@@ -232,6 +232,13 @@ with open(os.path.join(pickup, "failed", "some.why")) as f:
     like(f.read(), r"eve@elsewhere\.example: 5\.7\.1", "and why")
 
 viaduct.wait_empty()
+status, said = viaduct.command("book", "check")
+is_(status, 0, "the book is in order")
+like(said, r"(?m)^GWISE:Harbour\.Pier\.o'brien: 2 messages from or to a one-off of it, the last at .*proxy$", "and its check names the stranger, who could be in it")
+ok("lnowak" not in said, "not whom it has")
+status, said = viaduct.command("book", "check", "--since", "2099-01-01")
+ok("o'brien" not in said, "and looks as far back as it is told")
+is_(viaduct.command("book", "check", "--since", "yesterday")[0], 2, "to a time")
 is_(viaduct.restarts(), 0, "no worker died")
 is_(viaduct.stop(), 0, "and it stops in order")
 done()
