@@ -125,7 +125,7 @@ tell(struct tracked *tracked, struct findings *findings)
         utc_print(oneoff->last_ms, last);
         finding_of(findings, "note", who.at,
                    "%" PRIu64 " message%s from or to a one-off of it, the last at %s: an entry with this "
-                              "address would give it a proxy",
+                   "address would give it a proxy",
                    oneoff->n_messages, oneoff->n_messages == 1 ? "" : "s", last);
         buf_clear(&who);
     }

@@ -21,7 +21,7 @@
 #include "spool-layout/layout.h"
 #include "systems/gwise/container.h"
 
-enum { ITEM_MODE = 0660, NAME_BYTES = 300, ASKED_BYTES_MAX = 1000, ANSWER_BYTES_MAX = 4 * API_TEXT_MAX };
+enum { ITEM_MODE = 0660, NAME_BYTES = 300, ASKED_BYTES_MAX = 1000, ANSWER_BYTES_MAX = API_DIRECTORY_MAX };
 
 static void
 name_of(const struct conf_dirsync *dirsync, const char *what, char name[NAME_BYTES])
@@ -205,8 +205,8 @@ open_item(const struct queue_file *item, struct buf *out, struct why *why)
                 return why_set(why, "5.6.0", "the gateway never finished it"), -EBADMSG;
             header = header || kind == PART_HEADER;
         } else if (event == CONTAINER_DATA && kind == PART_HEADER) {
-            if (out->len + part.data.len > API_TEXT_MAX)
-                return why_set(why, "5.6.0", "it has more than %d octets", API_TEXT_MAX), -EBADMSG;
+            if (out->len + part.data.len > API_DIRECTORY_MAX)
+                return why_set(why, "5.6.0", "it has more than %d octets", API_DIRECTORY_MAX), -EBADMSG;
             buf_add_span(out, part.data);
         }
     }
@@ -252,7 +252,7 @@ take_text(const struct dir_context *context, const char *connector, struct span 
                 connector, name);
         return -ENOENT;
     }
-    struct arena *arena = arena_new(API_ARENA_MAX);
+    struct arena *arena = arena_new(API_DIRECTORY_ARENA_MAX);
     int err = gwise_judge_answer(text, span_of(domain), arena, &file, why);
     arena_free(arena);
     if (err != 0)

@@ -263,7 +263,7 @@ gwise_take_answer(const struct gwise_side *side, struct span text, const struct 
                   struct dir_set *set, struct why *why)
 {
     const struct directory_scope scope = {.everything = true};
-    struct arena *arena = arena_new(API_ARENA_MAX);
+    struct arena *arena = arena_new(API_DIRECTORY_ARENA_MAX);
     struct api_file file;
     struct taking taking = {
         .side = side, .before = before, .set = set, .arena = arena_new(ENTRY_ARENA_BYTES), .why = why};

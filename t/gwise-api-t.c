@@ -247,6 +247,35 @@ test_samples(void)
         ok(true, "genuine files # SKIP VIADUCT_SAMPLES is not set");
 }
 
+static void
+test_length(void)
+{
+    static const struct {
+        const char *type;
+        size_t octets;
+        bool taken;
+        const char *what;
+    } cases[] = {
+        {"Mail", API_TEXT_MAX, true, "a mail's header may be long"},
+        {"Mail", API_TEXT_MAX + 1, false, "and no longer"},
+        {"admin", API_TEXT_MAX + 1, true, "a directory's may"},
+        {"Admin", API_DIRECTORY_MAX, true, "be much longer"},
+        {"Admin", API_DIRECTORY_MAX + 1, false, "to an end as well"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct buf text = {0};
+        struct why why = {"", ""};
+        buf_printf(&text, "WPC-API= 1.2; \r\nMsg-Type= %s; \r\n-END-\r\n", cases[i].type);
+        buf_reserve(&text, cases[i].octets);
+        memset(text.at + text.len, '#', cases[i].octets - text.len);
+        text.len = cases[i].octets;
+        arena_reset(arena);
+        is_int(api_read(buf_span(&text), arena, &file, &why) == 0, cases[i].taken, "%s", cases[i].what);
+        ok(cases[i].taken || strstr(why.text, "octets, more than") != NULL, "which is told: %s", why.text);
+        buf_clear(&text);
+    }
+}
+
 int
 main(void)
 {
@@ -256,6 +285,7 @@ main(void)
     test_fixtures();
     test_dates();
     test_hostile();
+    test_length();
     test_writer();
     test_samples();
     arena_free(arena);

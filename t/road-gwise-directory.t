@@ -103,5 +103,13 @@ carry_out()
 carry_in()
 side("answer")
 is_(side("read")[-1], "read 4", "and comes: nobody is missing")
+
+# ---- a large one ----
+
+gateway.directory.update({("HARBOUR", "PIER", "USER%05d" % i): {"last-name": "Name%d" % i, "first-name": "U", "description": "d" * 200, "phone": "+49 40 %d" % i}
+                          for i in range(30000)})
+lines = read()
+is_(lines[-1], "read 30004", "a directory longer than a mail's header may be is read whole")
+ok("HARBOUR.PIER.USER29999 displayName=U Name29999 givenName=U sn=Name29999 telephoneNumber=+49 40 29999" in "\n".join(lines), "to its end")
 spool.remove()
 done()

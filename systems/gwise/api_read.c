@@ -363,8 +363,9 @@ api_read(struct span text, struct arena *arena, struct api_file *file, struct wh
     memset(file, 0, sizeof *file);
     file->root.kind = API_ELEMENT;
     reader.element[0] = &file->root;
-    if (text.len > API_TEXT_MAX)
-        return why_set(why, "5.6.0", "the header file has %zu octets, more than %d", text.len, API_TEXT_MAX);
+    int most = text.len > API_TEXT_MAX && api_is_directory(text) ? API_DIRECTORY_MAX : API_TEXT_MAX;
+    if (text.len > (size_t)most)
+        return why_set(why, "5.6.0", "the header file has %zu octets, more than %d", text.len, most);
     if (text.len == 0)
         return 0;
     while (!reader.full) {
@@ -382,6 +383,18 @@ api_read(struct span text, struct arena *arena, struct api_file *file, struct wh
     while (reader.depth > 0)
         close_group(&reader);
     return reader.full ? why_set(why, "5.6.0", "the header file holds too many items") : 0;
+}
+
+bool
+api_is_directory(struct span text)
+{
+    enum { HEAD = 4096 }; /* it is among the first lines */
+    struct arena *arena = arena_new(1 << 20);
+    struct api_file file;
+    bool is = api_read((struct span){text.at, text.len < HEAD ? text.len : HEAD}, arena, &file, NULL) == 0 &&
+              span_equal_nocase(api_text(&file.root, "Msg-Type"), SPAN("Admin"));
+    arena_free(arena);
+    return is;
 }
 
 bool

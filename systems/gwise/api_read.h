@@ -31,7 +31,12 @@
 #include "common/arena.h"
 #include "common/base.h"
 
-enum { API_TEXT_MAX = 8 << 20, API_ARENA_MAX = 64 << 20 };
+enum {
+    API_TEXT_MAX = 8 << 20,
+    API_ARENA_MAX = 64 << 20,
+    API_DIRECTORY_MAX = 96 << 20, /* of a gateway's directory: some 200,000 people */
+    API_DIRECTORY_ARENA_MAX = 768 << 20
+};
 
 enum api_kind {
     API_SCALAR,  /* key, text */
@@ -55,10 +60,13 @@ struct api_file {
     bool dotted; /* an address stood in dotted form: the gateway's Addressing Format is not Component */
 };
 
-/* Reads a file of at most API_TEXT_MAX octets. Spans point into the text or the arena. Returns 0; -EINVAL with
+/* Reads a file of at most API_TEXT_MAX octets, or API_DIRECTORY_MAX where it is a directory. Spans point into the text or the arena. Returns 0; -EINVAL with
  * `why` where it is too long, or where the arena's cap was reached. A file without -END- is no error: see
  * `ended`. */
 int api_read(struct span text, struct arena *arena, struct api_file *file, struct why *why);
+
+/* True where the text begins as one of Msg-Type Admin does: a directory, or a request for one. */
+bool api_is_directory(struct span text);
 
 /* True where the text holds a line -END-: a file without is still being written. */
 bool api_is_finished(struct span text);

@@ -253,15 +253,17 @@ is_whole(struct carrier_in *carrier, struct candidate *candidate, struct source 
         buf_add_text(why, "it is empty (is the foreign domain of the right type on the GroupWise side?); ");
         return false;
     }
-    if (candidate->bytes > API_TEXT_MAX) {
-        buf_printf(why, "it has more than %d octets; ", API_TEXT_MAX);
+    if (candidate->bytes > API_DIRECTORY_MAX) {
+        buf_printf(why, "it has more than %d octets; ", API_DIRECTORY_MAX);
         return false;
     }
     struct arena *arena = arena_new(API_ARENA_MAX);
-    if (gateway_read_file(carrier->tree.fd[API_OUT], candidate->name, API_TEXT_MAX, &text) < 0)
+    if (gateway_read_file(carrier->tree.fd[API_OUT], candidate->name, API_DIRECTORY_MAX, &text) < 0)
         buf_add_text(why, "it cannot be read; ");
     else if (!api_is_finished(buf_span(&text)))
         buf_add_text(why, "it has no line -END-; ");
+    else if (api_is_directory(buf_span(&text)))
+        whole = true; /* it names no files; whether it is an answer is judged by dirsync */
     else if (api_read(buf_span(&text), arena, &file, &reason) < 0)
         buf_printf(why, "%s; ", reason.text);
     else

@@ -53,7 +53,9 @@ index_parts(struct in_item *item, struct buf *header, struct buf *evidence, stru
         BUG_UNLESS(current != NULL);
         current->bytes += part->data.len;
         struct buf *keep = current->kind == PART_HEADER ? header : current->kind == PART_META ? evidence : NULL;
-        if (keep != NULL && keep->len + part->data.len <= API_TEXT_MAX)
+        if (keep == header && keep->len + part->data.len > API_TEXT_MAX)
+            item->cut = true;
+        if (keep != NULL && !item->cut && keep->len + part->data.len <= API_TEXT_MAX)
             buf_add_span(keep, part->data);
     }
     free(reader);
@@ -257,6 +259,11 @@ understand(struct in_item *item, const struct buf *raw, struct buf *header, stru
 {
     struct why why;
     codepage_decode(item->codepage, buf_span(raw), header);
+    if (item->cut && api_is_directory(buf_span(header)))
+        return VIADUCT_CONVERT_DIRECTORY;
+    if (item->cut)
+        return gwise_ends(VIADUCT_CONVERT_BAD, reason, "5.6.0", "its header file has more than %d octets",
+                          API_TEXT_MAX);
     if (api_read(buf_span(header), item->arena, &item->file, &why) < 0)
         return gwise_ends(VIADUCT_CONVERT_BAD, reason, why.status, "%s", why.text);
     item->kind = kind_of(&item->file.root);

@@ -36,6 +36,7 @@ struct in_item {
     struct arena *arena;
     struct in_part *parts;
     size_t n_parts;
+    bool cut;             /* its header was longer than a mail's can be */
     struct api_file file; /* the header, in UTF-8 */
     enum in_kind kind;
     struct notice notice;          /* of IN_STATUS: what is told; NOTICE_NONE: in words */

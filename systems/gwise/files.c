@@ -137,8 +137,8 @@ take_header(struct gathering *gathering, const char *name, struct buf *text, str
 {
     struct api_file file;
     struct why why;
-    int error =
-        gathering->beside < 0 ? -ENOENT : gateway_read_file(gathering->beside, name, API_TEXT_MAX + 1, text);
+    int error = gathering->beside < 0 ? -ENOENT
+                                      : gateway_read_file(gathering->beside, name, API_DIRECTORY_MAX + 1, text);
     if (error != 0)
         reason_fill(gathering->reason, "4.3.0", "it cannot be read: %s",
                     error == -ELOOP ? "it is a link" : strerror(-error));
