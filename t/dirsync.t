@@ -217,5 +217,29 @@ run("plan", "people", "--adopt", "gil@branch.example")
 run("apply")
 like((ad.search("(mailNickname=gil)")[0][1].get("importedFrom") or [""])[0], "^viaduct-adopted:people:5$", "adopted, he is kept in step")
 is_(run("run").count("0 of 0 changes"), 1, "and then all agree")
+
+# ---- addresses that a recipient policy makes ----
+
+plain = text.replace('delete-after = "1d"', "delete-after = 0")
+viaduct.reload(plain.replace('refresh = "1h"', 'refresh = "1h" proxies = "book"'))
+for name in ("hal", "hal b"):
+    ad.add("dn: cn=%s,%s\nobjectClass: user\ncn: %s\ndisplayName: %s\nmailNickname: hal\nhomeMDB: here\n" % (name, STAFF, name, name))
+run()
+
+
+def proxies():
+    return sorted(p for _, e in ad.search("(mailNickname=hal)") for p in e.get("proxyAddresses", []) + e.get("mail", []))
+
+
+is_(proxies(), [], "addresses that are kept in the book alone are not written into the directory")
+for address in ("hal@contoso.example", "hal2@contoso.example"):
+    like(viaduct.command("book", "lookup", address)[1], "(?i)for the host +SMTP:" + address, address + " is in the book")
+    ok(until(lambda a=address: arrives(branch_port, "x@branch.example", a, host), "mail for him"), "and mail for it arrives")
+    ok("SMTP:" + address in written(), "and the foreign side has it")
+is_(run("run").count("0 of 0 changes"), 1, "the next run has nothing to do")
+viaduct.reload(plain)
+run()
+is_(proxies(), ["SMTP:hal2@contoso.example", "SMTP:hal@contoso.example", "hal2@contoso.example", "hal@contoso.example"],
+    "the same addresses are written into the directory where they may be")
 viaduct.check_books()
 done()
