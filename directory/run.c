@@ -27,6 +27,7 @@ struct steps {
     struct dir_pending *pending;
     struct dir_set *given, *added; /* what the plan before left */
     struct dir_plan *plan;
+    bool slip; /* a plan was asked for that is not there: nothing was done, and the status stays */
 };
 
 /* ---- the lock ---- */
@@ -240,11 +241,13 @@ take_plan(struct steps *steps, struct why *why)
     else
         r = dir_plan_read(buf_span(&text), &steps->plan, why);
     buf_clear(&text);
+    steps->slip = r == -ENOENT;
     if (r == 0 && run->hash != NULL && !span_starts_nocase(span_of(steps->plan->hash), span_of(run->hash))) {
         why_set(why, "5.3.5",
                 "the plan that lies there is %.12s, not %.64s: look at it before it is carried out",
                 steps->plan->hash, run->hash);
         r = -ESTALE;
+        steps->slip = true;
     }
     return r;
 }
@@ -440,7 +443,7 @@ dir_run(struct dir_run *run, struct why *why)
         if (r == 0)
             r = go(&steps, why);
     }
-    if (run->dirsync != NULL)
+    if (run->dirsync != NULL && !steps.slip)
         keep_status(&steps, begun_s, r, why);
     close_reach(&steps.host);
     close_reach(&steps.foreign);

@@ -91,6 +91,7 @@ like(run("show"), r"(?s)host add contact.*\+ targetAddress: SMTP:carl@branch.exa
 rows = viaduct.rows("dirsync", "show")
 is_(sorted({r["what"] for r in rows}), ["add"], "and listed")
 run("apply", "people", "--plan", "00000000", expect=6, name="another plan than the one that lies there is not carried out")
+is_(viaduct.rows("dirsync", "status")[0]["result"], "planned", "which says nothing of the state of things")
 like(run("apply"), "6 of 6 changes carried out", "it is carried out")
 is_(sorted(dn.lower() for dn, e in contacts().values()),
     [("cn=%s,%s" % (n, FOREIGN)).lower() for n in ("Carl Branch", "Dora Branch", "Eve Branch")], "contacts are there, under our mark")
