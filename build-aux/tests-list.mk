@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	t/dir-file-t \
 	t/dir-filter-t \
 	t/dir-gwise-t \
+	t/dir-plan-doubt-t \
 	t/dir-plan-file-t \
 	t/dir-plan-random-t \
 	t/dir-plan-rules-t \
@@ -605,6 +606,7 @@ TRACKED_FILES = \
 	t/dir-filter-t.c \
 	t/dir-gwise-t.c \
 	t/dir-plan-bench.c \
+	t/dir-plan-doubt-t.c \
 	t/dir-plan-file-t.c \
 	t/dir-plan-random-t.c \
 	t/dir-plan-rules-t.c \

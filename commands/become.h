@@ -8,8 +8,9 @@
 
 #include "commands/command.h"
 
-/* Calls work(arg) as the user of the worker who owns `folder`, in a child that has the worker's secrets, and returns its exit
- * code; here, without any change, where root does not run the spool or never has. The work must say itself what went wrong. */
+/* Calls work(arg) as the user of the worker who owns `folder` (in a spool that a user runs: that user), in a child that has the
+ * worker's secrets, and returns its exit code; here, without any change, where this is not root, or the folder is root's own. An
+ * exit code after saying why where the folder is not its worker's. The work must say itself what went wrong. */
 int command_become(const struct command *command, enum worker_id worker, enum folder folder,
                    const char *connector, int (*work)(void *arg), void *arg);
 

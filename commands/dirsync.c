@@ -116,6 +116,7 @@ do_run(void *arg)
                           .book_fd = folder_open(command->spool_fd, FOLDER_BOOK, NULL),
                           .steps = work->steps,
                           .full = command_has(command, OPTION_FULL),
+                          .goes_on = (work->steps & DIR_RUN_APPLY) != 0,
                           .waits = true,
                           .adopt = command->values[OPTION_ADOPT],
                           .hash = command->values[OPTION_PLAN],
@@ -133,6 +134,8 @@ do_run(void *arg)
         print_result(work, &run);
     if (r < 0)
         command_fail((enum exit_code)exit_of(r), "%s: %s", work->dirsync->title, why.text);
+    if (r == -EINPROGRESS && (work->steps & DIR_RUN_APPLY) == 0)
+        fprintf(stderr, "(say it again when the answer is there: the log and `viaduct dirsync status` tell)\n");
     if (r == -EPERM)
         fprintf(stderr,
                 "(look at the plan: `viaduct dirsync show %s`; `viaduct dirsync apply %s --force %.12s` "

@@ -1,7 +1,7 @@
 /* conf_schedule.c - when mail is sent, and when runs are due
  *
  * Times are local: an administrator means the clock on the wall. A window that would end before it begins ends
- * on the next day. Where the clock is put forward, a time that is skipped is due at the first moment behind it.
+ * on the next day. Where the clock is put forward, a time that is skipped is due as much later.
  */
 #include <time.h>
 

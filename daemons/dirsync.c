@@ -41,6 +41,7 @@ struct task {
 
 /* How it ended, as it says through its pipe. */
 struct ending {
+    bool told; /* false: it was killed, or died */
     int result;
     bool published;
     uint64_t changes, done, failed;
@@ -57,6 +58,7 @@ struct dirsync {
     pid_t child;         /* 0: none */
     int child_fd;        /* its pipe */
     int64_t child_ms;    /* when it is ended, monotonic */
+    bool answered;       /* what it asked a gateway for is there already */
     struct task task;
 };
 
@@ -117,7 +119,7 @@ _Noreturn static void
 child(const struct service *service, int fd)
 {
     const struct dirsync *dirsync = service->data;
-    struct ending ending = {.result = 0};
+    struct ending ending = {.told = true};
     const struct conf_dirsync *conf = dirsync->task.dirsync;
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     sandbox_refuse_signals();
@@ -128,6 +130,7 @@ child(const struct service *service, int fd)
                           .folder_fd = dirsync->folder_fd,
                           .book_fd = dirsync->book_fd,
                           .steps = DIR_RUN_BOOK,
+                          .goes_on = true,
                           .note = child_note};
     if (conf != NULL || run.directory != NULL)
         run.steps |= DIR_RUN_READ;
@@ -150,19 +153,25 @@ begin_task(struct service *service, struct task task)
     int ends[2];
     int64_t seconds = task.dirsync != NULL ? task.dirsync->limits.time_s : 2 * 3600;
     dirsync->task = task;
-    dirsync->book_due =
-        false; /* every task builds it, of what it finds; what changes from now on is another one's */
+    dirsync->answered = false;
     log_flush();
-    pid_t pid = pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0 ? -1 : fork();
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
+        log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "no pipe for a run: %s", strerror(errno));
+        return;
+    }
+    pid_t pid = fork();
     if (pid == 0) {
         close(ends[0]);
         child(service, ends[1]);
     }
+    close(ends[1]);
     if (pid < 0) {
         log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "no process for a run: %s", strerror(errno));
+        close(ends[0]);
         return;
     }
-    close(ends[1]);
+    dirsync->book_due =
+        false; /* every task builds it, of what it finds; what changes from now on is another one's */
     dirsync->child = pid;
     dirsync->child_fd = ends[0];
     dirsync->child_ms = monotonic_ms() + seconds * 1000 + GRACE_MS;
@@ -183,11 +192,12 @@ static void
 plan_ahead(struct service *service)
 {
     struct dirsync *dirsync = service->data;
+    int64_t now = time_ms() / 1000;
     for (size_t i = 0; i < service->root->dirsyncs_n; i++) {
         struct dir_status status;
         dir_status_read(dirsync->folder_fd, service->root->dirsyncs[i].title, &status);
         dirsync->run_s[i] = next_run(service, &service->root->dirsyncs[i],
-                                     status.begun_s > 0 ? status.begun_s : time_ms() / 1000);
+                                     status.begun_s > 0 && status.begun_s <= now ? status.begun_s : now);
     }
 }
 
@@ -198,7 +208,9 @@ plan_next(struct service *service, const struct conf_dirsync *conf, int result)
     int64_t now = time_ms() / 1000, next = next_run(service, conf, now);
     bool again = result == -ENOTCONN || result == -ETIMEDOUT || result == -EAGAIN || result == -EBUSY;
     int64_t soon = now + (result == -EBUSY ? BUSY_S : RETRY_S);
-    if (result == -EINPROGRESS) /* should no answer come, the run says so */
+    if (result == -EINPROGRESS && dirsync->answered) /* it came while the run that asked was still at work */
+        next = now;
+    else if (result == -EINPROGRESS) /* should no answer come, the run says so */
         next = next < 0 || next > now + conf->foreign.answer_s + 1 ? now + conf->foreign.answer_s + 1 : next;
     if (again && (next < 0 || next > soon))
         next = soon;
@@ -291,7 +303,7 @@ end_task(struct service *service, int status)
     read_ending(service, dirsync->child_fd, status, &ending);
     close(dirsync->child_fd);
     dirsync->child = 0;
-    dirsync->book_due |= ending.result == -EBUSY;
+    dirsync->book_due |= ending.result == -EBUSY || !ending.told; /* no book was built */
     tell_ending(service, &task, &ending);
     if (task.dirsync != NULL)
         plan_next(service, task.dirsync, ending.result);
@@ -410,12 +422,15 @@ take(struct service *service, struct job *job)
                                   .spool_fd = service->spool_fd,
                                   .folder_fd = dirsync->folder_fd,
                                   .deadline_ms = monotonic_ms() + GRACE_MS};
-    int r = side_gwise_answer(&context, job->connector, &job->file, &whose, &why);
-    if (r == 0 && whose != NULL)
+    bool goes_on = false;
+    int r = side_gwise_answer(&context, job->connector, &job->file, &whose, &goes_on, &why);
+    if (r == 0 && goes_on) {
         dirsync->run_s[whose - service->root->dirsyncs] = time_ms() / 1000;
+        dirsync->answered = dirsync->child != 0 && dirsync->task.dirsync == whose;
+    }
     if (r == 0)
-        return judge(VERDICT_DONE, "", "the answer that dirsync %s waits for",
-                     whose != NULL ? whose->title : "?");
+        return judge(VERDICT_DONE, "", "the answer that dirsync %s waits for%s", whose->title,
+                     goes_on ? "" : ": whoever asked by `viaduct dirsync plan` says that again");
     if (r == -ENOENT)
         return judge(VERDICT_DONE, "", "%s", why.text);
     return judge(r == -EBADMSG ? VERDICT_BAD : VERDICT_NONE, why.status, "%s", why.text);

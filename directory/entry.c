@@ -28,6 +28,13 @@ dir_entry_has_proxy(const struct dir_entry *entry, const struct address *address
 }
 
 bool
+dir_entry_is_recipient(const struct dir_entry *entry)
+{
+    return entry->mark.len > 0 || entry->target.type.len > 0 ||
+           (entry->kind != DIR_CONTACT && entry->kind != DIR_MAIL_USER);
+}
+
+bool
 dir_proxy_is_primary(struct span text)
 {
     for (size_t i = 0; i < text.len && text.at[i] != ':'; i++)
@@ -73,8 +80,7 @@ void
 dir_mark_print(const char *dirsync, struct span source, bool adopted, struct buf *out)
 {
     buf_add_span(out, adopted ? ADOPTED : MARK);
-    for (const char *c = dirsync; *c != '\0'; c++)
-        buf_add_byte(out, *c == ':' ? '_' : *c);
+    buf_add_text(out, dirsync);
     buf_add_byte(out, ':');
     buf_add_span(out, source);
 }

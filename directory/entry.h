@@ -81,11 +81,14 @@ const struct dir_proxy *dir_entry_proxy(const struct dir_entry *entry, struct sp
 /* Is this address one of its proxies? ASCII case does not count in the value. */
 bool dir_entry_has_proxy(const struct dir_entry *entry, const struct address *address);
 
+/* Whether mail can be meant for it: a contact or mail user of nobody, without a target, as one that was let go, is no recipient. */
+bool dir_entry_is_recipient(const struct dir_entry *entry);
+
 /* "SMTP:ann@a.example" is primary, "smtp:ann@a.example" is not: the type is written in upper case. */
 bool dir_proxy_is_primary(struct span text);
 
-/* The parts of a mark that some dirsync of viaduct's made. False for a stranger's, and for an empty one. A dirsync is named as
- * its title, save that ':' stands there as '_'. dir_mark_print() adds a mark to `out`. */
+/* The parts of a mark that some dirsync of viaduct's made. False for a stranger's, and for an empty one. A dirsync is named by
+ * its title, which has no ':'. dir_mark_print() adds a mark to `out`. */
 bool dir_mark_parse(struct span mark, struct span *dirsync, struct span *source);
 bool dir_mark_adopted(struct span mark);
 void dir_mark_print(const char *dirsync, struct span source, bool adopted, struct buf *out);
@@ -111,6 +114,7 @@ struct dir_traits {
     } proxies; /* beside the target: one SMTP address, or all */
     enum dir_naming naming;
     uint32_t not_of_groups; /* bits of attributes that groups cannot have there */
+    bool no_adoption;       /* what others put there cannot be made ours */
     bool no_target;         /* it keeps no target address beside the proxies: none is planned for it */
     bool
         needs_surname; /* an entry must have one: where there is none, its display name is planned as surname */

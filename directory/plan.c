@@ -90,12 +90,23 @@ plan_flow(struct flow *flow)
 {
     if (!flow->on)
         return;
-    gone_judge(flow);
     inherit(flow);
     move_decide(flow);
     plan_linked(flow, false);
     plan_news(flow);
     flow->n_news = 0;
+}
+
+/* What a flow that is off has given stays remembered for the time when it is on again. */
+static void
+remember_all(struct flow *flow)
+{
+    const struct dir_set *added = flow->planner->in->added;
+    struct dir_entry memory;
+    struct why why;
+    for (size_t place = 0; added != NULL && !flow->on && place < dir_set_places(added); place++)
+        if (dir_set_get(added, place, &flow->other_room, &memory) && proxy_is_memory_of(flow, memory.id))
+            dir_set_put(flow->planner->plan->added, &memory, &why);
 }
 
 /* Members of the groups that are there. */
@@ -258,12 +269,16 @@ dir_plan_make(const struct dir_plan_input *in)
     flow_link(&planner.export);
     judge_sources(&planner.import);
     judge_sources(&planner.export);
+    gone_judge(&planner.import);
+    gone_judge(&planner.export);
     plan_flow(&planner.import);
     plan_flow(&planner.export);
     plan_groups(&planner.import);
     plan_groups(&planner.export);
     plan_ends(&planner.import);
     plan_ends(&planner.export);
+    remember_all(&planner.import);
+    remember_all(&planner.export);
     put_in_order(&planner);
     plan->foreign_entries = believed(&planner.import, in->foreign_before);
     plan->host_entries = believed(&planner.export, in->host_before);

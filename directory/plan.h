@@ -57,6 +57,12 @@ struct dir_plan_input {
     const char *adopt;        /* NULL, or which unmarked entries may be adopted: "all", or an address */
 };
 
+/* A copy that hid because its source was gone, and hides now because its source, which is back, is hidden. */
+struct dir_back {
+    bool host;
+    struct span id;
+};
+
 struct dir_plan {
     struct dir_change
         *changes; /* in the order in which they are to be carried out: host before foreign, groups last */
@@ -78,8 +84,11 @@ struct dir_plan {
      *     given    proxies that policies made for host entries, where the directory does not keep them (`proxies = book`, or not
      *              writable): by the host's id, for the book. One for each directory of the host
      *     added    which proxies of a copy came from its source, by direction and source: only those are ever removed. One for
-     *              each dirsync. Lost, old addresses stay until somebody removes them */
+     *              each dirsync. Lost, old addresses stay until somebody removes them
+     *     back     who waits no longer to be deleted, though nothing changes about him: dir_pending_set(..., 0) */
     struct dir_set *given, *added;
+    struct dir_back *back;
+    size_t n_back;
 };
 
 /* Returns a plan, never NULL; a plan without changes says that both agree. */

@@ -25,8 +25,6 @@ draft_values(struct flow *flow, const struct wish *wish, const struct dir_entry 
         bits &= ~(flow->from_traits->not_of_groups & ~(UINT32_C(1) << DIR_DISPLAY | UINT32_C(1) << DIR_ALIAS));
     if ((copy != NULL ? copy->kind : wish->kind) == DIR_GROUP)
         bits &= ~flow->to_traits->not_of_groups;
-    if ((copy != NULL ? copy->kind : wish->kind) == DIR_GROUP)
-        bits &= ~flow->to_traits->not_of_groups;
     for (unsigned i = 0; i < DIR_ATTRIBUTES; i++) {
         struct span old = copy != NULL ? copy->value[i] : SPAN("");
         if ((bits >> i & 1) == 0 || span_equal(old, wish->value[i]))
@@ -171,6 +169,17 @@ has_mailbox(struct flow *flow, const struct dir_entry *source, const struct dir_
     return true;
 }
 
+/* What cannot be read cannot be set right either: nobody knows what stands there. */
+static bool
+is_unreadable(struct flow *flow, const struct dir_entry *source, const struct dir_entry *copy)
+{
+    if (!copy->broken)
+        return false;
+    proxy_remember_old(flow, source->id);
+    gone_tell_broken(flow, copy);
+    return true;
+}
+
 void
 copy_update(struct flow *flow, size_t source_place, const struct dir_entry *source,
             const struct dir_entry *copy)
@@ -178,7 +187,7 @@ copy_update(struct flow *flow, size_t source_place, const struct dir_entry *sour
     struct planner *planner = flow->planner;
     size_t place = (size_t)flow->copy_of[source_place] - 1;
     struct wish wish;
-    if (has_mailbox(flow, source, copy))
+    if (is_unreadable(flow, source, copy) || has_mailbox(flow, source, copy))
         return;
     source_wish(flow, source, &wish);
     if (replace_copy(flow, source_place, &wish, copy))

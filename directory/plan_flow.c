@@ -158,26 +158,20 @@ flow_clear(struct flow *flow)
     dir_room_clear(&flow->other_room);
 }
 
-/* ---- links ---- */
-
-/* A title as marks have it. */
-static bool
-is_title(const char *title, struct span name)
+struct flow *
+flow_back(const struct flow *flow)
 {
-    if (strlen(title) != name.len)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if ((title[i] == ':' ? '_' : title[i]) != name.at[i])
-            return false;
-    return true;
+    return flow->import ? &flow->planner->export : &flow->planner->import;
 }
+
+/* ---- links ---- */
 
 bool
 plan_is_ours(const struct planner *planner, struct span mark, struct span *source)
 {
     struct span dirsync, id;
     if (mark.len == 0 || !dir_mark_parse(mark, &dirsync, &id) ||
-        !is_title(planner->in->dirsync->title, dirsync))
+        !span_equal(dirsync, span_of(planner->in->dirsync->title)))
         return false;
     if (source != NULL)
         *source = id;

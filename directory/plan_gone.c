@@ -73,8 +73,8 @@ is_let_go(const struct flow *flow, const struct dir_entry *copy)
 bool
 gone_goes(struct flow *flow, size_t place, const struct dir_entry *copy)
 {
-    return flow->on && plan_is_ours(flow->planner, copy->mark, NULL) && !gone_has_source(flow, place) &&
-           flow->no_removal == NULL && removal_of(flow, copy) == GOES;
+    return flow->on && !copy->broken && plan_is_ours(flow->planner, copy->mark, NULL) &&
+           !gone_has_source(flow, place) && flow->no_removal == NULL && removal_of(flow, copy) == GOES;
 }
 
 bool
@@ -134,14 +134,27 @@ let_go(struct flow *flow, const struct dir_entry *copy)
     if (!adopted && !mailbox)
         draft_replace(planner, dir_attribute_name(DIR_ALIAS), copy->value[DIR_ALIAS], SPAN(""));
     draft_replace(planner, "mark", copy->mark, SPAN(""));
-    dir_set_drop(planner->plan->given, copy->id);
     commit(flow, copy);
+}
+
+void
+gone_tell_broken(struct flow *flow, const struct dir_entry *copy)
+{
+    plan_notice(flow->planner, DIR_CONFLICT, flow->import, copy->id, copy->name,
+                "it is one of our copies and cannot be read, so it is left as it is: %.*s; set that right, or "
+                "delete it: then "
+                "it is made anew",
+                SHOWN(copy->trouble));
 }
 
 static void
 remove_copy(struct flow *flow, const struct dir_entry *copy)
 {
     enum removal removal = removal_of(flow, copy);
+    if (copy->broken) {
+        gone_tell_broken(flow, copy);
+        return;
+    }
     if (removal != STAYS && flow->no_removal != NULL) {
         flow->held_back++;
     } else if (removal == GOES && is_let_go(flow, copy)) {
@@ -153,15 +166,33 @@ remove_copy(struct flow *flow, const struct dir_entry *copy)
     }
 }
 
+/* Its time is over without a change: should its source go once more, it waits anew. */
+static void
+end_waiting(struct flow *flow, const struct dir_entry *copy)
+{
+    struct planner *planner = flow->planner;
+    struct dir_plan *plan = planner->plan;
+    if (plan->n_back == planner->back_size) {
+        planner->back_size = planner->back_size > 0 ? 2 * planner->back_size : 64;
+        plan->back = xrealloc(plan->back, planner->back_size * sizeof *plan->back);
+    }
+    plan->back[plan->n_back++] = (struct dir_back){flow->import, plan_keep(planner, copy->id)};
+}
+
 static void
 show_again(struct flow *flow, size_t place, const struct dir_entry *copy)
 {
     const struct dir_pending *pending = flow->planner->in->pending;
     struct dir_entry source;
     size_t from = flow->source_of[place] - 1;
-    if (pending == NULL || dir_pending_since(pending, flow->import, copy->id) == 0 ||
-        flow->state[from] == SOURCE_HIDDEN || !dir_set_get(flow->from, from, &flow->from_room, &source))
+    if (pending == NULL || copy->broken || dir_pending_since(pending, flow->import, copy->id) == 0 ||
+        !dir_set_get(flow->from, from, &flow->from_room, &source))
         return;
+    if (flow->state[from] ==
+        SOURCE_HIDDEN) { /* it hides because its source does: not any more because that was gone */
+        end_waiting(flow, copy);
+        return;
+    }
     draft_begin(flow->planner, DIR_SHOW, flow->import, copy->kind, copy->id, copy->name);
     draft_commit(flow->planner, source.id, "%.*s is there again in %s", SHOWN(source.name), flow->from_title);
 }
@@ -179,6 +210,10 @@ tell(struct flow *flow)
             "reading, and where it is right that they go, set limits.shrink = 100%% in dirsync \"%s\" for one "
             "run",
             flow->held_back, flow->to_title, flow->no_removal, dirsync);
+    if (flow->members_held > 0)
+        plan_notice(planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),
+                    "%" PRIu64 " members stay in their groups in %s, because %s", flow->members_held,
+                    flow->to_title, flow->no_removal != NULL ? flow->no_removal : flow_back(flow)->no_removal);
     if (flow->not_added > 0)
         plan_notice(
             planner, DIR_REFUSAL, flow->import, SPAN(""), SPAN(""),

@@ -24,7 +24,7 @@ group_is_expanded(const struct flow *flow, const struct dir_entry *source)
 static struct counterpart
 find_counterpart(struct flow *flow, struct span member)
 {
-    struct flow *back = flow->import ? &flow->planner->export : &flow->planner->import;
+    struct flow *back = flow_back(flow);
     struct counterpart none = {SIZE_MAX, SIZE_MAX};
     struct dir_entry entry;
     size_t place = dir_set_find_name(flow->from, member);
@@ -66,7 +66,7 @@ new_stamp(struct flow *flow)
 /* A member that is not to be one. What is deleted leaves its groups by itself; a name that nobody has is taken out where it could
  * only be one of our copies. */
 static bool
-is_removed(struct flow *flow, struct span name, size_t place)
+goes(struct flow *flow, struct span name, size_t place)
 {
     struct dir_entry entry;
     if (place == SIZE_MAX)
@@ -75,6 +75,16 @@ is_removed(struct flow *flow, struct span name, size_t place)
     if (flow->fate[place] == COPY_DELETED)
         return false;
     return dir_set_glance(flow->to, place, &entry) && !gone_is_deleted(flow, place, &entry);
+}
+
+/* A reading that cannot be believed says as little about who left a group as about who is gone. */
+static bool
+is_removed(struct flow *flow, struct span name, size_t place)
+{
+    bool believed = flow->no_removal == NULL && (place != SIZE_MAX || flow_back(flow)->no_removal == NULL);
+    bool removed = goes(flow, name, place);
+    flow->members_held += removed && !believed;
+    return removed && believed;
 }
 
 static void
@@ -126,6 +136,8 @@ void
 group_members(struct flow *flow, const struct dir_entry *source, const struct dir_entry *copy)
 {
     size_t own = dir_set_find_id(flow->to, copy->id);
+    if (copy->broken) /* told with its attributes */
+        return;
     draft_begin(flow->planner, DIR_CHANGE, flow->import, copy->kind, copy->id, name_of(flow, own));
     new_stamp(flow);
     for (size_t i = 0; i < source->n_members; i++) {

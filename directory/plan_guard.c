@@ -70,12 +70,17 @@ hold_against(const struct limit *limit, const char *dirsync, bool host, const ch
     return n > number || n > most ? -EPERM : 0;
 }
 
+/* Members that a new entry gets by a change of its own are part of what is added, which is not limited: it has no id yet. */
 static uint64_t
 count(const struct dir_plan *plan, const struct limit *limit, bool host, int kind)
 {
     uint64_t n = 0;
-    for (size_t i = 0; i < limit->n_operations; i++)
-        n += dir_plan_count(plan, host, limit->operations[i], kind);
+    for (size_t i = 0; i < plan->n_changes; i++) {
+        const struct dir_change *change = &plan->changes[i];
+        for (size_t k = 0; k < limit->n_operations; k++)
+            n += change->host == host && change->operation == limit->operations[k] && change->id.len > 0 &&
+                 (kind < 0 || change->kind == (enum dir_kind)kind);
+    }
     return n;
 }
 

@@ -58,7 +58,7 @@ struct flow {
     int64_t delete_s;
     uint32_t kept, initial; /* bits of attributes: in step, set once */
     bool hides, proxies_initial, proxies_omitted, renames;
-    bool may_add, may_remove;
+    bool may_add;
 
     uint32_t *copy_of, *source_of; /* by place: 1 + place on the other side; 0: none */
     uint8_t *state;                /* by source place */
@@ -67,14 +67,14 @@ struct flow {
     struct span *renamed;          /* by copy's place: NULL until then */
     size_t *news;                  /* source places without copy */
     size_t n_news, news_size;
-    struct dir_words *claimed;     /* address keys that this plan gives to copies --> source place */
-    struct dir_words *names;       /* folded names in the container; NULL until one is needed */
-    struct dir_words *numbers;     /* names with an address --> the number given last */
-    uint64_t natives;              /* entries of `from` that are no copies */
-    uint64_t copies;               /* entries of `to` with our mark */
-    uint64_t held_back, not_added; /* what is not done because a reading does not do for it */
-    uint32_t *stamps, stamp;       /* by copy's place, of the group that was looked at last; NULL until then */
-    const char *no_removal;        /* why; NULL: it may be */
+    struct dir_words *claimed; /* address keys that this plan gives to copies --> source place */
+    struct dir_words *names;   /* folded names in the container; NULL until one is needed */
+    struct dir_words *numbers; /* names with an address --> the number given last */
+    uint64_t natives;          /* entries of `from` that are no copies */
+    uint64_t copies;           /* entries of `to` with our mark */
+    uint64_t held_back, members_held, not_added; /* what is not done because a reading does not do for it */
+    uint32_t *stamps, stamp; /* by copy's place, of the group that was looked at last; NULL until then */
+    const char *no_removal;  /* why; NULL: it may be */
     struct dir_room from_room, to_room, other_room;
     struct span last_parent; /* of DNs, with whether it lies below: see name_below() */
     bool last_below;
@@ -107,7 +107,7 @@ struct planner {
     const struct dir_plan_input *in;
     const struct conf_directory *directory; /* the host's; NULL: not configured */
     struct dir_plan *plan;
-    size_t changes_size, notices_size;
+    size_t changes_size, notices_size, back_size;
     struct flow import, export;
     struct dir_taken *taken;
     struct dir_words *gifts; /* keys of addresses that policies gave in this plan --> to whom */
@@ -168,6 +168,8 @@ void plan_tidy(char *text);
 
 void flow_begin(struct planner *planner, struct flow *flow, bool import);
 void flow_clear(struct flow *flow);
+/* The other one. */
+struct flow *flow_back(const struct flow *flow);
 
 /* Whether it is a copy that this dirsync made; `source` may be NULL. */
 bool plan_is_ours(const struct planner *planner, struct span mark, struct span *source);
@@ -243,6 +245,8 @@ size_t proxy_settle(struct flow *flow, const struct wish *wish, size_t source_pl
 
 /* Remembers which of a copy's addresses are ours (`copy` NULL: of a new one). */
 void proxy_remember(struct flow *flow, const struct wish *wish, const struct dir_entry *copy);
+/* Whether that is kept under this id in `added` for a copy of the flow. */
+bool proxy_is_memory_of(const struct flow *flow, struct span id);
 /* As it was before. */
 void proxy_remember_old(struct flow *flow, struct span source_id);
 /* Whether an earlier plan put it there. */
@@ -279,6 +283,8 @@ void group_members_new(struct flow *flow, size_t source_place, const struct dir_
 
 void gone_judge(struct flow *flow);
 void gone_all(struct flow *flow);
+/* Says that a copy of ours is left as it is because it cannot be read. */
+void gone_tell_broken(struct flow *flow, const struct dir_entry *copy);
 /* Whether a copy's source is there, and is to have one. */
 bool gone_has_source(const struct flow *flow, size_t copy_place);
 /* Whether a copy is deleted in this plan, because its source is gone and its time is over. */

@@ -41,7 +41,8 @@ static bool
 is_mover(struct flow *flow, const struct dir_entry *source, const struct dir_entry *copy)
 {
     const struct address *target = source_address(flow, source);
-    if (target == NULL || (flow->to_traits->no_target && flow->to_traits->naming != DIR_NAMED_ADDRESS))
+    if (copy->broken || target == NULL ||
+        (flow->to_traits->no_target && flow->to_traits->naming != DIR_NAMED_ADDRESS))
         return false;
     if (flow->to_traits->naming == DIR_NAMED_ADDRESS && copy->target.type.len == 0)
         return !span_equal_nocase(copy->name, target->value);

@@ -40,10 +40,10 @@ is_asked(struct flow *flow, const struct wish *wish)
 static bool
 is_adoptable(const struct flow *flow, size_t place, const struct dir_entry *entry, const struct wish *wish)
 {
-    const struct flow *back = flow->import ? &flow->planner->export : &flow->planner->import;
+    const struct flow *back = flow_back(flow);
     bool has_copy = back->copy_of[place] > 0 || (back->added != NULL && back->added[place].name.len > 0);
     bool fixed = flow->to_traits->naming == DIR_NAMED_ADDRESS && !address_equal(&entry->target, &wish->target);
-    if (entry->mark.len > 0 || has_copy || fixed || flow->source_of[place] > 0)
+    if (entry->mark.len > 0 || has_copy || fixed || flow->source_of[place] > 0 || flow->to_traits->no_adoption)
         return false;
     return wish->kind == DIR_GROUP ? entry->kind == DIR_GROUP
                                    : entry->kind == DIR_CONTACT || entry->kind == DIR_MAIL_USER;
@@ -133,7 +133,7 @@ static void
 take_over(struct flow *flow, size_t source_place, const struct dir_entry *source, const struct dir_entry *copy,
           bool adopt)
 {
-    struct flow *back = flow->import ? &flow->planner->export : &flow->planner->import;
+    struct flow *back = flow_back(flow);
     size_t place = dir_set_find_id(flow->to, copy->id);
     if (adopt) /* it is no recipient of its own any more */
         back->state[place] = SOURCE_NONE;

@@ -101,6 +101,7 @@ dir_plan_free(struct dir_plan *plan)
         return;
     free(plan->changes);
     free(plan->notices);
+    free(plan->back);
     arena_free(plan->arena);
     dir_set_free(plan->given);
     dir_set_free(plan->added);

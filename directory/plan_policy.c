@@ -286,7 +286,8 @@ serve(struct planner *planner, size_t place, const struct dir_entry *entry, stru
     if (entry->n_proxies > 0)
         memcpy(proxies, entry->proxies, entry->n_proxies * sizeof *proxies);
     owner_of(planner, entry, true, &owner);
-    give_again(&gift, entry->id, buf_span(&owner));
+    if (dir_entry_is_recipient(entry))
+        give_again(&gift, entry->id, buf_span(&owner));
     if (planner->in->host_complete && is_served(planner, entry))
         complete(&gift, *entry, buf_span(&owner));
     keep_given(&gift, entry->id, entry->name);

@@ -38,6 +38,12 @@ memory_id(struct flow *flow, struct span source_id)
     return (struct span){id, source_id.len + 1};
 }
 
+bool
+proxy_is_memory_of(const struct flow *flow, struct span id)
+{
+    return id.len > 0 && id.at[0] == (flow->import ? '<' : '>');
+}
+
 /* Under whose id it is remembered what a copy got: that of its mark, which may be of a source who is gone. */
 static struct span
 remembered_as(const struct flow *flow, struct span source_id, const struct dir_entry *copy)
@@ -120,6 +126,8 @@ keeps(struct flow *flow, size_t place, const struct address *address, bool heir)
         return false;
     if (!dir_set_get(flow->to, place, &flow->other_room, &copy))
         return false;
+    if (copy.broken) /* it is left as it is */
+        return true;
     if (!heir && gone_loses(flow, place, &copy, address))
         return false;
     if (from == 0 || flow->state[from - 1] < SOURCE_HIDDEN || span_equal(address->type, SPAN("X500")) ||

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PLAN_BYTES_MAX = 512 << 20 };
+enum { PLAN_BYTES_MAX = 512 << 20, PLAN_DAYS_MAX = 3 /* one made on a Friday can be carried out on Monday */ };
 
 /* One directory during a run. */
 struct reach {
@@ -115,7 +115,8 @@ is_full_due(const struct steps *steps, const struct reach *reach)
 {
     const struct conf_dirsync *dirsync = steps->run->dirsync;
     int64_t every = dirsync != NULL ? dirsync->full_s : 7 * 24 * 3600, now = time_ms() / 1000;
-    return steps->run->full || reach->reading.full_s == 0 || reach->reading.full_s > now ||
+    bool asked = steps->run->full && !reach->read; /* what was written is read back as it comes */
+    return asked || reach->reading.full_s == 0 || reach->reading.full_s > now ||
            now - reach->reading.full_s >= every;
 }
 
@@ -176,6 +177,17 @@ plan_name(const struct dir_run *run, const char *what, char name[300])
     snprintf(name, 300, "%.200s.%s", run->dirsync->title, what);
 }
 
+/* Who does not wait to be deleted any more. */
+static int
+keep_back(const struct steps *steps, struct why *why)
+{
+    char name[300];
+    for (size_t i = 0; i < steps->plan->n_back; i++)
+        dir_pending_set(steps->pending, steps->plan->back[i].host, steps->plan->back[i].id, 0);
+    plan_name(steps->run, "pending", name);
+    return steps->plan->n_back == 0 ? 0 : dir_pending_write(steps->pending, steps->run->folder_fd, name, why);
+}
+
 static int
 make_plan(struct steps *steps, struct why *why)
 {
@@ -212,16 +224,41 @@ make_plan(struct steps *steps, struct why *why)
         .adopt = run->adopt,
     };
     steps->plan = dir_plan_make(&input);
-    dir_plan_write(steps->plan, &text);
-    plan_name(run, "plan", name);
-    int r = dir_file_write(run->folder_fd, name, buf_span(&text), false);
-    buf_clear(&text);
-    if (r < 0) {
-        why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-r));
+    int r = keep_left(steps, steps->plan->given, given, why);
+    if (r == 0)
+        r = keep_left(steps, steps->plan->added, added, why);
+    if (r == 0)
+        r = keep_back(steps, why);
+    if (r < 0)
         return r;
-    }
-    r = keep_left(steps, steps->plan->given, given, why);
-    return r < 0 ? r : keep_left(steps, steps->plan->added, added, why);
+    dir_plan_write(steps->plan, &text); /* behind what it rests on */
+    plan_name(run, "plan", name);
+    r = dir_file_write(run->folder_fd, name, buf_span(&text), false);
+    buf_clear(&text);
+    if (r < 0)
+        why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-r));
+    return r;
+}
+
+/* Whether what was planned can still be true: who is gone may be back by now. */
+static int
+judge_plan(struct steps *steps, struct why *why)
+{
+    const struct dir_plan *plan = steps->plan;
+    const char *title = steps->run->dirsync->title;
+    int64_t days = (time_ms() / 1000 - plan->made_s) / (24 * 3600);
+    if (strcmp(plan->dirsync, title) != 0)
+        why_set(why, "5.3.5", "the plan is one of dirsync \"%s\"; `viaduct dirsync plan %s` makes a new one",
+                plan->dirsync, title);
+    else if (days >= PLAN_DAYS_MAX)
+        why_set(why, "5.3.5",
+                "the plan was made %lld days ago, and the directories are others by now; `viaduct dirsync plan "
+                "%s` makes a new one",
+                (long long)days, title);
+    else
+        return 0;
+    steps->slip = true;
+    return -ESTALE;
 }
 
 /* The plan that a person has looked at. */
@@ -238,10 +275,12 @@ take_plan(struct steps *steps, struct why *why)
                 run->dirsync->title, run->dirsync->title);
     else if (r < 0)
         why_set(why, "4.3.0", "dirsync/%s in the spool: %s", name, strerror(-r));
-    else
-        r = dir_plan_read(buf_span(&text), &steps->plan, why);
+    else if (dir_plan_read(buf_span(&text), &steps->plan, why) < 0)
+        r = -EBADMSG;
     buf_clear(&text);
     steps->slip = r == -ENOENT;
+    if (r == 0)
+        r = judge_plan(steps, why);
     if (r == 0 && run->hash != NULL && !span_starts_nocase(span_of(steps->plan->hash), span_of(run->hash))) {
         why_set(why, "5.3.5",
                 "the plan that lies there is %.12s, not %.64s: look at it before it is carried out",
@@ -259,7 +298,11 @@ ask_guard(struct steps *steps, struct why *why)
     struct dir_run *run = steps->run;
     struct span force = span_of(run->force);
     int r = dir_plan_guard(steps->plan, run->dirsync, why);
-    if (r == 0 || force.len < 8 || !span_starts_nocase(span_of(steps->plan->hash), force))
+    bool forced = force.len >= 8 && span_starts_nocase(span_of(steps->plan->hash), force);
+    if (r < 0 && !forced && force.len > 0)
+        tell(run, "--force %.64s is not this plan's hash, %.12s, or shorter than eight digits", run->force,
+             steps->plan->hash);
+    if (r == 0 || !forced)
         return r;
     tell(run, "carried out by --force: %s", why->text);
     why_set(why, "", "%s", "");
@@ -335,6 +378,7 @@ begin(struct steps *steps, struct why *why)
                                           .spool_fd = run->spool_fd,
                                           .folder_fd = run->folder_fd,
                                           .deadline_ms = monotonic_ms() + seconds * 1000,
+                                          .goes_on = run->goes_on,
                                           .progress = run->progress,
                                           .note = run->note,
                                           .arg = run->arg};

@@ -39,6 +39,7 @@ struct dir_run {
     int spool_fd, folder_fd, book_fd;
     unsigned steps;
     bool full;         /* read all, not only what changed */
+    bool goes_on;      /* see struct dir_context */
     bool waits;        /* for another run to end, for as long as a run may take; else -EBUSY at once */
     const char *adopt; /* see struct dir_plan_input */
     const char *hash;  /* APPLY without PLAN: only the plan with this hash; NULL: whichever lies there */

@@ -26,6 +26,7 @@ struct applying {
     bool *settled; /* of each change: done, now or by an earlier try */
     int fd;
     uint64_t n_failed, n_over;
+    bool torn; /* the last line there may not be whole */
     bool broken;
     struct why why; /* of what broke */
 };
@@ -89,9 +90,13 @@ static void
 note_applied(struct applying *applying, size_t i, const char *word, const char *text)
 {
     char line[700];
-    int len = snprintf(line, sizeof line, "%zu %s%s%.500s\n", i + 1, word, text[0] != '\0' ? " " : "", text);
+    int len = snprintf(line, sizeof line, "%s%zu %s%s%.500s\n", applying->torn ? "\n" : "", i + 1, word,
+                       text[0] != '\0' ? " " : "", text);
+    ssize_t n = write(applying->fd, line, (size_t)len);
+    bool told = applying->torn;
+    applying->torn = n != len;
     /* what cannot be noted is tried again, and then found done */
-    if (write(applying->fd, line, (size_t)len) < 0 && applying->run->note != NULL)
+    if (applying->torn && !told && applying->run->note != NULL)
         applying->run->note(applying->run->arg, "how far the plan is carried out cannot be noted in the spool");
 }
 

@@ -250,7 +250,8 @@ add_host(struct building *building, struct shelf *host)
         if (foreign != NULL)
             add_address(building, &entry.target, true, entry.name);
         add_entry_addresses(building, &entry);
-        add_given(building, host, entry.id);
+        if (dir_entry_is_recipient(&entry))
+            add_given(building, host, entry.id);
         add_recipient(building, display_of(&entry), span_of(foreign != NULL ? foreign->connector : "host"),
                       foreign != NULL ? &entry.target : NULL,
                       foreign != NULL ? span_of(foreign->type) : SPAN("SMTP"));
@@ -260,25 +261,28 @@ add_host(struct building *building, struct shelf *host)
 /* ---- what there is ---- */
 
 static int
-load_set(struct building *building, struct dir_set **set, const char *name)
+load_set(struct building *building, struct dir_set **set, const char *name, struct why *why)
 {
     struct dir_reading reading = {.full_s = 0};
-    struct why why = {"", ""};
+    struct why found = {"", ""};
     *set = dir_set_new();
-    int r = dir_set_read(*set, &reading, building->run->folder_fd, name, &why);
+    int r = dir_set_read(*set, &reading, building->run->folder_fd, name, &found);
     buf_clear(&reading.cookie);
+    if (r < 0 && r != -ENOENT)
+        why_set(why, "4.3.0", "no new book: dirsync/%s in the spool cannot be read: %s", name, found.text);
     return r;
 }
 
 static int
-load(struct building *building, struct shelf *shelf, const char *name)
+load(struct building *building, struct shelf *shelf, const char *name, struct why *why)
 {
-    int r = load_set(building, &shelf->set, name);
+    int r = load_set(building, &shelf->set, name, why);
     shelf->used = xcalloc(dir_set_places(shelf->set) + 1, sizeof *shelf->used);
     return r;
 }
 
-/* 0, or -EAGAIN with `why` where a directory has not been read. */
+/* 0; -EAGAIN with `why` where a directory has not been read; or -errno with `why`: a book without those whom a torn file held
+ * would make them unknown. */
 static int
 load_all(struct building *building, struct why *why)
 {
@@ -290,9 +294,14 @@ load_all(struct building *building, struct why *why)
         struct shelf *shelf = &building->hosts[building->n_hosts++];
         shelf->title = root->host.directories[i].title;
         run_given_name(&root->host.directories[i], name);
-        load_set(building, &shelf->given, name);
+        int given = load_set(building, &shelf->given, name, why);
         run_directory_set_name(&root->host.directories[i], name);
-        if (load(building, shelf, name) < 0) {
+        int r = load(building, shelf, name, why);
+        if (given < 0 && given != -ENOENT)
+            return given;
+        if (r < 0 && r != -ENOENT)
+            return r;
+        if (r == -ENOENT) {
             why_set(why, "4.3.0",
                     "no new book: directory \"%s\" has not been read yet, and its people would be unknown",
                     shelf->title);
@@ -307,7 +316,9 @@ load_all(struct building *building, struct why *why)
         const struct conf_directory *directory = run_directory(root, &root->dirsyncs[i]);
         shelf->host = directory != NULL ? (size_t)(directory - root->host.directories) : SIZE_MAX;
         run_dirsync_set_name(&root->dirsyncs[i], name);
-        load(building, shelf, name); /* foreign people who are not known yet are nobody's loss but theirs */
+        int r = load(building, shelf, name, why);
+        if (r < 0 && r != -ENOENT) /* foreign people who are not known yet are nobody's loss but theirs */
+            return r;
     }
     return 0;
 }

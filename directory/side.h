@@ -25,6 +25,8 @@ struct dir_context {
     const struct conf_dirsync *dirsync; /* NULL where a directory is read for itself (the book) */
     int spool_fd, folder_fd;            /* of the spool, and of spool/dirsync */
     int64_t deadline_ms;                /* monotonic: no wait ends later */
+    bool
+        goes_on; /* when an answer is there that is waited for, the worker goes on by itself; else the person who asked does */
     void (*progress)(void *arg, const char *what, uint64_t done,
                      uint64_t all); /* all 0: not known; may be NULL */
     void (*note)(void *arg,

@@ -48,6 +48,7 @@ file_open(struct dir_side *base, struct why *why)
     (void)why;
     base->writable = exports(side);
     base->traits = (struct dir_traits){.attributes = attributes_of(side),
+                                       .no_adoption = true, /* the file that is written holds ours alone */
                                        .hides = true,
                                        .members = true,
                                        .proxies = DIR_PROXIES_ALL,

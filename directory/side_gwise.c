@@ -52,6 +52,7 @@ static struct dir_traits
 traits_of(const struct gwise_side *side)
 {
     struct dir_traits traits = {
+        .no_adoption = true, /* who lies in our own domain is ours already */
         .hides = true,
         .proxies = side->foreign->alias != NULL ? DIR_PROXIES_MAIL : DIR_PROXIES_NONE,
         .naming = DIR_NAMED_ADDRESS,

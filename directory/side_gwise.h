@@ -28,13 +28,13 @@
 /* ---- for whoever takes items from DirIn ---- */
 
 /* Takes an item of a connector's DirIn. Where it is the answer to what one of its dirsyncs asked, it is kept for the next run and
- * `*whose` is that dirsync: its run can go on. Returns 0; -ENOENT with `why` where nobody asks (the gateway sends some by itself):
+ * `*whose` is that dirsync: its run can go on, where `*goes_on` says so without being told by a person. Returns 0; -ENOENT with `why` where nobody asks (the gateway sends some by itself):
  * ignored, and the last one is kept as spool/dirsync/<connector>.unasked; -EBADMSG with `why` where it cannot be an answer to
  * what was asked, or is not whole: for a person to look at (Badmail), and the answer is still waited for; or another -errno with
  * `why`, where it cannot be kept now: the item is to be taken again later. Parses what is hostile: to be called where a crash
  * costs nothing. */
 int side_gwise_answer(const struct dir_context *context, const char *connector, const struct queue_file *item,
-                      const struct conf_dirsync **whose, struct why *why);
+                      const struct conf_dirsync **whose, bool *goes_on, struct why *why);
 
 /* ---- among the chapters ---- */
 
@@ -75,7 +75,8 @@ int gwise_ask(const struct gwise_side *side, struct why *why);
 int gwise_answered(const struct gwise_side *side, struct buf *text, struct why *why);
 /* Forgets question and answer. */
 void gwise_forget(const struct gwise_side *side);
-/* Puts a request into DirOut: durable when it returns 0; else -errno with `why`. */
+/* Puts a request into DirOut, its content durable; else -errno with `why`. A power cut may cost the name, and with it the request:
+ * the next reading shows what was not done. */
 int gwise_send(const struct gwise_side *side, struct span text, struct why *why);
 
 /* side_gwise_entry.c */

@@ -1,7 +1,7 @@
 /* side_gwise_ask.c - what was asked of a gateway, and what came (see side_gwise.h)
  *
- *     <dirsync>.asked     "viaduct-asked 1", "since SECONDS", "item ID": written before the request is, so that no answer comes
- *                         unasked. A crash in between costs the time-out
+ *     <dirsync>.asked     "viaduct-asked 1", "since SECONDS", "then run" or "then wait": written before the request is, so that
+ *                         no answer comes unasked. A crash in between costs the time-out
  *     <dirsync>.answer    what came, as UTF-8
  *     <connector>.unasked what came last without having been asked for
  *
@@ -31,9 +31,9 @@ name_of(const struct conf_dirsync *dirsync, const char *what, char name[NAME_BYT
 
 /* ---- what was asked ---- */
 
-/* When; 0: nothing was asked, or what says so is unreadable. */
+/* When, and whether the worker goes on by itself; 0: nothing was asked, or what says so is unreadable. */
 static int64_t
-asked_since(int folder_fd, const struct conf_dirsync *dirsync)
+asked_since(int folder_fd, const struct conf_dirsync *dirsync, bool *goes_on)
 {
     char name[NAME_BYTES];
     struct buf text = {0};
@@ -44,6 +44,8 @@ asked_since(int folder_fd, const struct conf_dirsync *dirsync)
         size_t n = at != NULL ? strspn(at + 7, "0123456789") : 0;
         if (n == 0 || at[7 + n] != '\n' || !span_to_u64((struct span){at + 7, n}, INT64_MAX, &since))
             since = 0;
+        if (goes_on != NULL)
+            *goes_on = memmem(text.at, text.len, "\nthen wait\n", 11) == NULL;
     }
     buf_clear(&text);
     return (int64_t)since;
@@ -60,7 +62,7 @@ is_over(int64_t since_s, int64_t answer_s)
 static bool
 is_asked(int folder_fd, const struct conf_dirsync *dirsync)
 {
-    int64_t since = asked_since(folder_fd, dirsync);
+    int64_t since = asked_since(folder_fd, dirsync, NULL);
     return since > 0 && !is_over(since, dirsync->foreign.answer_s);
 }
 
@@ -92,7 +94,8 @@ gwise_ask(const struct gwise_side *side, struct why *why)
         return -EAGAIN;
     }
     name_of(context->dirsync, "asked", name);
-    buf_printf(&asked, "viaduct-asked 1\nsince %lld\nrequest GET-DIRECTORY\n", (long long)(time_ms() / 1000));
+    buf_printf(&asked, "viaduct-asked 1\nsince %lld\nthen %s\n", (long long)(time_ms() / 1000),
+               context->goes_on ? "run" : "wait");
     int err = dir_file_write(context->folder_fd, name, buf_span(&asked), false);
     if (err != 0) {
         why_set(why, "4.3.0", "dirsync/%s in the spool cannot be written: %s", name, strerror(-err));
@@ -151,7 +154,7 @@ gwise_answered(const struct gwise_side *side, struct buf *text, struct why *why)
             why_set(why, "4.3.0", "dirsync/%s.answer in the spool: %s", dirsync->title, strerror(-err));
         return err;
     }
-    int64_t since = asked_since(context->folder_fd, dirsync);
+    int64_t since = asked_since(context->folder_fd, dirsync, NULL);
     if (since == 0)
         return -ENOENT;
     if (is_over(since, dirsync->foreign.answer_s)) {
@@ -222,7 +225,17 @@ keep(int folder_fd, const char *name, struct span text, struct why *why)
     return err;
 }
 
-/* The dirsync of this connector that asked. */
+static bool
+has_answer(int folder_fd, const struct conf_dirsync *dirsync)
+{
+    char name[NAME_BYTES];
+    struct stat st;
+    name_of(dirsync, "answer", name);
+    return fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           !is_over(st.st_mtime, dirsync->foreign.answer_s);
+}
+
+/* The dirsync of this connector that asked, and has no answer yet: a second one is not what it asked for. */
 static const struct conf_dirsync *
 find_asker(const struct dir_context *context, const char *connector)
 {
@@ -230,7 +243,7 @@ find_asker(const struct dir_context *context, const char *connector)
         const struct conf_dirsync *dirsync = &context->root->dirsyncs[i];
         if (span_equal(span_of(dirsync->connector), span_of(connector)) &&
             span_equal(span_of(dirsync->foreign.format), SPAN("gwise")) &&
-            is_asked(context->folder_fd, dirsync))
+            is_asked(context->folder_fd, dirsync) && !has_answer(context->folder_fd, dirsync))
             return dirsync;
     }
     return NULL;
@@ -266,7 +279,7 @@ take_text(const struct dir_context *context, const char *connector, struct span 
 
 int
 side_gwise_answer(const struct dir_context *context, const char *connector, const struct queue_file *item,
-                  const struct conf_dirsync **whose, struct why *why)
+                  const struct conf_dirsync **whose, bool *goes_on, struct why *why)
 {
     struct buf octets = {0}, text = {0};
     const struct conf_connector *conf = conf_connector_find(context->root, connector);
@@ -277,6 +290,8 @@ side_gwise_answer(const struct dir_context *context, const char *connector, cons
         codepage_decode(codepage, buf_span(&octets), &text);
         err = take_text(context, connector, buf_span(&text), whose, why);
     }
+    if (err == 0 && asked_since(context->folder_fd, *whose, goes_on) == 0)
+        *goes_on = false;
     codepage_free(codepage);
     buf_clear(&octets);
     buf_clear(&text);

@@ -87,7 +87,8 @@ dir_status_write(int folder_fd, const char *dirsync, const struct dir_status *st
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         buf_printf(&text, "%s: %s\n", texts[i].name, (const char *)status + texts[i].offset);
     snprintf(name, sizeof name, "%s.status", dirsync);
-    int r = dir_file_write(folder_fd, name, buf_span(&text), true);
+    int r = dir_file_write(folder_fd, name, buf_span(&text),
+                           false); /* how many were read is what the next reading is held against */
     buf_clear(&text);
     return r;
 }

@@ -30,6 +30,7 @@ static struct dir_entry entry;
 static struct why why;
 static struct arena *arena;
 static int out_fd;
+static bool goes_on;
 
 #define FRAME(text) "WPC-API= 1.2; \r\nHeader-Char= T50; \r\nMsg-Type= ADMIN; \r\n" text "-END-\r\n"
 #define USER(domain, office, object, more)                                                                     \
@@ -239,7 +240,7 @@ answer_with(const char *text, size_t len, bool unfinished, const struct conf_dir
     container_end(&container);
     int fd = queue_writer_finish(writer, &envelope, SPAN(""), &why), r = -1;
     if (fd >= 0 && queue_file_read(fd, arena, &file, &why) == 0)
-        r = side_gwise_answer(&context, "gw", &file, whose, &why);
+        r = side_gwise_answer(&context, "gw", &file, whose, &goes_on, &why);
     queue_writer_drop(writer);
     unlinkat(context.spool_fd, "item", 0);
     close(fd);
@@ -275,7 +276,9 @@ test_asking(void)
     is_int(sent(&text), 1, "indeed");
     context.dirsync = &dirsyncs[0];
     is_int(answer(whole, &whose), 0, "the answer is taken");
-    ok(whose == &dirsyncs[0], "for whoever asked");
+    ok(whose == &dirsyncs[0] && !goes_on, "for whoever asked, a person who goes on himself");
+    is_int(answer(FRAME(USER("GWDOMAIN", "GWPO", "OTHER", "")), &whose), -ENOENT,
+           "a second one while that lies there is not what was asked for");
     begin();
     is_int(read_side(), 0, "and read");
     is_int(dir_set_count(set), 3, "all of it");
@@ -296,7 +299,15 @@ test_asking(void)
     is_span(entry.value[DIR_DISPLAY], "Administrator", "with his display name as description");
     ok(entry.n_proxies == 0, "an alias of another type is none");
     begin();
+    context.goes_on = true;
     is_int(read_side(), -EINPROGRESS, "the next time it is asked anew");
+    context.goes_on = false;
+    is_int(answer(whole, &whose), 0, "by a run that the worker goes on with");
+    ok(goes_on, "which it is told");
+    begin();
+    is_int(read_side(), 0, "and does");
+    begin();
+    is_int(read_side(), -EINPROGRESS, "until the next time");
     buf_clear(&text);
 }
 

@@ -221,9 +221,9 @@ test_marks(void)
 {
     struct buf mark = {0};
     struct span dirsync, source;
-    dir_mark_print("gw:1", SPAN("a:b c"), false, &mark);
-    is_span(buf_span(&mark), "viaduct:gw_1:a:b c", "a mark");
-    ok(dir_mark_parse(buf_span(&mark), &dirsync, &source) && span_equal(dirsync, SPAN("gw_1")) &&
+    dir_mark_print("gw-1", SPAN("a:b c"), false, &mark);
+    is_span(buf_span(&mark), "viaduct:gw-1:a:b c", "a mark");
+    ok(dir_mark_parse(buf_span(&mark), &dirsync, &source) && span_equal(dirsync, SPAN("gw-1")) &&
            span_equal(source, SPAN("a:b c")) && !dir_mark_adopted(buf_span(&mark)),
        "has its parts");
     buf_reset(&mark);

@@ -261,6 +261,8 @@ world_plan(struct world *world)
     world->in.given = world->given;
     world->in.added = world->added;
     world->plan = dir_plan_make(&world->in);
+    for (size_t i = 0; i < world->plan->n_back; i++)
+        dir_pending_set(world->pending, world->plan->back[i].host, world->plan->back[i].id, 0);
     return world->plan;
 }
 

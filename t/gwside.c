@@ -99,10 +99,11 @@ take_item(int folder_fd, const char *name)
     struct queue_file file;
     struct why why = {"", ""};
     const struct conf_dirsync *whose = NULL;
+    bool goes_on = false;
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC),
         r = fd < 0 ? -errno : queue_file_read(fd, arena, &file, &why);
     if (r == 0)
-        r = side_gwise_answer(&context, context.dirsync->connector, &file, &whose, &why);
+        r = side_gwise_answer(&context, context.dirsync->connector, &file, &whose, &goes_on, &why);
     printf("%d %s %s\n", -r, whose != NULL ? whose->title : "-", why.text);
     if (fd >= 0)
         close(fd);
