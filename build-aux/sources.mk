@@ -101,7 +101,7 @@ libdirectory_a_SOURCES = directory/attributes.def directory/change.h directory/e
 	directory/policy.h directory/run.c directory/run.h directory/run_apply.c directory/run_book.c directory/run_names.c directory/side.h \
 	directory/status.c directory/status.h \
 	directory/ldap_answer.c directory/ldap_certificate.c directory/ldap_changes.c directory/ldap_dirsync.c directory/ldap_inside.h directory/ldap_keytab.c \
-	directory/ldap_link.c directory/ldap_read.c directory/ldap_syncrepl.c \
+	directory/ldap_link.c directory/ldap_patience.c directory/ldap_read.c directory/ldap_syncrepl.c \
 	directory/ldap_server.c directory/ldap_words.c directory/ldap_write.c \
 	directory/entry.c directory/set.c directory/set_file.c directory/set_index.c directory/set_inside.h directory/set_record.c \
 	directory/pending.c directory/policy.c directory/taken.c directory/taken.h directory/words.c directory/words.h \

@@ -21,7 +21,7 @@ struct ldap_link; /* a connection, or the means to make one */
 struct ldap_server {
     char url[300]; /* the one in use */
     bool active_directory;
-    bool pages, dirsync, usn, syncrepl, show_deleted, permissive, domain_scope, tree_delete;
+    bool pages, dirsync, usn, syncrepl, show_deleted, domain_scope;
     char naming_context[600]; /* that holds the base */
     char identity[300];   /* dsServiceName's invocationId, or the server's name: what a cookie is bound to */
     uint64_t highest_usn; /* before anything is read; 0: none */

@@ -99,7 +99,7 @@ struct ranges {
     size_t next;
     size_t *offsets; /* of each value in `extra`, since it moves */
     size_t n, size;
-    bool seen;
+    bool seen; /* the range had values */
 };
 
 static bool
@@ -121,6 +121,24 @@ take_range(void *arg, const struct ldap_answer *part)
         }
     }
     return true;
+}
+
+/* A range that did not come is no end of the members: the entry cannot be taken without. */
+static int
+take_range_end(const struct ranges *ranges, LDAPMessage *message, struct why *why)
+{
+    struct ldap_link *link = ranges->answer->link;
+    char *said = NULL;
+    int code = LDAP_OTHER;
+    int parsed = ldap_parse_result(link->ld, message, &code, NULL, &said, NULL, NULL, 0);
+    bool good = parsed == LDAP_SUCCESS && code == LDAP_SUCCESS && ranges->seen;
+    if (!good)
+        why_set(why, "4.4.2", "%s: %s of %.*s from %zu on did not come: %s%s%s", link->server.url, ranges->name,
+                (int)(ranges->answer->dn.len < 300 ? ranges->answer->dn.len : 300), ranges->answer->dn.at,
+                ranges->next, code == LDAP_SUCCESS ? "there is nothing" : ldap_err2string(code),
+                said != NULL && said[0] != '\0' ? ": " : "", said != NULL ? said : "");
+    ldap_memfree(said);
+    return good ? 0 : -EAGAIN;
 }
 
 /* One more range; the reader of the part says where the one behind it begins. */
@@ -155,6 +173,8 @@ fetch_range(struct ranges *ranges, struct why *why)
             else
                 take_range(ranges, &part);
         }
+        if (r == 0 && ended)
+            r = take_range_end(ranges, message, why);
         ldap_msgfree(message);
     }
     answer_clear(&part);

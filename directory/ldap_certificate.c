@@ -1,7 +1,8 @@
 /* ldap_certificate.c - which certificate was refused, and whether a key is one of those that are pinned (see ldap_inside.h)
  *
  * GnuTLS, by way of libldap, says of a certificate that does not verify "unknown error code". So the server is asked once more, by a
- * session that verifies nothing and says nothing but StartTLS, what it shows.
+ * session that verifies nothing and says nothing but StartTLS, what it shows. It is shown our own certificate, where there is one:
+ * that is public.
  */
 #include <errno.h>
 #include <openssl/evp.h>
@@ -11,18 +12,19 @@
 
 #include "directory/ldap_inside.h"
 
-/* A handshake alone. */
+/* A handshake alone, verified or not. */
 static bool
-shake_hands(LDAP *ld, const struct ldap_link *link)
+shake_hands(LDAP *ld, struct ldap_link *link, int verify)
 {
-    int never = LDAP_OPT_X_TLS_NEVER, client = 0;
+    int client = 0;
     struct timeval wait = {.tv_sec = link->directory->timeout_s < 10 ? link->directory->timeout_s : 10};
     if (link_set_options(ld, link) != LDAP_SUCCESS ||
-        ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &never) != LDAP_SUCCESS ||
+        ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &verify) != LDAP_SUCCESS ||
         ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &wait) != LDAP_SUCCESS ||
         ldap_set_option(ld, LDAP_OPT_TIMEOUT, &wait) != LDAP_SUCCESS ||
         ldap_set_option(ld, LDAP_OPT_X_TLS_NEWCTX, &client) != LDAP_SUCCESS)
         return false;
+    link_be_patient(link, wait.tv_sec);
     bool ldaps = span_starts_nocase(span_of(link->server.url), SPAN("ldaps://"));
     return (ldaps ? ldap_connect(ld) : ldap_start_tls_s(ld, NULL, NULL)) == LDAP_SUCCESS;
 }
@@ -46,8 +48,20 @@ describe(const struct berval *der, char text[300])
     X509_free(certificate);
 }
 
+/* A connection that was closed for another reason proves nothing against a certificate. */
+static bool
+verifies(struct ldap_link *link)
+{
+    LDAP *ld = NULL;
+    bool good =
+        ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS && shake_hands(ld, link, LDAP_OPT_X_TLS_DEMAND);
+    if (ld != NULL)
+        ldap_unbind_ext(ld, NULL, NULL);
+    return good;
+}
+
 bool
-link_sees_certificate(const struct ldap_link *link, char text[300])
+link_sees_certificate(struct ldap_link *link, char text[300])
 {
     struct berval der = {0, NULL};
     LDAP *ld = NULL;
@@ -55,7 +69,8 @@ link_sees_certificate(const struct ldap_link *link, char text[300])
     bool tls = span_starts_nocase(url, SPAN("ldaps://")) ||
                (span_starts_nocase(url, SPAN("ldap://")) && link->directory->start_tls &&
                 !span_equal(span_of(link->directory->auth), SPAN("gssapi")));
-    bool seen = tls && ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS && shake_hands(ld, link) &&
+    bool seen = tls && !verifies(link) && ldap_initialize(&ld, link->server.url) == LDAP_SUCCESS &&
+                shake_hands(ld, link, LDAP_OPT_X_TLS_NEVER) &&
                 ldap_get_option(ld, LDAP_OPT_X_TLS_PEERCERT, &der) == LDAP_OPT_SUCCESS && der.bv_val != NULL;
     if (seen)
         describe(&der, text);

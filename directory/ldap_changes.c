@@ -111,6 +111,38 @@ find_by_usn(struct changes_found *finding, struct span cookie, struct why *why)
     return r;
 }
 
+static bool
+take_any(void *arg, const struct ldap_answer *answer)
+{
+    (void)answer;
+    *(bool *)arg = true;
+    return true;
+}
+
+/* Whoever may not look there is shown no tombstones, and told nothing of it. */
+static int
+see_deleted(struct ldap_link *link, struct why *why)
+{
+    static const char *const few[] = {"objectClass", NULL};
+    char base[700];
+    bool seen = false;
+    snprintf(base, sizeof base, "CN=Deleted Objects,%s", link->server.naming_context);
+    struct link_search search = {.base = base,
+                                 .filter = "(objectClass=*)",
+                                 .scope = LDAP_SCOPE_BASE,
+                                 .attributes = few,
+                                 .deleted = true};
+    int r = link_search(link, &search, take_any, &seen, why);
+    if ((r < 0 && r != -ENOENT && r != -EACCES) || seen)
+        return r;
+    why_set(
+        why, "5.7.1",
+        "%s: %s cannot be read, so nobody would be told who was deleted: the account needs the right to list "
+        "it and to read what is in it",
+        link->server.url, base);
+    return -EACCES;
+}
+
 /* ---- where it begins ---- */
 
 int
@@ -123,7 +155,9 @@ ldap_changes_begin(struct ldap_link *link, struct buf *cookie, struct why *why)
     buf_reset(cookie);
     switch (ldap_changes_of(link)) {
     case LDAP_CHANGES_USN:
-        r = server_usn(link, &usn, why);
+        r = see_deleted(link, why);
+        if (r == 0)
+            r = server_usn(link, &usn, why);
         if (r == 0)
             buf_printf(cookie, "usn:%" PRIu64, usn);
         return r;

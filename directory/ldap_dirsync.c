@@ -49,7 +49,7 @@ take_dirsync_end(struct dirsync *dirsync, LDAPMessage *message, struct why *why)
                 ldap_err2string(parsed != LDAP_SUCCESS ? parsed : code),
                 said != NULL && said[0] != '\0' ? ": " : "", said != NULL ? said : "");
         /* a cookie that it does not take, or a right that was withdrawn: all can be read still */
-        r = -ESTALE;
+        r = code == LDAP_BUSY || code == LDAP_UNAVAILABLE ? -EAGAIN : -ESTALE;
     } else {
         if (dirsync->owned)
             ber_memfree(dirsync->cookie.bv_val);

@@ -1,6 +1,7 @@
 /* ldap_inside.h - what the chapters of an LDAP link share (see ldap.h)
  *
  *     ldap_link.c      servers, TLS, who we are
+ *     ldap_patience.c  how long a handshake may take
  *     ldap_certificate.c   which certificate was refused, pins
  *     ldap_keytab.c    the key table of one principal
  *     ldap_server.c    what a server says of itself
@@ -48,7 +49,10 @@ struct ldap_link {
     int64_t deadline_ms;
     void (*note)(void *arg, const char *text);
     void *arg;
-    LDAP *ld; /* NULL: not connected */
+    LDAP *ld;                    /* NULL: not connected */
+    struct ldap_conncb callback; /* of its sockets */
+    int64_t patience_ms;         /* monotonic: how long a handshake may take; 0: not limited here */
+    bool impatient;              /* one took longer */
     struct ldap_server server;
     struct buf password;
     int keytab_fd, key_fd; /* of copies in memory; -1: none */
@@ -88,16 +92,22 @@ void answer_reset(struct ldap_answer *answer);
 void answer_clear(struct ldap_answer *answer);
 
 /* Waits for the next message of a request (or, id LDAP_RES_ANY, of any). 0 with `*message` to be freed; -ETIMEDOUT at the
- * deadline or after the directory's time-out without an octet, -EAGAIN where the connection is lost; with `why`. The link is
+ * deadline or after the directory's time-out without a whole message, -EAGAIN where the connection is lost; with `why`. The link is
  * closed then. */
 int link_next(struct ldap_link *link, int id, LDAPMessage **message, struct why *why);
 
 /* The options of a session. An LDAP result code. */
 int link_set_options(LDAP *ld, const struct ldap_link *link);
 
-/* Whether the server that could not be reached shows a certificate to whoever does not verify it, so that this is the trouble.
+/* Whether the server that could not be reached shows a certificate to whoever does not verify it, and none that verifies, so that
+ * this is the trouble.
  * `text` says whose it is, who issued it, and until when it is valid. Nothing else is said to the server. */
-bool link_sees_certificate(const struct ldap_link *link, char text[300]);
+bool link_sees_certificate(struct ldap_link *link, char text[300]);
+
+/* Puts that layer below every session of the link. */
+void link_limit_sockets(struct ldap_link *link);
+/* What is done next without a time-out of its own may take so long, and not beyond the deadline; 0: that is over. */
+void link_be_patient(struct ldap_link *link, int64_t seconds);
 
 /* Of a session over TLS whose certificate was verified: whether its key is one of tls.pins. 0, or -EACCES with `why`. */
 int link_check_pins(const struct ldap_link *link, struct why *why);

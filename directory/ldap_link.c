@@ -125,6 +125,7 @@ ldap_link_new(const struct conf_directory *directory, int64_t deadline_ms,
                                .arg = arg,
                                .keytab_fd = -1,
                                .key_fd = -1};
+    link_limit_sockets(link);
     int r = 0;
     if (directory->tls.key_file != NULL)
         r = take_key(link, why);
@@ -218,6 +219,8 @@ link_set_options(LDAP *ld, const struct ldap_link *link)
         directory->tls.ca_file != NULL ? directory->tls.ca_file : "/etc/ssl/certs/ca-certificates.crt";
     int r = ldap_set_option(ld, LDAP_OPT_PROTOCOL_VERSION, &version);
     if (r == LDAP_SUCCESS)
+        r = ldap_set_option(ld, LDAP_OPT_CONNECT_CB, &link->callback);
+    if (r == LDAP_SUCCESS)
         r = ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
     if (r == LDAP_SUCCESS)
         r = ldap_set_option(ld, LDAP_OPT_RESTART, LDAP_OPT_ON);
@@ -306,6 +309,10 @@ judge_connect(struct ldap_link *link, int code, const char *what, struct why *wh
         return -EACCES;
     }
     char certificate[300];
+    if (link->impatient) {
+        why_set(why, "4.4.1", "%s: %s: no answer within the directory's time-out", link->server.url, what);
+        return -ENOTCONN;
+    }
     if ((code == LDAP_SERVER_DOWN || code == LDAP_CONNECT_ERROR) && link_sees_certificate(link, certificate)) {
         why_set(why, "5.7.8",
                 "%s: its certificate is refused (%s): it must be valid for the URL's host and signed by an "
@@ -411,10 +418,11 @@ begin_tls(struct ldap_link *link, bool *tls, struct why *why)
 {
     struct span url = span_of(link->server.url);
     *tls = span_starts_nocase(url, SPAN("ldaps://"));
-    if (*tls && link->directory->tls.pins.n > 0) { /* else with the first request */
+    if (*tls) {
         int connected = ldap_connect(link->ld);
-        return connected == LDAP_SUCCESS ? link_check_pins(link, why)
-                                         : judge_connect(link, connected, "connecting", why);
+        if (connected != LDAP_SUCCESS)
+            return judge_connect(link, connected, "connecting", why);
+        return link->directory->tls.pins.n > 0 ? link_check_pins(link, why) : 0;
     }
     if (*tls || span_starts_nocase(url, SPAN("ldapi://")) || !link->directory->start_tls ||
         is(link->directory->auth, "gssapi"))
@@ -446,7 +454,9 @@ connect_one(struct ldap_link *link, const char *url, struct why *why)
         r = link_set_options(link->ld, link);
     if (r != LDAP_SUCCESS)
         return judge_connect(link, r, "preparing a session", why);
+    link_be_patient(link, link->directory->timeout_s);
     r = begin_tls(link, &tls, why);
+    link_be_patient(link, r == 0 && is(link->directory->auth, "gssapi") ? link->directory->timeout_s : 0);
     if (r == 0 && is(link->directory->auth, "gssapi"))
         r = bind_gssapi(link, tls, why);
     else if (r == 0 && is(link->directory->auth, "simple") && link->directory->bind_dn != NULL) {
@@ -455,6 +465,7 @@ connect_one(struct ldap_link *link, const char *url, struct why *why)
         else
             r = bind_simple(link, why);
     }
+    link_be_patient(link, 0);
     return r == 0 ? server_ask(link, why) : r;
 }
 

@@ -13,7 +13,13 @@
 #include "directory/ldap_inside.h"
 
 /* Pages may be empty, where the server looked long for nothing; a server that gives so many one after the other has no end. */
-enum { CONTROLS = 3, ATTRIBUTES_MAX = 400, EMPTY_PAGES_MAX = 1000, HELD_MAX = 8 << 20 };
+enum {
+    CONTROLS = 3,
+    ATTRIBUTES_MAX = 400,
+    EMPTY_PAGES_MAX = 1000,
+    HELD_MAX = 8 << 20,
+    MESSAGE_BYTES = 512 /* what one takes, whatever is in it */
+};
 
 struct paging {
     struct ldap_link *link;
@@ -122,7 +128,8 @@ hold(struct paging *paging, LDAPMessage *message)
     struct berval dn;
     if (ldap_get_dn_ber(paging->link->ld, message, &ber, &dn) == LDAP_SUCCESS &&
         ber_get_option(ber, LBER_OPT_REMAINING_BYTES, &bytes) == LBER_OPT_SUCCESS)
-        paging->held_bytes += bytes;
+        paging->held_bytes += bytes + dn.bv_len;
+    paging->held_bytes += MESSAGE_BYTES;
     if (ber != NULL)
         ber_free(ber, 0);
     if (paging->n_held == paging->held_size) {

@@ -11,13 +11,13 @@
 
 static const char capability_ad[] = "1.2.840.113556.1.4.800";
 
-static const char *const asked[] = {"namingContexts",        "defaultNamingContext", "supportedControl",
-                                    "supportedCapabilities", "dsServiceName",        "highestCommittedUSN",
-                                    "subschemaSubentry",     "vendorName",           NULL};
+static const char *const asked[] = {
+    "namingContexts", "defaultNamingContext", "supportedControl",  "supportedCapabilities",
+    "dsServiceName",  "highestCommittedUSN",  "subschemaSubentry", NULL};
 
 struct root {
     struct ldap_link *link;
-    char schema[600], service[600], highest[32], first_context[600], default_context[600];
+    char schema[600], service[600], highest[32];
     bool seen;
 };
 
@@ -65,9 +65,7 @@ take_root(void *arg, const struct ldap_answer *answer)
     server->dirsync = has(answer, "supportedControl", "1.2.840.113556.1.4.841");
     server->syncrepl = has(answer, "supportedControl", LDAP_CONTROL_SYNC);
     server->show_deleted = has(answer, "supportedControl", "1.2.840.113556.1.4.417");
-    server->permissive = has(answer, "supportedControl", "1.2.840.113556.1.4.1413");
     server->domain_scope = has(answer, "supportedControl", "1.2.840.113556.1.4.1339");
-    server->tree_delete = has(answer, "supportedControl", "1.2.840.113556.1.4.805");
     take_text(answer, "highestCommittedUSN", root->highest, sizeof root->highest);
     take_text(answer, "dsServiceName", root->service, sizeof root->service);
     take_text(answer, "subschemaSubentry", root->schema, sizeof root->schema);
@@ -197,11 +195,11 @@ ask_schema(struct root *root, struct why *why)
     int r = root->schema[0] != '\0' ? link_search(link, &search, take_schema, link, &trouble) : 0;
     if (link->n_known > 0)
         qsort(link->known, link->n_known, sizeof *link->known, by_name);
-    if (r == -EAGAIN || r == -ETIMEDOUT) {
-        *why = trouble;
-        return -ENOTCONN;
-    }
-    return 0;
+    if (r == 0 || r == -ENOENT || r == -EACCES)
+        return 0;
+    /* for what it has trouble with now it would be taken for another kind of server */
+    why_set(why, "4.4.2", "%.400s (its schema)", trouble.text);
+    return -ENOTCONN;
 }
 
 bool

@@ -69,14 +69,13 @@ take_id_set(struct changes_found *finding, BerElement *ber)
     BerVarray ids = NULL;
     ber_len_t len;
     ber_int_t deletes = 0;
-    if (ber_scanf(ber, "{") == LBER_ERROR)
-        return;
-    if (ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE && ber_scanf(ber, "m", &cookie) == LBER_ERROR)
-        return;
-    if (ber_peek_tag(ber, &len) == LDAP_TAG_REFRESHDELETES && ber_scanf(ber, "b", &deletes) == LBER_ERROR)
-        return;
-    if (ber_scanf(ber, "[W]", &ids) == LBER_ERROR)
-        finding->stale = true;
+    bool read = ber_scanf(ber, "{") != LBER_ERROR;
+    if (read && ber_peek_tag(ber, &len) == LDAP_TAG_SYNC_COOKIE)
+        read = ber_scanf(ber, "m", &cookie) != LBER_ERROR;
+    if (read && ber_peek_tag(ber, &len) == LDAP_TAG_REFRESHDELETES)
+        read = ber_scanf(ber, "b", &deletes) != LBER_ERROR;
+    if (!read || ber_scanf(ber, "[W]", &ids) == LBER_ERROR)
+        finding->stale = true; /* who is gone is not known */
     finding->stale |= !deletes;
     for (size_t i = 0; ids != NULL && ids[i].bv_val != NULL; i++)
         ids_add(&finding->gone, (struct span){ids[i].bv_val, ids[i].bv_len});

@@ -68,6 +68,18 @@ ask_name(void *arg, struct span name)
     asking->too_many |= !side_names_ask(asking->names, name);
 }
 
+/* What the filter looks at is asked for too: a change of it alone must be a change (DirSync). */
+static void
+ask_filter(const struct ldap_side *side, struct asking *asking)
+{
+    struct why why;
+    struct dir_filter *filter =
+        side->directory->filter != NULL ? dir_filter_new(span_of(side->directory->filter), &why) : NULL;
+    if (filter != NULL) /* one that only the server understands is its own */
+        dir_filter_names(filter, ask_name, asking);
+    dir_filter_free(filter);
+}
+
 static int
 learn_names(struct ldap_side *side, struct why *why)
 {
@@ -86,9 +98,10 @@ learn_names(struct ldap_side *side, struct why *why)
     }
     if (side->policies != NULL)
         dir_policies_names(side->policies, ask_name, &asking);
+    ask_filter(side, &asking);
     if (asking.too_many)
         return why_set(why, "5.3.5",
-                       "opt-out and the filters of recipient-policies name more than %d attributes",
+                       "opt-out, filter and the filters of recipient-policies name more than %d attributes",
                        SIDE_EXTRAS_MAX);
     side_names_seal(&side->names);
     side_filter(&side->names, side->directory, &side->filter);

@@ -190,6 +190,6 @@ settle_members(struct settling *settling, const struct dir_delta *delta)
     for (size_t i = 0; i < delta->n_add; i++)
         if (bsearch(&delta->add[i], sorted.at, sorted.n, sizeof *sorted.at, by_octets) == NULL)
             come.at[come.n++] = delta->add[i];
-    side_job_members(job, LDAP_MOD_DELETE, go.at, go.n);
     side_job_members(job, LDAP_MOD_ADD, come.at, come.n);
+    side_job_members(job, LDAP_MOD_DELETE, go.at, go.n);
 }

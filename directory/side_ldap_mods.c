@@ -2,7 +2,8 @@
  *
  * A request for a copy of ours takes its mark away and gives it back, before anything else: where the entry is another one by
  * now, or another's, the server refuses the whole request. In the same way an old value is taken away before the new one is set,
- * so that what somebody changed in the meantime is not overwritten unseen.
+ * so that what somebody changed in the meantime is not overwritten unseen. Where an attribute can have several values the source's
+ * is the only one: others that stand beside it go.
  */
 #include "directory/side_ldap_write.h"
 
@@ -394,8 +395,9 @@ side_job_plan(struct side_job *job)
     }
     plan_modify(job);
     if (members != NULL && job->side->side.traits.members && change->operation != DIR_DELETE) {
-        side_job_members(job, LDAP_MOD_DELETE, members->remove, members->n_remove);
+        /* those who come first: some classes want one member at least */
         side_job_members(job, LDAP_MOD_ADD, members->add, members->n_add);
+        side_job_members(job, LDAP_MOD_DELETE, members->remove, members->n_remove);
     }
     if (change->operation == DIR_RENAME)
         side_job_rename(job);

@@ -64,7 +64,6 @@ side_jobs_prove(struct ldap_side *side, struct side_job *jobs, struct why *why)
     };
     int r = ldap_read(side->link, &question, take_proof, &proving, why);
     for (struct side_job *job = jobs; r == 0 && job != NULL; job = job->next) {
-        job->proved = true;
         if (!job->found)
             side_job_missing(job);
     }

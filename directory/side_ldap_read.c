@@ -4,7 +4,8 @@
  *     changes    changed entries into a set of their own, ids of those that are gone; put into the set when all is there
  *
  * A group names its members by their names. A member that is renamed or deleted changes the group without the server calling it
- * changed (Active Directory does not), so groups that list an old name are read again.
+ * changed (Active Directory does not), so groups that list an old name are read again. Who lies in a container that is renamed
+ * is not called changed either: then all is read.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -70,10 +71,7 @@ take(void *arg, const struct ldap_answer *answer)
     const struct dir_context *context = side->side.context;
     struct dir_entry entry;
     side_raw_fill(&reading->raw, &side->names, answer);
-    bool here = !reading->changes ||
-                ldap_dn_below(ldap_answer_dn(answer),
-                              side->directory->base != NULL ? span_of(side->directory->base) : SPAN(""));
-    if (here && side_entry_map(&side->reader, &reading->raw, &entry)) {
+    if (side_entry_map(&side->reader, &reading->raw, &entry)) {
         put(reading, &entry);
     } else if (reading->changes) {
         struct span id = side_id_of(&side->names, &reading->raw, side->reader.arena);
@@ -346,6 +344,118 @@ reread_groups(const struct dir_set *set, struct side_reading *now, struct why *w
     return r;
 }
 
+/* ---- containers that have other names now ---- */
+
+/* What lies in a container that is renamed or moved is not called changed, though all its names are others. Which containers were
+ * renamed no server tells; but then the set knows nobody below one of those that changed, and the server does. */
+struct container_look {
+    struct side_reading *now;
+    const struct dir_set *set;
+    char **names;
+    size_t n, size;
+};
+
+static bool
+take_container(void *arg, const struct ldap_answer *answer)
+{
+    struct container_look *look = arg;
+    struct span dn = ldap_answer_dn(answer);
+    if (look->n == look->size) {
+        look->size = look->size > 0 ? 2 * look->size : 16;
+        look->names = xrealloc(look->names, look->size * sizeof *look->names);
+    }
+    look->names[look->n++] = xstrndup(dn.at, dn.len);
+    return true;
+}
+
+static bool
+take_any(void *arg, const struct ldap_answer *answer)
+{
+    struct container_look *look = arg;
+    struct dir_entry entry;
+    side_raw_fill(&look->now->raw, &look->now->side->names, answer);
+    bool is = side_entry_map(&look->now->side->reader, &look->now->raw, &entry);
+    look->n += is;
+    return !is;
+}
+
+/* Asks of the ids that are no recipients which are containers. */
+static int
+ask_containers(struct container_look *look, struct buf *ids, size_t *n, struct why *why)
+{
+    static const char *const few[] = {"objectClass", NULL};
+    struct ldap_side *side = look->now->side;
+    struct buf filter = {0};
+    buf_printf(&filter,
+               "(&(|(objectClass=organizationalUnit)(objectClass=container)(objectClass=organization)"
+               "(objectClass=domain)(objectClass=locality))(|%s))",
+               ids->len > 0 ? ids->at : "");
+    struct ldap_question question = {
+        .base = ldap_link_server(side->link)->naming_context, .filter = filter.at, .attributes = few};
+    int r = *n > 0 ? ldap_read(side->link, &question, take_container, look, why) : 0;
+    buf_clear(&filter);
+    buf_reset(ids);
+    *n = 0;
+    return r == -ENOENT ? 0 : r;
+}
+
+static bool
+knows_below(const struct dir_set *set, struct span container)
+{
+    struct dir_entry entry;
+    for (size_t place = 0; place < dir_set_places(set); place++)
+        if (dir_set_glance(set, place, &entry) && ldap_dn_below(entry.name, container))
+            return true;
+    return false;
+}
+
+/* -ESTALE where it was moved here, or may have been moved away. */
+static int
+look_below(struct container_look *look, const char *container, struct why *why)
+{
+    struct ldap_side *side = look->now->side;
+    struct container_look below = {.now = look->now};
+    struct ldap_question question = question_of(side, side->filter.at);
+    const char *base = question.base;
+    if (ldap_dn_below(span_of(base), span_of(container)) || knows_below(look->set, span_of(container)))
+        return 0;
+    question.base = container;
+    int r = ldap_dn_below(span_of(container), span_of(base))
+                ? ldap_read(side->link, &question, take_any, &below, why)
+                : -ECANCELED;
+    if (r == -ECANCELED) {
+        why_set(why, "4.3.0", "%.300s was renamed or moved, or is new, and its entries with it", container);
+        return -ESTALE;
+    }
+    return r == -ENOENT ? 0 : r;
+}
+
+static int
+look_at_containers(const struct dir_set *set, struct side_reading *now, struct why *why)
+{
+    struct container_look look = {.now = now, .set = set};
+    struct buf ids = {0};
+    size_t n = 0;
+    int r = 0;
+    const char *id = now->gone.at, *end = id + now->gone.len;
+    for (; id < end && r == 0; id += strlen(id) + 1) {
+        if (dir_set_find_id(set, span_of(id)) != SIZE_MAX)
+            continue;
+        side_id_filter(&now->side->names, span_of(id), &ids);
+        if (++n == IDS_A_QUESTION)
+            r = ask_containers(&look, &ids, &n, why);
+    }
+    if (r == 0)
+        r = ask_containers(&look, &ids, &n, why);
+    for (size_t i = 0; i < look.n && r == 0; i++)
+        r = look_below(&look, look.names[i], why);
+    for (size_t i = 0; i < look.n; i++)
+        free(look.names[i]);
+    free(look.names);
+    buf_clear(&ids);
+    return r;
+}
+
 /* ---- changes ---- */
 
 static void
@@ -370,6 +480,8 @@ read_changes_once(struct side_reading *now, const struct dir_set *set, struct bu
     now->set = dir_set_new();
     now->changes = true;
     int r = ldap_changes(side->link, &question, cookie, take, take_gone, now, why);
+    if (r == 0)
+        r = look_at_containers(set, now, why);
     return r == 0 ? reread_groups(set, now, why) : r;
 }
 
@@ -386,8 +498,10 @@ read_changes(struct ldap_side *side, struct dir_set *set, struct dir_reading *re
         buf_reset(&cookie);
         buf_add_span(&cookie, buf_span(&reading->cookie));
         r = reopen(side, read_changes_once(&now, set, &cookie, why), try, why);
-        if (r == -EAGAIN && !span_equal(span_of(side->source), span_of(reading->source)))
+        if (r == -EAGAIN && !span_equal(span_of(side->source), span_of(reading->source))) {
+            why_set(why, "4.3.0", "another server answers now, %s", ldap_link_server(side->link)->url);
             r = -ESTALE;
+        }
     }
     if (r == 0) {
         merge(set, &now);
@@ -400,6 +514,17 @@ read_changes(struct ldap_side *side, struct dir_set *set, struct dir_reading *re
     clear(&now);
     buf_clear(&cookie);
     return r;
+}
+
+/* A long reading is no snapshot: who was moved meanwhile may have been passed over on both ends. What changed since it began puts
+ * that right; where that fails the reading is as good as one without. */
+static void
+catch_up(struct ldap_side *side, struct dir_set *set, struct dir_reading *reading)
+{
+    struct why why = {"", ""};
+    int r = read_changes(side, set, reading, &why);
+    if (r < 0 && r != -ESTALE)
+        side_note(side, "what changed while all was read is not known: %s", why.text);
 }
 
 int
@@ -415,5 +540,8 @@ side_ldap_read(struct dir_side *base, struct dir_set **set, struct dir_reading *
             return r;
         side_note(side, "what changed is not known any more, so all is read: %s", why->text);
     }
-    return read_all(side, set, reading, why);
+    int r = read_all(side, set, reading, why);
+    if (r == 0 && reading->cookie.len > 0 && uses_changes(side))
+        catch_up(side, *set, reading);
+    return r;
 }

@@ -50,6 +50,8 @@ remedy(const struct side_job *job, enum side_request_kind kind)
 {
     if (is_read_only(job))
         return "it is a copy that is only read: name the server that is written in url";
+    if (job->code == LDAP_OBJECT_CLASS_VIOLATION && kind == SIDE_MEMBERS)
+        return "its class wants one member at least: a group that has none any more cannot be kept there";
     if (job->code == LDAP_OBJECT_CLASS_VIOLATION)
         return "its class allows no such attribute; option mark must name one that every class there has, and "
                "map can "

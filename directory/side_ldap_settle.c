@@ -57,6 +57,16 @@ settle_followers(struct settling *settling, struct side_mods *mods)
         side_mods_text(job, mods, LDAP_MOD_REPLACE, names->slot[SLOT_HIDDEN], hidden ? "TRUE" : NULL);
 }
 
+/* Who has another target by now, given by somebody else, keeps it and all. */
+static bool
+settle_target(struct settling *settling, struct side_mods *mods)
+{
+    const struct dir_delta *target = side_delta_find(settling->job->change, SPAN("targetAddress"));
+    struct side_part part = {.slot = SLOT_TARGET,
+                             .remove = target != NULL && target->n_remove > 0 ? target->remove[0] : SPAN("")};
+    return settling->job->side->names.slot[SLOT_TARGET][0] == '\0' || settle_part(settling, mods, &part);
+}
+
 /* What is there of all that makes a recipient. */
 static void
 settle_stripped(struct settling *settling, struct side_mods *mods)
@@ -159,6 +169,8 @@ settle_found(struct settling *settling)
     add_mark(settling, &mods);
     size_t bare = mods.n;
     if (side_strips(job)) {
+        if (!settle_target(settling, &mods))
+            return;
         settle_stripped(settling, &mods);
     } else if (operation != DIR_DELETE) {
         if (!settle_deltas(settling, &mods))

@@ -252,6 +252,14 @@ names_account(const struct side_job *job)
             strcasestr(job->text, "sAMAccountName") != NULL);
 }
 
+/* Perhaps: Active Directory says of a member who is not there what others say of a container that is not. */
+static bool
+blames_members(const struct side_job *job)
+{
+    return job->code == LDAP_CONSTRAINT_VIOLATION || job->code == LDAP_INVALID_SYNTAX ||
+           (job->code == LDAP_NO_SUCH_OBJECT && ldap_link_server(job->side->link)->active_directory);
+}
+
 static void
 judge_add(struct side_job *job)
 {
@@ -260,9 +268,7 @@ judge_add(struct side_job *job)
         judge_taken(job);
     } else if (names_account(job) && side_job_another_account(job)) {
         go_on(job);
-    } else if ((job->code == LDAP_NO_SUCH_OBJECT || job->code == LDAP_CONSTRAINT_VIOLATION ||
-                job->code == LDAP_INVALID_SYNTAX) &&
-               !job->settled && members != NULL && members->n_add > 0) {
+    } else if (blames_members(job) && !job->settled && members != NULL && members->n_add > 0) {
         job->settled = true;
         job->requests = NULL;
         side_job_add(job);
@@ -368,6 +374,15 @@ is_usable(const struct dir_change *change)
             (change->new_name.len > 0 && memchr(change->new_name.at, '\0', change->new_name.len) == NULL));
 }
 
+/* No plan asks for that; nothing is deleted for a plan that is wrong. */
+static bool
+is_unmarked(const struct side_job *job)
+{
+    enum dir_operation operation = job->change->operation;
+    return job->mark_before.len == 0 &&
+           (operation == DIR_DELETE || operation == DIR_RENAME || operation == DIR_DISABLE);
+}
+
 void
 side_ldap_apply(struct dir_side *base, const struct dir_change *change,
                 void (*done)(void *arg, const struct dir_change *change, enum dir_result result,
@@ -397,6 +412,12 @@ side_ldap_apply(struct dir_side *base, const struct dir_change *change,
         return;
     }
     side_job_marks(job);
+    if (is_unmarked(job)) {
+        why_set(&why, "5.7.1",
+                "the plan does not say whose copy it is: what is not marked is not taken away or moved");
+        refuse(job, DIR_REFUSED, &why);
+        return;
+    }
     if (change->operation != DIR_ADD && job->mark_before.len == 0 && change->id.len > 0) {
         job->next = writer->unproved;
         writer->unproved = job;

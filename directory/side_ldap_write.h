@@ -36,7 +36,6 @@ struct side_job {
     unsigned tries;     /* of account names */
     bool settled;       /* made anew from what the server has */
     bool written;       /* something was done */
-    bool proved;        /* it was looked at */
     bool found;         /* by the look */
     struct buf unknown; /* members that are not there */
     size_t n_unknown;

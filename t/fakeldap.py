@@ -98,6 +98,7 @@ class Fake(Server):
     """`entries` is a list of (dn, {name: [values]}). Behaviours, to be changed at any time:
         active_directory   says so in its rootDSE
         range              attributes with more values than this come in ranges, as Active Directory cuts them
+        range_end          result code with which ranges behind the first end; range_empty: they hold nothing
         die_after          closes the connection after so many entries of a search; None: never
         end                result code with which searches end (0: success); None: they do not end
         endless            every page says that there is another, empty ones too
@@ -111,7 +112,7 @@ class Fake(Server):
         self.entries, self.suffix = list(entries), suffix
         self.active_directory, self.range, self.die_after, self.end = False, None, None, 0
         self.endless, self.rounds, self.limit, self.referral = False, 1, None, False
-        self.idle = None
+        self.idle, self.range_end, self.range_empty = None, 0, False
         self.usn, self.changed, self.asked, self.binds = 100, [], [], 0
         vars(self).update(how)
         super().__init__()
@@ -181,10 +182,11 @@ class Fake(Server):
         elif DIRSYNC in controls:
             self.dirsync(connection, number, controls[DIRSYNC])
         elif scope == 0:
+            behind = any(";range=" in w and ";range=0-" not in w for w in wanted)
             for dn, row in self.entries:
-                if dn.lower() == base.lower():
+                if dn.lower() == base.lower() and not (behind and (self.range_end or self.range_empty)):
                     self.reply(connection, number, self.entry(dn, row, wanted))
-            self.reply(connection, number, self.result(0x65, 0))
+            self.reply(connection, number, self.result(0x65, self.range_end if behind else 0))
         else:
             self.subtree(connection, number, request[6][1], wanted, controls.get(PAGED))
 

@@ -58,6 +58,16 @@ with Fake(people) as fake:
     fake.endless, fake.limit = False, 100
     like(read(fake.url), r"(?m)^read failed 90 .*Size limit", "nor one that a size limit cut, where the server has no pages")
 
+# ---- a group that does not come whole ----
+
+with Fake([("cn=g,dc=contoso,dc=example", {"cn": ["g"], "member": ["cn=m%d,dc=contoso,dc=example" % n for n in range(700)]})], active_directory=True, range=300) as fake:
+    like(read(fake.url), r"(?m)^read 1$", "members come in ranges")
+    for code, word in ((51, "busy"), (32, "No such object"), (80, "Other")):
+        fake.range_end = code
+        like(read(fake.url), r"(?m)^read failed 11 .*member of cn=g,.* from 300 on did not come: .*%s" % word, "a range that ends with %d makes no shorter group" % code)
+    fake.range_end, fake.range_empty = 0, True
+    like(read(fake.url), r"(?m)^read failed 11 .*did not come: there is nothing", "nor one that holds nothing")
+
 # ---- changes by DirSync, in rounds ----
 
 with Fake(people, active_directory=True) as fake:

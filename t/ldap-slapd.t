@@ -61,8 +61,7 @@ class Ear:
 
     def listen(self, answer):
         while True:
-            connection = self.listener.accept()[0]
-            connection.settimeout(5)
+            connection = self.listener.accept()[0] # it stays open: whoever waits for a word waits
             try:
                 while data := connection.recv(4096):
                     self.heard += data
@@ -83,13 +82,53 @@ ok(PASSWORD.encode() not in deaf.heard and host.root.encode() not in deaf.heard,
 mute = Ear()
 like(read(mute.url), r"(?m)^open failed 1(07|10) ", "one that says nothing is given up")
 like(read(mute.url.replace("ldap:", "ldaps:")), r"(?m)^open failed 1(07|10) ", "so is one that begins no TLS on the port for it")
-ok(PASSWORD.encode() not in mute.heard, "and hears no password")
+like(read(mute.url.replace("ldap:", "ldaps:"), auth='"none"', bind_dn=None, password_file=None), r"(?m)^open failed 1(07|10) ", "nobody's session, too")
+# an extended response: success, and then not a word of TLS
+polite = Ear(bytes([0x30, 0x0c, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0]))
+like(read(polite.url), r"(?m)^open failed 1(07|10) ", "nor is one waited for that promises TLS and begins none")
+ok(PASSWORD.encode() not in mute.heard + polite.heard, "and they hear no password")
 like(read(host.plain_url, start_tls="no"), r"would show the password", "a configuration that would send it in the clear is refused")
 host.write_password("")
 like(read(), r"new failed .*empty", "an empty password is none: that log-on would succeed as nobody")
 host.write_password("wrong")
 like(read(), r"(?m)^open failed 13 .*logging on: Invalid credentials.*check bind-dn and password-file", "a wrong one is told")
 host.write_password(PASSWORD)
+
+# ---- a connection that is dropped says nothing of a certificate ----
+
+
+class Dropper:
+    """Closes the first connection, and passes all others on."""
+
+    def __init__(self, to):
+        self.to, self.first, self.listener = to, True, socket.create_server(("127.0.0.1", 0))
+        self.url = "ldaps://127.0.0.1:%d/" % self.listener.getsockname()[1]
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            connection = self.listener.accept()[0]
+            if self.first:
+                self.first = False
+                connection.close()
+                continue
+            other = socket.create_connection(("127.0.0.1", self.to))
+            for pair in ((connection, other), (other, connection)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+dropper = Dropper(int(host.url.rstrip("/").rsplit(":", 1)[1]))
+like(read('%s", "%s' % (dropper.url, host.url)), r"(?m)^note ldaps://127.0.0.1:\d+: connecting: [^\n]*%s[^\n]* is used$(?s:.*)^read 4$" % re.escape(host.url.rstrip("/")),
+     "a good server that drops a connection is not blamed for its certificate: the next one is used")
 
 # ---- changes by syncrepl ----
 

@@ -64,6 +64,18 @@ dirside.circles(side, host, FOREIGN, g, id)
 dirside.users(side, host, FOREIGN, "zoe") # this server does not care
 dirside.hostile(side, host, FOREIGN)
 
+z = "cn=Zed," + FOREIGN
+like(side.one("add", "mail user", z, source="Z", displayName="Zed", mailNickname="zed", targetAddress="GWISE:D.P.Z", proxyAddresses=["GWISE:D.P.Z"]), "^done", "a user")
+zed = side.entry(z)
+dirside.edit(host, z, "targetAddress", "SMTP:forward@elsewhere.example")
+like(side.one("disable", "mail user", z, id=zed.id, source="Z", targetAddress=("GWISE:D.P.Z", []), proxyAddresses=(["GWISE:D.P.Z"], []), mailNickname=("zed", [])),
+     "^stale.*forward@elsewhere", "whose mail somebody forwards elsewhere by now is not let go")
+is_(dirside.some(host, z, "targetAddress", "mailNickname"), [["SMTP:forward@elsewhere.example"], ["zed"]], "and keeps all")
+dirside.edit(host, z, "targetAddress", "GWISE:D.P.Z")
+like(side.one("disable", "mail user", z, id=zed.id, source="Z", targetAddress=("GWISE:D.P.Z", []), proxyAddresses=(["GWISE:D.P.Z"], []), mailNickname=("zed", [])), "^done",
+     "the others are")
+host.delete(z)
+
 # ---- what changes ----
 
 side.read()
@@ -77,6 +89,28 @@ like(side.read("changes"), " changes$", "what others did is read as changes")
 read = side.entries()
 is_((read["cn=bob,%s" % STAFF.lower()].title, len(read)), ("Boss", before - 2), "one changed, one deleted, one no recipient any more")
 ok("cn=hall,%s" % STAFF.lower() in read and "cn=room,%s" % STAFF.lower() not in read, "one renamed")
+host.modify("dn: ou=Unit,%s\nchangetype: add\nobjectClass: organizationalUnit\n\ndn: cn=Low,ou=Unit,%s\nchangetype: add\nobjectClass: user\n"
+            "mail: low@contoso.example\nhomeMDB: x\n" % (STAFF, STAFF))
+like(side.read("changes"), " full$", "a new unit with somebody in it may be one that was moved: all is read")
+host.modify("dn: ou=Unit,%s\nchangetype: modify\nreplace: description\ndescription: x\n" % STAFF)
+like(side.read("changes"), " changes$", "one that changes and stays where it is is no reason")
+host.rename("ou=Unit," + STAFF, "ou=Section")
+side.read("changes")
+read = side.entries()
+ok("cn=low,ou=section,%s" % STAFF.lower() in read and "cn=low,ou=unit,%s" % STAFF.lower() not in read, "a unit that is renamed takes who lies in it along")
+ok(any("ou=Section" in n and "renamed or moved" in n for n in side.notes), "and is told of")
+is_(side.close(), 0, "it ends in order")
+
+# ---- a base that the server writes in another way ----
+
+host.add("dn: ou=Z\u00fcrich,%s\nobjectClass: organizationalUnit\n\ndn: cn=Uli,ou=Z\u00fcrich,%s\nobjectClass: user\nmail: uli@contoso.example\nhomeMDB: x\n\n" % (host.suffix, host.suffix))
+side = dirside.Side(dirside.conf(host.section("ad").replace('base = "', 'base = "OU=Z\u00dcRICH,  '), staff="OU=Staff,OU=Z\u00dcRICH,  " + host.suffix,
+                                 into="OU=Z\u00dcRICH,  " + host.suffix), "dirsync", "gw", "host")
+side.read()
+is_(len(side.entries()), 1, "umlauts, case and blanks of a base are the server's to compare")
+host.modify("dn: cn=Uli,ou=Z\u00fcrich,%s\nchangetype: modify\nreplace: title\ntitle: Boss\n" % host.suffix)
+like(side.read("changes"), " changes$", "also for what changed")
+is_([e.title for e in side.entries().values()], ["Boss"], "who changed is still there")
 is_(side.close(), 0, "it ends in order")
 
 # ---- who may not be written ----

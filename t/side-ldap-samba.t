@@ -55,6 +55,19 @@ is_(sorted(m.lower() for m in read[watch]["member"]), sorted(x.lower() for x in 
     "the list has who is there, under their names")
 ok(("CN=M3," + FOREIGN).lower() not in read and ("CN=Renamed," + FOREIGN).lower() in read, "so has the set")
 
+# ---- a filter: who comes to be of those it takes, and who no longer is ----
+
+some = dirside.Side(dirside.conf(dc.section("ad", 'filter = "(adminDisplayName=staff)"')), "dirsync", "gw", "host")
+some.read()
+ok(watch not in some.entries(), "a filter does not take a list")
+dc.modify("dn: CN=Watch,%s\nchangetype: modify\nreplace: adminDisplayName\nadminDisplayName: staff\n" % STAFF)
+like(some.read("changes"), " changes$", "it changes in nothing but what the filter looks at")
+ok(watch in some.entries(), "and is there")
+dc.modify("dn: CN=Watch,%s\nchangetype: modify\nreplace: adminDisplayName\nadminDisplayName: guest\n" % STAFF)
+some.read("changes")
+ok(watch not in some.entries(), "and no longer")
+some.close()
+
 # ---- accounts ----
 
 dirside.users(side, dc, FOREIGN, "zoe3") # zoe is taken by then, and zoe2 is somebody's userPrincipalName
