@@ -14,7 +14,7 @@ libviaduct_a_SOURCES = spool-layout/flow.def spool-layout/layout.h spool-layout/
 	common/header_scan.h common/hex.h common/id.c common/id.h common/json_out.c common/json_out.h common/ldif.c common/ldif.h common/listen.c \
 	common/listen.h common/log.c common/log.h common/log_inside.h common/log_pair.c common/log_target.c common/looking.c common/looking.h \
 	common/metrics.c common/metrics.h common/ownership.c common/ownership.h common/planted.h \
-	common/queue_file.c common/queue_file.h common/secret.c common/secret.h common/shown.c common/shown.h common/sip.h \
+	common/queue_file.c common/queue_file.h common/quiet.c common/quiet.h common/secret.c common/secret.h common/shown.c common/shown.h common/sip.h \
 	common/spool_census.c common/spool_census.h common/state_page.c common/track.c common/track_files.c \
 	common/track_line.c common/track_read.c common/track_read.h common/track_seen.c common/track_seen.h \
 	common/utc.c common/utc.h common/utf8.c common/utf8.h conf/conf.h conf/conf_check.c conf/conf_check_directory.c conf/conf_check_net.c conf/conf_check_policy.c \

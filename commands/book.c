@@ -12,6 +12,7 @@
 #include "commands/listing.h"
 #include "commands/lookup.h"
 #include "commands/tree.h"
+#include "common/quiet.h"
 
 /* ---- build ---- */
 
@@ -35,14 +36,23 @@ static int
 add_file(struct book_builder *builder, const char *path)
 {
     struct buf errors = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return command_fail_errno(errno, "%s", path);
-    int n = book_read_file(fd, path, builder, &errors);
-    close(fd);
+    struct stat before;
+    struct why why = {"", ""};
+    int fd = quiet_open(path, &why);
+    if (fd == -EACCES || fd == -EPERM)
+        return command_fail_errno(-fd, "%s", path);
+    int n = fd < 0 ? fd : quiet_wait(fd, path, monotonic_ms() + 10 * 1000, &before, &why);
+    if (n == 0)
+        n = book_read_file(fd, path, builder, &errors);
+    if (n >= 0 && quiet_judge(fd, path, &before, &why) < 0)
+        n = -EAGAIN;
+    if (fd >= 0)
+        close(fd);
     if (errors.len > 0)
         fputs(errors.at, stderr);
     buf_clear(&errors);
+    if (n < 0 && why.text[0] != '\0')
+        return command_fail(EXIT_NOTHING, "%s", why.text);
     if (n < 0)
         return command_fail_errno(-n, "%s", path);
     return n == 0 ? 0 : command_fail(EXIT_NOTHING, "%s: %d recipients are in error", path, n);
@@ -85,12 +95,29 @@ build(struct command *command, int book_fd, int temp_fd, const char **files, siz
            command->offline ? "workers take it when they start (offline)"
                             : "running workers, who look every second, take it with the next message");
     book_free(book);
-    if (command->n_operands > 0 && command->root != NULL && command->root->book.source.n > 0)
+    if (command->n_operands > 0 && command->root != NULL && command->root->host.directories_n > 0)
+        fprintf(
+            stderr,
+            "(the configuration has directories: the next reading of one builds the book of what they hold, "
+            "without these files; book.source keeps them in it)\n");
+    else if (command->n_operands > 0 && command->root != NULL && command->root->book.source.n > 0)
         fprintf(
             stderr,
             "(the configuration has book.source: the book is built of that again when those files change, and "
             "when the daemons start)\n");
     return r;
+}
+
+/* One book is built at a time: another build would take this one's folder for what a dead one left. */
+static int
+lock(const struct command *command, int book_fd, int *lock_fd)
+{
+    *lock_fd = book_lock(book_fd, false);
+    if (*lock_fd == -EAGAIN) {
+        fputs("(another build of the book is under way, and is waited for)\n", stderr);
+        *lock_fd = book_lock(book_fd, true);
+    }
+    return *lock_fd >= 0 ? 0 : command_fail_errno(-*lock_fd, "the book's folder in %s", command->spool_path);
 }
 
 int
@@ -100,7 +127,7 @@ book_build(struct command *command)
         return dirsync_build_book(command);
     const char **files = xcalloc(command->n_operands + 1, sizeof *files);
     size_t n = command->n_operands;
-    int book_fd = -1, temp_fd = -1, r;
+    int book_fd = -1, temp_fd = -1, lock_fd = -1, r;
     for (size_t i = 0; i < n; i++)
         files[i] = command->operands[i];
     if (n == 0 && command->root != NULL) { /* those of the configuration */
@@ -115,7 +142,11 @@ book_build(struct command *command)
     else
         r = open_folders(command, &book_fd, &temp_fd);
     if (r == 0)
+        r = lock(command, book_fd, &lock_fd);
+    if (r == 0)
         r = build(command, book_fd, temp_fd, files, n);
+    if (lock_fd >= 0)
+        close(lock_fd);
     if (book_fd >= 0)
         close(book_fd);
     if (temp_fd >= 0)

@@ -148,19 +148,27 @@ check_oneoff(struct check *check, const struct book_entry *entry, const struct a
 }
 
 static void
+say_too(struct check *check, const struct book_entry *entry, const struct book_entry *other,
+        const struct address *proxy)
+{
+    struct buf who = {0};
+    of_entry(other, &who);
+    say(check, entry, true, "%s has its address %.*s:%.*s too", who.at != NULL ? who.at : "somebody",
+        (int)proxy->type.len, proxy->type.at, (int)proxy->value.len, proxy->value.at);
+    buf_clear(&who);
+}
+
+static void
 check_proxy(struct check *check, const struct book_entry *entry, const struct address *proxy)
 {
     struct book_entry found;
-    struct buf who = {0};
     arena_reset(check->arena);
     int r = book_find(check->book, proxy, check->arena, &found);
     if (r == -ENOENT)
         say(check, entry, true, "its address %.*s:%.*s is not found in the book", (int)proxy->type.len,
             proxy->type.at, (int)proxy->value.len, proxy->value.at);
     else if (r == 0 && !address_equal(&found.primary, &entry->primary))
-        say(check, entry, true, "%.*s has its address %.*s:%.*s too", (int)of_entry(&found, &who).len, who.at,
-            (int)proxy->type.len, proxy->type.at, (int)proxy->value.len, proxy->value.at);
-    buf_clear(&who);
+        say_too(check, entry, &found, proxy);
     check_oneoff(check, entry, proxy);
 }
 

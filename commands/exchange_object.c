@@ -363,7 +363,8 @@ add_export(struct reading_object *object, struct span import)
         buf_add_text(object->out, "    }\n");
     }
     if (filter.len > 0 && (list.len == 0 || filter.at[0] != '('))
-        exchange_comment(object->out, "    ", "msExchDirsyncFilters", filter, "no LDAP filter for export");
+        exchange_comment(object->out, "    ", "msExchDirsyncFilters", filter,
+                         list.len == 0 ? "nothing is exported" : "no LDAP filter for export");
     buf_clear(&list);
 }
 
@@ -423,11 +424,11 @@ static void
 add_others(struct reading_object *object)
 {
     size_t n = 0;
-    for (size_t i = 0; i < object->record->n_attributes && n < COMMENTS_MAX; i++) {
+    for (size_t i = 0; i < object->record->n_attributes; i++) {
         const struct ldif_attribute *attribute = &object->record->attributes[i];
         const char *text = "no counterpart";
         char name[80];
-        if (is_any_of(attribute->name, used, COUNT_OF(used)))
+        if (is_any_of(attribute->name, used, COUNT_OF(used)) || n++ >= COMMENTS_MAX)
             continue;
         for (size_t k = 0; k < COUNT_OF(told); k++)
             if (span_equal_nocase(attribute->name, span_of(told[k].name)))
@@ -435,8 +436,9 @@ add_others(struct reading_object *object)
         snprintf(name, sizeof name, "%.*s", (int)(attribute->name.len < 79 ? attribute->name.len : 79),
                  attribute->name.at);
         exchange_comment(object->out, "    ", name, attribute->value, text);
-        n++;
     }
+    if (n > COMMENTS_MAX)
+        buf_printf(object->out, "    # ... and %zu values more\n", n - COMMENTS_MAX);
 }
 
 void

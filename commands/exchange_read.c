@@ -85,14 +85,16 @@ exchange_quote(struct span value, struct buf *out)
 void
 exchange_comment(struct buf *out, const char *indent, const char *name, struct span value, const char *text)
 {
+    size_t len = value.len < 300 ? value.len : 300;
+    while (len < value.len && len > 0 && ((unsigned char)value.at[len] & 0xC0) == 0x80)
+        len--; /* no torn character */
     buf_printf(out, "%s# %s: ", indent, name);
     if (strcasestr(name, "password") != NULL)
         buf_add_text(out, "(not shown)");
     else if (!utf8_printable(value))
         buf_printf(out, "%zu octets", value.len);
     else
-        buf_printf(out, "%.*s%s", (int)(value.len < 300 ? value.len : 300), value.at,
-                   value.len > 300 ? "..." : "");
+        buf_printf(out, "%.*s%s", (int)len, value.at, len < value.len ? "..." : "");
     buf_printf(out, "%s%s\n", text[0] != '\0' ? "; " : "", text);
 }
 
@@ -268,6 +270,9 @@ read_objects(struct reading_file *file, struct ldif *ldif)
         if (kind != NULL)
             take_object(file, kind, &record);
     }
+    if (!ldif_ended(ldif))
+        buf_printf(file->errors, "%s: the last line has no line break: the file may have been cut\n",
+                   file->shown);
     return 0;
 }
 

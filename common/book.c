@@ -8,8 +8,8 @@
  *                                    |  ^ a higher one that is whole
  *                                    `--'
  *
- * From OPEN there is no way back: a generation that was checked stays in use until a higher one is whole,
- * whatever happens to its name. What is hostile here: a folder in which a disk or a person has left anything at
+ * From OPEN there is no way back: a generation that was checked stays in use until a higher one is whole, whatever happens to its
+ * name. Where that is gone and only lower ones are there (the folder was restored from a copy), the highest of these is taken. What is hostile here: a folder in which a disk or a person has left anything at
  * all.
  */
 #include <errno.h>
@@ -204,6 +204,13 @@ try_newer(struct book *book, const uint64_t *numbers, size_t count, struct why *
     return 0;
 }
 
+/* The one in use is not there any more, nor any above it. */
+static bool
+is_set_back(const struct book *book, const uint64_t *numbers, size_t count)
+{
+    return book->state == STATE_OPEN && count > 0 && numbers[0] < book->generation;
+}
+
 int
 book_refresh(struct book *book, struct why *why)
 {
@@ -214,7 +221,13 @@ book_refresh(struct book *book, struct why *why)
     int err = book_generations(book->folder_fd, &numbers, &count);
     if (err != 0)
         why_set(&book->torn, "4.3.0", "book: %s", strerror(-err));
+    uint64_t in_use = book->generation;
+    bool set_back = err == 0 && is_set_back(book, numbers, count);
+    if (set_back)
+        book->generation = 0; /* any will do */
     int opened = err == 0 ? try_newer(book, numbers, count, why) : 0;
+    if (set_back && opened == 0)
+        book->generation = in_use;
     free(numbers);
     if (opened > 0)
         return 1;

@@ -43,7 +43,11 @@ struct book;
 struct book *book_new(int book_folder_fd);
 void book_free(struct book *book);
 
-/* Says that there will be a book (the configuration names its sources): until its first generation is there, look-ups answer
+/* Only whoever holds this lock builds a generation and publishes it: from book_next_generation() to the end. The descriptor, to be
+ * closed; -EAGAIN where another holds it and `waits` is false; or -errno. */
+int book_lock(int book_folder_fd, bool waits);
+
+/* Says that there will be a book (the configuration names sources or directories of the host): until its first generation is there, look-ups answer
  * -EAGAIN, so that mail waits for it, and nobody is unknown only because it is early. */
 void book_expect(struct book *book);
 

@@ -20,24 +20,18 @@
 /* A reader's offsets are 32 bits; half of that leaves room for the tables at the end. */
 static const uint64_t SHARD_BYTES_MAX = UINT64_C(1) << 31;
 
-enum {
-    RECORD_OVERHEAD = 8 + 16,
-    EXPECTED_BYTES = 4096,
-    EXPECTED_KEYS = 4,
-    EXPECTED_MAX = 1 << 20,
-    FOLDER_MODE = 0750
-};
+enum { RECORD_OVERHEAD = 8 + 16, EXPECTED_BYTES = 4096, EXPECTED_KEYS = 4, EXPECTED_MAX = 1 << 20 };
 
 /* ---- beginning ---- */
 
 static int
 folder_make(struct book_builder *builder)
 {
-    if (mkdirat(builder->temp_fd, builder->name, FOLDER_MODE) != 0) {
+    if (mkdirat(builder->temp_fd, builder->name, BOOK_FOLDER_MODE) != 0) {
         if (errno != EEXIST)
             return -errno;
         book_generation_remove(builder->temp_fd, builder->name); /* left by a build that died */
-        if (mkdirat(builder->temp_fd, builder->name, FOLDER_MODE) != 0)
+        if (mkdirat(builder->temp_fd, builder->name, BOOK_FOLDER_MODE) != 0)
             return -errno;
     }
     builder->folder_fd =

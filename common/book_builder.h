@@ -5,7 +5,7 @@
 #include "common/book_cdb.h"
 #include "common/book_internal.h"
 
-enum { BOOK_FILE_MODE = 0640 };
+enum { BOOK_FILE_MODE = 0640, BOOK_FOLDER_MODE = 0750 };
 
 struct given {
     uint64_t hash;  /* CRC32C of the key, and the hash of cdb */

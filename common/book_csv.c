@@ -166,6 +166,8 @@ book_read_csv(int fd, const char *name, struct book_builder *builder, struct buf
     people_read(&people);
     if (people.err == 0 && !people.header_seen)
         people_error(&people, "no header line");
+    if (people.err == 0 && people.header_seen && !csv_ended(people.csv))
+        people_error(&people, "the last line has no line break: the file may have been cut");
     arena_free(people.arena);
     csv_free(people.csv);
     /* A first line that cannot be used is an error of the file's text, and told as one. */

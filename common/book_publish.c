@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,11 +29,27 @@ book_next_generation(int book_folder_fd, struct why *why)
     return next;
 }
 
+int
+book_lock(int book_folder_fd, bool waits)
+{
+    int fd = openat(book_folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
+    while ((r = fd < 0 ? -1 : flock(fd, waits ? LOCK_EX : LOCK_EX | LOCK_NB)) < 0 && fd >= 0 && errno == EINTR)
+        ;
+    if (r == 0)
+        return fd;
+    int err = errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+/* To the workers' group, with a mode under which they can read it, whatever mask it was made under. */
 static int
-hand_over(int fd, gid_t group)
+hand_over(int fd, gid_t group, mode_t mode)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || (st.st_gid != group && fchown(fd, (uid_t)-1, group) != 0))
+    if (fstat(fd, &st) != 0 || (st.st_gid != group && fchown(fd, (uid_t)-1, group) != 0) ||
+        ((st.st_mode & 0777) != mode && fchmod(fd, mode) != 0))
         return -errno;
     return fsync(fd) == 0 ? 0 : -errno;
 }
@@ -75,7 +92,7 @@ shards_finish(struct book_builder *builder, gid_t group, struct book_manifest *m
                               &manifest->shard[i].crc);
         next += shard->cdb.records;
         if (err == 0)
-            err = hand_over(shard->fd, group);
+            err = hand_over(shard->fd, group, BOOK_FILE_MODE);
     }
     free(counts);
     free(slots);
@@ -100,7 +117,7 @@ manifest_write(struct book_builder *builder, gid_t group, const struct book_mani
             err = -errno;
     }
     if (err == 0)
-        err = hand_over(fd, group);
+        err = hand_over(fd, group, BOOK_FILE_MODE);
     close(fd);
     buf_clear(&text);
     return err;
@@ -147,7 +164,7 @@ publish(struct book_builder *builder, int book_folder_fd)
     if (err == 0)
         err = manifest_write(builder, st.st_gid, manifest);
     if (err == 0)
-        err = hand_over(builder->folder_fd, st.st_gid);
+        err = hand_over(builder->folder_fd, st.st_gid, BOOK_FOLDER_MODE);
     book_generation_name(builder->generation, name);
     if (err == 0)
         err = spool_move(builder->temp_fd, builder->name, book_folder_fd, name);

@@ -174,7 +174,7 @@ block_fill(struct csv *csv)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return -errno;
+            return errno == EINVAL ? -EIO : -errno; /* -EINVAL is said of a record */
         csv->at_end = n == 0;
         csv->from = 0;
         csv->len = (size_t)n;

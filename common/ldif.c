@@ -80,7 +80,7 @@ block_fill(struct ldif *ldif)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return -errno;
+            return errno == EINVAL ? -EIO : -errno; /* -EINVAL is said of a record */
         ldif->at_end = n == 0;
         ldif->from = 0;
         ldif->len = (size_t)n;

@@ -123,4 +123,11 @@ bool conf_schedule_open(const struct conf_root *root, const char *schedule, int6
  * "always", a schedule of windows only, an unknown name). `after_s` is the time of the run before. */
 int64_t conf_schedule_next(const struct conf_root *root, const char *schedule, int64_t after_s);
 
+/* Whether dirsync builds the address book: of sources, or of the host's directories. */
+static inline bool
+conf_makes_book(const struct conf_root *root)
+{
+    return root->book.source.n > 0 || root->host.directories_n > 0;
+}
+
 #endif

@@ -157,7 +157,7 @@ open_book(struct service *service)
     if (fd < 0)
         log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, "cannot open the book: %s", strerror(-fd));
     struct book *book = fd < 0 ? NULL : book_new(fd);
-    if (book != NULL && service->root->book.source.n > 0)
+    if (book != NULL && conf_makes_book(service->root))
         book_expect(book);
     return book;
 }

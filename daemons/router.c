@@ -261,7 +261,7 @@ prepare(struct service *service)
     if (fd < 0)
         return fd;
     router->book = book_new(fd);
-    if (service->root->book.source.n > 0)
+    if (conf_makes_book(service->root))
         book_expect(router->book);
     service->data = router;
     return 0;

@@ -15,16 +15,16 @@
  * refused.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/book.h"
+#include "common/quiet.h"
 #include "directory/run.h"
 
-enum { NOTES_MAX = 20 };
+enum { NOTES_MAX = 20, SOURCE_WAIT_MS = 60 * 1000 };
 
 /* One set with who stands for whom. */
 struct shelf {
@@ -366,14 +366,19 @@ static int
 read_source(struct building *building, const char *path)
 {
     struct buf errors = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        int r = -errno;
-        note_trouble(building, "%s: cannot be opened: %s", path, strerror(-r));
-        return r;
-    }
-    int n = book_read_file(fd, path, building->builder, &errors);
-    close(fd);
+    struct stat before;
+    struct why why = {"", ""};
+    int fd = quiet_open(path, &why), n = fd;
+    if (n >= 0)
+        n = quiet_wait(fd, path, monotonic_ms() + SOURCE_WAIT_MS, &before, &why);
+    if (n == 0)
+        n = book_read_file(fd, path, building->builder, &errors);
+    if (n >= 0 && quiet_judge(fd, path, &before, &why) < 0)
+        n = -EAGAIN;
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        note_trouble(building, "%s", why.text[0] != '\0' ? why.text : strerror(-n));
     struct span rest = buf_span(&errors);
     for (int lines = 0; rest.len > 0 && lines < 20; lines++) {
         const char *end = memchr(rest.at, '\n', rest.len);
@@ -565,9 +570,12 @@ run_book(struct dir_run *run, struct why *why)
 {
     struct building building = {.run = run};
     const struct conf_root *root = run->root;
-    if (root->book.source.n == 0 && root->host.directories_n == 0)
+    if (!conf_makes_book(root))
         return 0;
-    uint64_t generation = book_next_generation(run->book_fd, why);
+    int lock = book_lock(run->book_fd, true);
+    uint64_t generation = lock < 0 ? 0 : book_next_generation(run->book_fd, why);
+    if (lock < 0)
+        why_set(why, "4.3.0", "the book's folder cannot be locked: %s", strerror(-lock));
     int r = generation == 0 ? -EIO : load_all(&building, why);
     if (r == 0) {
         building.digest = digest(&building);
@@ -575,5 +583,7 @@ run_book(struct dir_run *run, struct why *why)
             r = build_new(&building, generation, why);
     }
     clear(&building);
+    if (lock >= 0)
+        close(lock);
     return r;
 }

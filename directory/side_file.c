@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/quiet.h"
 #include "directory/side_file.h"
 #include "directory/words.h"
 
@@ -33,7 +34,7 @@ attributes_of(const struct file_side *side)
 {
     struct why why;
     uint32_t bits = UINT32_MAX;
-    int fd = side->ldif || exports(side) || !imports(side) ? -1 : file_open_read(side->foreign->read, &why);
+    int fd = side->ldif || exports(side) || !imports(side) ? -1 : quiet_open(side->foreign->read, &why);
     if (fd >= 0) {
         bits = file_csv_attributes(fd);
         close(fd);

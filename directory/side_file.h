@@ -92,9 +92,6 @@ bool file_read_ldif(struct file_reader *reader);
 /* The attributes that a CSV file has columns for; all where it cannot be read. */
 uint32_t file_csv_attributes(int fd);
 
-/* Opens a file for reading; -EINVAL for what is no file, else -errno, with `why`. */
-int file_open_read(const char *path, struct why *why);
-
 /* Read a whole file into the set; `copies` is NULL for foreign.write itself. 0; -ENOENT, -EAGAIN, -EINVAL or -errno with `why`. */
 int file_read(struct file_side *side, const char *path, const struct dir_set *copies, struct dir_set *set,
               struct why *why);

@@ -7,6 +7,7 @@
 
 #include "common/utf8.h"
 #include "directory/side_file.h"
+#include "directory/words.h"
 
 enum { MEMBERS_BYTES = 256 << 20 };
 
@@ -128,8 +129,11 @@ make_id(struct file_reader *reader, struct dir_entry *entry)
 {
     struct buf text = {0};
     if (entry->id.len == 0 && entry->target.type.len > 0) {
-        buf_printf(&text, "%.*s:%.*s", (int)entry->target.type.len, entry->target.type.at,
-                   (int)entry->target.value.len, entry->target.value.at);
+        struct buf value = {0}; /* whatever its case it is the same person */
+        dir_fold(&value, entry->target.value);
+        buf_printf(&text, "%.*s:%.*s", (int)entry->target.type.len, entry->target.type.at, (int)value.len,
+                   value.at);
+        buf_clear(&value);
         entry->id = arena_span(reader->arena, buf_span(&text));
         buf_clear(&text);
     }

@@ -4,17 +4,16 @@
  * when it was read as when it was opened.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/quiet.h"
 #include "directory/side_file.h"
 
-enum { QUIET_MS = 2000, LOOK_MS = 100, ARENA_BYTES = 128 << 20 };
+enum { ARENA_BYTES = 128 << 20 };
 
 void
 file_note(const struct file_side *side, const char *format, ...)
@@ -31,56 +30,6 @@ file_note(const struct file_side *side, const char *format, ...)
 
 /* ---- a file ---- */
 
-static bool
-same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static int64_t
-age_ms(const struct stat *st)
-{
-    return time_ms() - ((int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000);
-}
-
-/* Waits until nobody has changed it for a moment: who writes it in place may pause. A time in the future says nothing. */
-static int
-wait_quiet(const struct file_side *side, const char *path, int fd, struct stat *st, struct why *why)
-{
-    const struct timespec nap = {.tv_nsec = LOOK_MS * 1000000L};
-    for (;;) {
-        if (fstat(fd, st) < 0)
-            return -errno;
-        int64_t age = age_ms(st);
-        if (age >= QUIET_MS || age < 0)
-            return 0;
-        if (monotonic_ms() >= side->side.context->deadline_ms) {
-            why_set(why, "4.3.2", "%s is still being written", path);
-            return -EAGAIN;
-        }
-        nanosleep(&nap, NULL);
-    }
-}
-
-int
-file_open_read(const char *path, struct why *why)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
-    if (err == 0 && fstat(fd, &st) < 0)
-        err = -errno;
-    if (err == 0 && !S_ISREG(st.st_mode))
-        err = -EINVAL;
-    if (err == 0)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    why_set(why, "4.3.0", "%s: %s", path, err == -EINVAL ? "it is no file" : strerror(-err));
-    return err;
-}
-
 /* Whether a file in the place of foreign.write is one that we wrote. */
 static bool
 is_ours(const struct file_side *side, int fd)
@@ -94,16 +43,13 @@ is_ours(const struct file_side *side, int fd)
 static int
 judge(struct file_reader *reader, const struct stat *before, bool whole, struct why *why)
 {
-    struct stat now, there;
     if (reader->err != 0) {
         *why = reader->why;
         return reader->err;
     }
-    if (fstat(reader->fd, &now) < 0 || stat(reader->path, &there) < 0 || !same(before, &now) ||
-        !same(&now, &there)) {
-        why_set(why, "4.3.2", "%s was changed while it was read", reader->path);
-        return -EAGAIN;
-    }
+    int err = quiet_judge(reader->fd, reader->path, before, why);
+    if (err != 0)
+        return err;
     if (!whole) {
         why_set(why, "4.3.2", "%s does not end with a line break: it was cut, or somebody is still writing it",
                 reader->path);
@@ -126,7 +72,9 @@ static int
 read_open(struct file_reader *reader, struct why *why)
 {
     struct stat before;
-    int err = reader->ours ? 0 : wait_quiet(reader->side, reader->path, reader->fd, &before, why);
+    int err = reader->ours
+                  ? 0
+                  : quiet_wait(reader->fd, reader->path, reader->side->side.context->deadline_ms, &before, why);
     if (err == 0 && fstat(reader->fd, &before) < 0)
         err = -errno;
     if (err != 0)
@@ -157,7 +105,7 @@ file_read(struct file_side *side, const char *path, const struct dir_set *copies
 {
     struct file_reader reader = {
         .side = side, .path = path, .ours = copies == NULL, .set = set, .copies = copies};
-    reader.fd = file_open_read(path, why);
+    reader.fd = quiet_open(path, why);
     if (reader.fd < 0)
         return reader.fd;
     int err = read_open(&reader, why);

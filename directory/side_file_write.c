@@ -282,8 +282,8 @@ keep_owner(int fd, const char *path)
     struct stat st;
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return;
-    if (fchown(fd, (uid_t)-1, st.st_gid) == 0 || (st.st_mode & 0070) == 0)
-        fchmod(fd, st.st_mode & 0777);
+    bool same_group = fchown(fd, (uid_t)-1, st.st_gid) == 0;
+    fchmod(fd, st.st_mode & (same_group ? 0777 : 0707)); /* no more people than before may read it */
 }
 
 static int

@@ -76,6 +76,10 @@ static void
 test_forms(void)
 {
     struct book_entry e;
+    is_int(load_text("primary,side\nSMTP:ann@x.example,host\nSMTP:cy@contoso.exam,host"), 1,
+           "a file that does not end with a line break is no whole one");
+    ok(said("people.csv: the last line has no line break") || said("the last line has no line break"),
+       "which is told");
     is_int(load_text("\xEF\xBB\xBFSide, PRIMARY ,note,Proxies,Display\r\n"
                      "host,SMTP:ted@x.example,\"a,\"\"b\"\"\",,\"Bremer, \"\"Ted\"\"\"\r\n"
                      "\r\n"
@@ -83,9 +87,8 @@ test_forms(void)
                      "Host, \"SMTP:j@x.example\" ,n,\"GWISE:Ex.First "
                      "Group.j|smtp:jj@x.example|\",\"J\xC3\xBCrgen\nM\"\r\n"
                      "gw,GWISE:a b.c.d,n,GWISE:a b.c.e|,O\"Hara\n"
-                     "host,plain@x.example"),
-           0,
-           "BOM, CRLF, other columns, any order, quotes, line breaks in quotes, bars, empty lines, no last LF");
+                     "host,plain@x.example\n"),
+           0, "BOM, CRLF, other columns, any order, quotes, line breaks in quotes, bars, empty lines");
     ok(find("SMTP:ted@x.example", &e), "Ted");
     is_span(e.display, "Bremer, \"Ted\"", "doubled quotes are one");
     ok(find("SMTP:jj@x.example", &e), "Juergen");
@@ -180,11 +183,13 @@ test_sizes(void)
     buf_add_text(&text, "primary,side,proxies\nSMTP:a@x.example,host,");
     for (size_t i = 0; i < 600; i++)
         buf_printf(&text, "smtp:a%zu@x.example ", i);
+    buf_add_byte(&text, '\n');
     is_int(load(text.at, text.len), 1, "600 addresses are more than a recipient may have");
     buf_reset(&text);
     buf_add_text(&text, "primary,side,proxies\nSMTP:a@x.example,host,");
     for (size_t i = 0; i < 499; i++)
         buf_printf(&text, "smtp:a%zu@x.example ", i);
+    buf_add_byte(&text, '\n');
     is_int(load(text.at, text.len), 0, "500 are taken");
     ok(find("SMTP:a498@x.example", &e) && e.n_proxies == 500, "and found");
     buf_clear(&text);

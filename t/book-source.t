@@ -2,6 +2,7 @@
 """The book that dirsync builds of files: a file that changes is published while all goes on, and running workers take it; one with
 mistakes changes nothing, and is told of."""
 import os
+import time
 
 from rig import Session, Sink, Viaduct, done, is_, like, message, ok, send, smtp_pair, until
 
@@ -12,6 +13,9 @@ viaduct = Viaduct(conf)
 HEAD = "display,primary,proxies,side\n"
 
 
+written = 0
+
+
 def source(name, text):
     """Replaced at once, as an administrator's script should; None: there is none any more."""
     path = os.path.join(viaduct.top, name)
@@ -20,6 +24,9 @@ def source(name, text):
         return
     with open(path + ".new", "w") as f:
         f.write(HEAD + text)
+    global written
+    written += 1
+    os.utime(path + ".new", (written, written)) # not written a moment ago
     os.rename(path + ".new", path)
 
 
@@ -84,10 +91,26 @@ def is_refused(what, name, text, said):
 GOOD = people("anna", "carl", bob="robert@contoso.example")
 is_refused("a line that is none", "people.csv", people("anna", "eve") + "only one word\n", r"people\.csv:5: ")
 is_refused("an address that is none", "people.csv", people("anna", "eve") + "X,SMTP:not an address,,host\n", r"people\.csv:5: ")
-is_refused("a file that is gone", "people.csv", None, r"people\.csv: cannot be opened: No such file")
+is_refused("a file that is gone", "people.csv", None, r"people\.csv: No such file")
 source("people.csv", GOOD)
 until(lambda: published() == 4, "what is right again is published")
 is_refused("an address that two have", "more.csv", "dora,SMTP:dora@contoso.example,,host\nE,SMTP:eve@contoso.example,SMTP:anna@contoso.example,host\n", r"anna@contoso\.example")
+
+source("more.csv", "dora,SMTP:dora@contoso.example,,host\n")
+until(lambda: published() == 5, "what is right again is published")
+is_refused("a file that is cut within a line", "people.csv", GOOD[:-4], "last line has no line break")
+source("people.csv", GOOD)
+half, rest = people("anna", "carl", "zoe")[:60].rpartition("\n")[0] + "\n", people("anna", "carl", "zoe")
+with open(os.path.join(viaduct.top, "people.csv"), "w") as f: # in place, and slowly
+    for text in (HEAD + half, rest[len(half):]):
+        f.write(text)
+        f.flush()
+        time.sleep(1.3)
+        ok("carl" in known("carl"), "while a file is being written in place nobody is unknown")
+until(lambda: "zoe" in known("zoe"), "it is taken when it is whole")
+ok("carl" in known("carl"), "with all")
+source("people.csv", GOOD)
+until(lambda: "zoe" not in known("zoe"), "as before")
 
 # ---- mended ----
 

@@ -132,6 +132,13 @@ test_refresh(void)
     is_int(book_next_generation(book_fd, &why), 6, "the next number is above all");
     is_int(publish(5, "Again"), -EEXIST, "a generation is never replaced");
     ok(!exists(temp_fd, "book.5"), "and nothing is left behind");
+    is_int(renameat(book_fd, "00000005", temp_fd, "away"), 0, "the folder is restored from an older copy");
+    is_int(book_refresh(book, &why), 1, "the highest that is there is taken");
+    ok(book_generation(book) == 3 && bob_is(book, "Robert"), "the third");
+    is_int(book_refresh(book, &why), 0, "and stays");
+    is_int(renameat(temp_fd, "away", book_fd, "00000005"), 0, "until the other is back");
+    is_int(book_refresh(book, &why), 1, "which is newer");
+    ok(bob_is(book, "Rob"), "and used");
     book_free(book);
 }
 

@@ -2,6 +2,7 @@
 """What would become of an address or a message, told without sending anything; the book built, looked up, checked."""
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -39,6 +40,7 @@ def csv(name, text):
     path = os.path.join(spool.top, name)
     with open(path, "w") as f:
         f.write("display,primary,proxies,side\n" + text)
+    os.utime(path, (1, 1)) # not written a moment ago
     return path
 
 
@@ -54,8 +56,19 @@ code, found = rows("book", "lookup", "BOB@gw.example")
 is_((code, found[0]["primary"], found[0]["side"]), (0, "GWISE:Dom.PO.bob", "groupwise"), "any proxy finds its recipient")
 is_(len(rows("book", "dump")[1]), 2, "dump gives every entry")
 is_(viaduct("book", "check")[0], 0, "check finds no fault")
+mask = os.umask(0o077)
+is_(viaduct("book", "build", good)[0], 0, "built under a narrow mask")
+os.umask(mask)
+book = spool.folder("BOOK")
+newest = os.path.join(book, max(n for n in os.listdir(book) if n.isdigit()))
+is_((os.stat(newest).st_mode & 0o777, {os.stat(os.path.join(newest, n)).st_mode & 0o777 for n in os.listdir(newest)}), (0o750, {0o640}), "it can be read by the workers' group all the same")
+many = csv("many.csv", "".join("U%d,SMTP:u%d@contoso.example,,host\n" % (n, n) for n in range(20000)))
+both = [subprocess.Popen([VIADUCT, "-c", spool.conf, "book", "build", many], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+said = [p.communicate(timeout=90)[0] for p in both]
+is_(([p.returncode for p in both], len({re.search("generation ([0-9]+): 20000", s)[1] for s in said})), ([0, 0, 0], 3), "builds at the same time wait for each other: %r" % said)
+viaduct("book", "build", good)
 before = rows("book", "dump")[1]
-for path, why in (("/nonexistent.csv", "No such file"), ("/etc/passwd", "/etc/passwd:1"), (spool.top, "directory")):
+for path, why in (("/nonexistent.csv", "No such file"), ("/etc/passwd", "/etc/passwd:1"), (spool.top, "it is no file")):
     code, _, err = viaduct("book", "build", path)
     ok(code != 0 and why in err and "the book in use stays" in err, "book build from %s says what is wrong" % path)
 code, _, err = viaduct("book", "build", csv("empty.csv", ""))

@@ -497,6 +497,15 @@ class Viaduct:
     def write(self, conf):
         with open(self.conf, "w") as f:
             f.write(self.head + conf.replace("{top}", self.top))
+        self.settle_sources(conf.replace("{top}", self.top))
+
+    @staticmethod
+    def settle_sources(conf):
+        """The book's files are not taken while somebody may still be writing them: these were written long ago."""
+        for source in re.findall(r"\bbook\s*\{[^}]*?source\s*=\s*\{([^}]*)\}", conf):
+            for path in re.findall(r'"([^"]+)"', source):
+                if os.path.isfile(path):
+                    os.utime(path, (1, 1))
 
     def _as_user(self, argv):
         return ["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups"] + argv if self.user else argv
