@@ -2,7 +2,7 @@
 
     Fake(entries, ...)    a small LDAP server in a thread: pages, ranges cut by itself, DirSync in several rounds, readings that end
                           half-way or never
-    Cutter(port)          stands before a real server and cuts the connection at the n-th message
+    Cutter(port)          stands before a real server and cuts the connection at the n-th message, or holds it there
 
 Both speak plain LDAP on loopback (RFC 4511, BER by hand): use them with auth = "none" and start-tls = no."""
 import socket
@@ -231,11 +231,23 @@ class Fake(Server):
 
 
 class Cutter(Server):
-    """Passes messages both ways and cuts the connection before the one with number `at`, counted over both; None: never."""
+    """Passes messages both ways and cuts the connection before the one with number `at`, counted over both; None: never. With
+    hold(at) nothing passes from there on: `held` is set, and when release() is called the connection is cut."""
 
     def __init__(self, port, at=None):
         self.to, self.at, self.seen, self.lock = port, at, 0, threading.Lock()
+        self.held, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
         super().__init__()
+
+    def hold(self, at):
+        self.held.clear()
+        self.go_on.clear()
+        self.seen, self.at = 0, at
+
+    def release(self):
+        self.at = None
+        self.go_on.set()
 
     def serve(self, connection):
         other = socket.create_connection(("127.0.0.1", self.to))
@@ -251,8 +263,11 @@ class Cutter(Server):
             while (message := read_message(stream)) is not None:
                 with self.lock:
                     self.seen += 1
-                    if self.at is not None and self.seen >= self.at:
-                        break
+                    cut = self.at is not None and self.seen >= self.at
+                if cut:
+                    self.held.set()
+                    self.go_on.wait(60)
+                    break
                 sink.sendall(message)
         except OSError:
             pass
