@@ -124,6 +124,7 @@ SCENARIO_TESTS = \
 	t/dirsync-domino.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
+	t/dirsync-runs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
@@ -624,6 +625,7 @@ TRACKED_FILES = \
 	t/dirsync-domino.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
+	t/dirsync-runs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
