@@ -122,6 +122,7 @@ SCENARIO_TESTS = \
 	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
+	t/dirsync-example.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync-runs.t \
@@ -623,6 +624,7 @@ TRACKED_FILES = \
 	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
+	t/dirsync-example.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
 	t/dirsync-runs.t \
