@@ -122,8 +122,10 @@ SCENARIO_TESTS = \
 	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
+	t/dirsync-example.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
+	t/dirsync-runs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \
@@ -622,8 +624,10 @@ TRACKED_FILES = \
 	t/dirsync-ad.t \
 	t/dirsync-cut.t \
 	t/dirsync-domino.t \
+	t/dirsync-example.t \
 	t/dirsync-gwise.t \
 	t/dirsync-pairs.t \
+	t/dirsync-runs.t \
 	t/dirsync.t \
 	t/downgrade.t \
 	t/drop-races.t \

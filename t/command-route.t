@@ -120,6 +120,42 @@ for level, subject, words in (("wrong", "alice@contoso.example", "one-off of GWI
                               ("wrong", "carl@contoso.example", "is of type SMTP, and the system of connector groupwise knows GWISE")):
     ok([s for s in said if s[0] == level and subject in s[1] and words in s[2]], "check: %s (%s)" % (words, level))
 is_((code, len([s for s in said if s[0] == "wrong"])), (1, 4), "faults are counted, notes are not: %r" % said)
+viaduct("book", "build", csv("mute.csv", "Dave,GWISE:Dom.PO.dave,,groupwise\n"))
+code, found = rows("book", "check")
+is_((code, [r["subject"] for r in found if "has no SMTP address" in r["text"]]), (1, ["GWISE:Dom.PO.dave"]), "check names whom the host cannot write to")
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for octet in data:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+# a book that its builder would not make: its index is of others than its entries say
+viaduct("book", "build", csv("index.csv", "Ann,SMTP:Ann.One@contoso.example,SMTP:Ann.Two@contoso.example,host\n"
+                                          "Ben,SMTP:Ben.One@contoso.example,SMTP:Ben.Two@contoso.example,host\n"))
+folder = os.path.join(spool.path, "book", max(os.listdir(os.path.join(spool.path, "book"))))
+with open(folder + "/manifest") as f:
+    manifest = f.read().splitlines()
+for n, line in enumerate(manifest):
+    if line.startswith("shard "):
+        name = line.split()[1]
+        with open(os.path.join(folder, name), "r+b") as f:
+            data = f.read().replace(b"Ann.Two", b"Ann.Xyz").replace(b"Ben.Two", b"Ann.One") # keys are in small letters
+            f.seek(0)
+            f.write(data)
+        manifest[n] = "shard %s %d %08x" % (name, len(data), crc32c(data))
+with open(folder + "/manifest", "w") as f:
+    f.write("\n".join(manifest) + "\n")
+code, found = rows("book", "check")
+said = [(r["level"], r["subject"], r["text"]) for r in found]
+for subject, words in (("SMTP:Ann.One@contoso.example", "its address SMTP:Ann.Xyz@contoso.example is not found in the book"),
+                       ("SMTP:Ben.One@contoso.example", "has its address SMTP:Ann.One@contoso.example too")):
+    ok([r for r in said if r[:2] == ("wrong", subject) and r[2].endswith(words)], "check: %s: %r" % (words, said))
+is_(code, 1, "which are faults")
 viaduct("book", "build", good)
 is_([r for r in rows("book", "check")[1] if r["level"] != "ok"], [], "a book without faults has no note either")
 

@@ -5,7 +5,7 @@ import os
 
 from directory import Slapd
 from gateway import Gateway
-from rig import Sink, Viaduct, done, free_port, is_, like, need, note, ok, until
+from rig import Sink, Viaduct, done, free_port, is_, like, message, need, note, ok, send, until
 
 need("slapd")
 gateway, host, ad = Gateway(), Sink(), Slapd("ad")
@@ -16,6 +16,7 @@ gateway.directory = {
     ("EXCHANGE", "HQ", "GONE"): {"last-name": "Gone"},
 }
 gateway.offices = {("EXCHANGE", "HQ")}
+port = free_port()
 viaduct = Viaduct("""admin-address = "postmaster@contoso.example"
 host { domains = { "contoso.example" } smtp { listen = { "127.0.0.1:%d" } } deliver { to = { "smtp://127.0.0.1:%d" } }
     %s }
@@ -25,7 +26,7 @@ recipient-policy "default" { filter = "(mailNickname=*)" proxy = { "SMTP:%%m@con
 dirsync "gw" { connector = "groupwise" directory = "ad" schedule = "never" foreign { alias = "internet" }
     import { container = "%s" delete-after = 0 } export { containers = { "%s" } }
     limits { delete = { "5" } change = { "100" } shrink = "90%%" } }
-""" % (free_port(), host.port, ad.section("ad", 'refresh = "1h"'), gateway.root, FOREIGN, STAFF))
+""" % (port, host.port, ad.section("ad", 'refresh = "1h"'), gateway.root, FOREIGN, STAFF))
 for name in ("anna", "bernd"):
     ad.add("dn: cn=%s,%s\nobjectClass: user\ncn: %s\nsn: Berg\ndisplayName: %s Berg\nmailNickname: %s\nsAMAccountName: %s\nhomeMDB: here\n"
            "mail: %s@contoso.example\nproxyAddresses: SMTP:%s@contoso.example\n" % (name, STAFF, name, name, name, name, name, name))
@@ -66,6 +67,16 @@ del gateway.directory["HARBOUR", "QUAY", "JOERG"]
 run(lambda: len(contacts()) == 1 and gateway.directory.get(("EXCHANGE", "HQ", "ANNA"), {}).get("last-name") == "Sommer",
     "what changes on either side follows on the other")
 ok("Add of EXCHANGE.HQ.ANNA" in gateway.errors, "a Modify has its Add before it")
+
+# she gets another address: mail goes to that, and what is written to the old one is refused
+ok(send(port, "anna@contoso.example", "lnowak@gw.example", message(subject="to the old address")).startswith("250"), "she is written to at her alias")
+gateway.wait("to the old address")
+gateway.directory["HARBOUR", "QUAY", "LNOWAK"]["external-name"] = "lena@gw.example"
+run(lambda: "smtp:lena@gw.example" in contacts()["GWISE:HARBOUR.QUAY.LNOWAK"].get("proxyAddresses", []), "another alias there is another proxy here")
+ok(until(lambda: send(port, "anna@contoso.example", "lena@gw.example", message(subject="to the new address")).startswith("250"), "mail is taken"),
+   "mail for it is taken")
+ok("LNOWAK" in gateway.wait("to the new address")["users"], "and is hers")
+like(send(port, "anna@contoso.example", "lnowak@gw.example", message(subject="to nobody")), "^(550|503|554)", "the old one is refused")
 
 # what nobody asked for, and what is not the answer
 before = keys()

@@ -32,14 +32,15 @@ host_port, branch_port, text = conf()
 viaduct = Viaduct(text)
 people = {"1": ["carl@branch.example", "Carl Branch", "carl", ""], "2": ["dora@branch.example", "Dora Branch", "dora", ""],
           "3": ["eve@branch.example", "Eve Branch", "eve", ""]}
+hidden = set()
 
 
 def leave(rows=None):
     """The foreign system's file, put into its place by renaming."""
     with open(IN + ".new", "w") as f:
-        f.write("id,address,displayName,mailNickname,telephoneNumber\n")
+        f.write("id,address,displayName,mailNickname,telephoneNumber,hidden\n")
         for key, (address, *values) in (people if rows is None else rows).items():
-            f.write(",".join([key, "SMTP:" + address] + values) + "\n")
+            f.write(",".join([key, "SMTP:" + address] + values + ["yes" if key in hidden else "no"]) + "\n")
     os.utime(IN + ".new", (1, 1)) # not written a moment ago
     os.rename(IN + ".new", IN)
 
@@ -147,6 +148,24 @@ user("cid")
 run()
 ok("SMTP:cid@contoso.example" in written(), "restored here is restored there")
 
+# hidden from address lists, where he has his mailbox
+hidden.add("2")
+leave()
+ad.modify("dn: cn=ann,%s\nchangetype: modify\nreplace: msExchHideFromAddressLists\nmsExchHideFromAddressLists: TRUE\n" % STAFF)
+run()
+is_(contacts()["2"][1].get("msExchHideFromAddressLists"), ["TRUE"], "who is hidden there is hidden here")
+is_(written()["SMTP:ann.new@contoso.example"]["hidden"], "yes", "who is hidden here is hidden there")
+ok(arrives(host_port, "ann.new@contoso.example", "dora.new@branch.example", branch), "mail for the one still flows")
+ok(arrives(branch_port, "x@branch.example", "ann.new@contoso.example", host), "and for the other")
+is_(run("run").count("0 of 0 changes"), 1, "nothing more comes of it")
+is_(viaduct.rows("dirsync", "status")[0]["hiding"], 0, "neither waits to be deleted")
+hidden.clear()
+leave()
+ad.modify("dn: cn=ann,%s\nchangetype: modify\ndelete: msExchHideFromAddressLists\n" % STAFF)
+run()
+ok("TRUE" not in contacts()["2"][1].get("msExchHideFromAddressLists", []), "shown there is shown here")
+is_(written()["SMTP:ann.new@contoso.example"]["hidden"], "no", "and shown here is shown there")
+
 # a group: members that are known on the other side
 ad.add("dn: cn=all,%s\nobjectClass: group\ncn: all\ndisplayName: all\nmailNickname: all\nmail: all@contoso.example\n"
        "proxyAddresses: SMTP:all@contoso.example\nmember: cn=ann,%s\nmember: cn=robert,%s\n" % (STAFF, STAFF, STAFF))
@@ -197,12 +216,16 @@ leave({})
 said = run("run", expect=7, name="an empty foreign directory is none")
 like(said, "in.csv names nobody", "which is said")
 is_(len(contacts()), 3, "and deletes nobody")
-with open(IN, "w") as f:
-    f.write("id,address,displayName\n1,SMTP:carl@branch.example,\"Carl\n")
-status, said = viaduct.command("dirsync", "run")
-ok(status not in (0, 1) or "in.csv" in said, "a file that is cut off is no directory")
-like(said, "in.csv", "and named")
-is_(len(contacts()), 3, "nobody is deleted for that")
+limited = text.replace('delete-after = "1d"', "delete-after = 0").replace('delete = { "5" }', 'delete = { "1" }')
+viaduct.reload(limited.replace('delete = { "1" }', 'delete = { "1000" }').replace('shrink = "90%"', 'shrink = "100%"')) # no limit saves them
+for rest, error, code in (("4,SMTP:fay@branch.example,Fay Branch", "does not end with a line break", 7), # all of it, but for the others
+                          ("4,SMTP:fay@branch.example,\"Fay\n", ":2: a quote is not closed", 3)):
+    with open(IN, "w") as f:
+        f.write("id,address,displayName\n" + rest)
+    os.utime(IN, (1, 1))
+    like(run("run", expect=code, name="a file that is cut off is no directory"), "in.csv.*" + error, "which is said: " + error)
+    is_(len(contacts()), 3, "nobody is deleted for that")
+viaduct.reload(limited)
 leave(kept)
 
 # ---- what is not ours ----

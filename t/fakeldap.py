@@ -2,11 +2,17 @@
 
     Fake(entries, ...)    a small LDAP server in a thread: pages, ranges cut by itself, DirSync in several rounds, readings that end
                           half-way or never
-    Cutter(port)          stands before a real server and cuts the connection at the n-th message
+    Ear()                 listens, and keeps what it is told
+    Meanwhile(act)        lets ldapread's command stand for something that is done in the test
+    Cutter(port)          stands before a real server and cuts the connection at the n-th message, or holds it there
 
 Both speak plain LDAP on loopback (RFC 4511, BER by hand): use them with auth = "none" and start-tls = no."""
+import os
 import socket
 import threading
+import time
+
+from rig import private_folder
 
 
 # ---- BER ----
@@ -60,10 +66,10 @@ PAGED, DIRSYNC = "1.2.840.113556.1.4.319", "1.2.840.113556.1.4.841"
 class Server:
     """Accepts on a port of its own until it is closed; each connection has a thread."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, address="127.0.0.1", port=0):
+        self.listener = socket.create_server((address, port))
         self.port = self.listener.getsockname()[1]
-        self.url = "ldap://127.0.0.1:%d/" % self.port
+        self.url = "ldap://%s:%d/" % (address, self.port)
         self.closed = False
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -94,6 +100,40 @@ class Server:
         self.close()
 
 
+class Ear(Server):
+    """Gives one answer, or none, and keeps what it is told; `calls` counts connections."""
+
+    def __init__(self, answer=b"", address="127.0.0.1", port=0):
+        self.answer, self.heard, self.calls = answer, b"", 0
+        super().__init__(address, port)
+
+    def serve(self, connection):
+        self.calls += 1
+        connection.settimeout(5)
+        while data := connection.recv(4096):
+            self.heard += data
+            connection.sendall(self.answer)
+            self.answer = b""
+
+
+class Meanwhile:
+    """`command` is one for the shell that ends when act() has been done, in a thread of the test."""
+
+    def __init__(self, act):
+        self.act, self.top = act, private_folder()
+        os.chmod(self.top, 0o777)
+        self.command = "cd %s; touch now; while [ ! -e done ]; do sleep 0.05; done" % self.top
+        threading.Thread(target=self.wait, daemon=True).start()
+
+    def wait(self):
+        while not os.path.exists(self.top + "/now"):
+            time.sleep(0.02)
+        try:
+            self.act()
+        finally:
+            open(self.top + "/done", "w").close()
+
+
 class Fake(Server):
     """`entries` is a list of (dn, {name: [values]}). Behaviours, to be changed at any time:
         active_directory   says so in its rootDSE
@@ -105,13 +145,14 @@ class Fake(Server):
         rounds             DirSync answers come in so many rounds
         idle               a connection on which nothing was asked for so many seconds is closed; None: never
         limit              without pages only so many entries, then sizeLimitExceeded
-        referral           a reference to another server stands among the answers
+        referral           the URL of another server: a reference to it stands among the answers
+        elsewhere          searches end with a referral to this URL alone; None: they do not
         asked              what searches asked for: (base, filter bytes, attributes)"""
 
     def __init__(self, entries=(), suffix="dc=contoso,dc=example", **how):
         self.entries, self.suffix = list(entries), suffix
         self.active_directory, self.range, self.die_after, self.end = False, None, None, 0
-        self.endless, self.rounds, self.limit, self.referral = False, 1, None, False
+        self.endless, self.rounds, self.limit, self.referral, self.elsewhere = False, 1, None, None, None
         self.idle, self.range_end, self.range_empty = None, 0, False
         self.usn, self.changed, self.asked, self.binds = 100, [], [], 0
         vars(self).update(how)
@@ -196,6 +237,9 @@ class Fake(Server):
         return named if b"objectGUID" in filter and b"uSNChanged" not in filter else self.entries
 
     def subtree(self, connection, number, filter, wanted, page):
+        if self.elsewhere:
+            self.reply(connection, number, tlv(0x65, integer(10, 10) + octets("") + octets("") + tlv(0xa3, octets(self.elsewhere + "dc=elsewhere"))))
+            return
         found = self.matching(filter)
         size, first = len(found), 0
         if page is not None:
@@ -210,7 +254,7 @@ class Fake(Server):
                 raise OSError("dies")
             self.reply(connection, number, self.entry(dn, row, wanted))
         if self.referral:
-            self.reply(connection, number, tlv(0x73, octets("ldap://127.0.0.1:9/dc=elsewhere")))
+            self.reply(connection, number, tlv(0x73, octets(self.referral + "dc=elsewhere")))
         more = self.endless or first + size < len(found)
         control = b""
         if page is not None:
@@ -233,11 +277,23 @@ class Fake(Server):
 
 
 class Cutter(Server):
-    """Passes messages both ways and cuts the connection before the one with number `at`, counted over both; None: never."""
+    """Passes messages both ways and cuts the connection before the one with number `at`, counted over both; None: never. With
+    hold(at) nothing passes from there on: `held` is set, and when release() is called the connection is cut, or goes on."""
 
     def __init__(self, port, at=None):
-        self.to, self.at, self.seen, self.lock = port, at, 0, threading.Lock()
+        self.to, self.at, self.seen, self.lock, self.cuts = port, at, 0, threading.Lock(), True
+        self.held, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
         super().__init__()
+
+    def hold(self, at):
+        self.held.clear()
+        self.go_on.clear()
+        self.seen, self.at, self.cuts = 0, at, True
+
+    def release(self, cuts=True):
+        self.at, self.cuts = None, cuts
+        self.go_on.set()
 
     def serve(self, connection):
         other = socket.create_connection(("127.0.0.1", self.to))
@@ -253,7 +309,11 @@ class Cutter(Server):
             while (message := read_message(stream)) is not None:
                 with self.lock:
                     self.seen += 1
-                    if self.at is not None and self.seen >= self.at:
+                    cut = self.at is not None and self.seen >= self.at
+                if cut:
+                    self.held.set()
+                    self.go_on.wait(60)
+                    if self.cuts:
                         break
                 sink.sendall(message)
         except OSError:

@@ -8,6 +8,7 @@ samba.enter()
 import os  # noqa: E402
 
 from directory import run  # noqa: E402
+from fakeldap import Ear  # noqa: E402
 from rig import done, is_, like, note, ok, private_folder, program  # noqa: E402
 
 top = private_folder()
@@ -33,8 +34,11 @@ dc.add("dn: CN=all,%s\nobjectClass: group\ngroupType: 8\nmailNickname: all\n" % 
 
 # ---- doors ----
 
-like(read(filter=people[1]), r"(?m)^read 1201$", "LDAPS: pages, and no referral is followed")
+elsewhere = Ear(address="127.0.0.2", port=389), Ear(address="127.0.0.2", port=636)
+like(read(filter=people[1]), r"(?m)^read 1201$", "LDAPS, in pages")
 like(read(dc.plain_url, filter=people[1]), r"(?m)^read 1201$", "StartTLS")
+ok("://contoso.example/" in dc.tool("ldapsearch", "-b", samba.SUFFIX, people[1].strip("\""), "1.1").stdout, "among the answers are references to other servers")
+is_([ear.calls for ear in elsewhere], [0, 0], "which are not followed")
 like(read(filter=people[1], range="500"), r"(?m)^member 1200 ", "members in ranges of 500 are joined")
 keytab = dc.keytab()
 kerberos = {"auth": "gssapi", "keytab_file": '"%s"' % keytab, "bind_dn": None, "password_file": None, "filter": people[1]}

@@ -4,7 +4,7 @@ end half-way, limits, pages without end. A reading is whole or it is none."""
 import re
 
 from directory import run
-from fakeldap import Fake
+from fakeldap import Ear, Fake, Meanwhile
 from rig import done, is_, like, ok, private_folder, program
 
 CONF = private_folder() + "/x.conf"
@@ -27,7 +27,8 @@ people = [("cn=u%d,dc=contoso,dc=example" % i, {"cn": ["u%d" % i], "objectGUID":
 
 # ---- what is whole ----
 
-with Fake(people, referral=True) as fake:
+elsewhere = Ear()
+with Fake(people, referral=elsewhere.url) as fake:
     like(read(fake.url), r"(?m)^read 250$", "three pages, and references to other servers are passed over")
     is_(len([a for a in fake.asked if a[0].startswith("dc=contoso")]), 3, "each page was asked for once")
 
@@ -42,6 +43,9 @@ with Fake(people + [("cn=g,dc=contoso,dc=example", {"cn": ["g"], "member": ["cn=
 
 # ---- what is no reading ----
 
+with Fake(people, elsewhere=elsewhere.url) as fake:
+    like(read(fake.url), r"(?m)^read failed \d+ .*Referral", "a referral instead of an answer is no reading")
+is_((elsewhere.calls, elsewhere.heard), (0, b""), "no other server is asked by either")
 with Fake(people) as fake:
     fake.die_after = 120
     said = read(fake.url)
@@ -81,6 +85,15 @@ with Fake(people, active_directory=True) as fake:
     fake.entries = people[15:]
     said = read(fake.url, "true")
     is_(len(re.findall(r"(?m)^gone ", said)), 6, "those who changed and can no longer be read are gone")
+
+# ---- changes by update numbers ----
+
+with Fake(people, active_directory=True) as fake:
+    usn = 'changes = "usn"'
+    like(read(fake.url, "true", usn), r"(?m)^changes 250$", "a number that is as high as before, or higher, is gone on with")
+    said = read(fake.url, Meanwhile(lambda: setattr(fake, "usn", 90)).command, usn)
+    like(said, r"(?m)^changes failed 116 .*update number went back from 100 to 90", "one that went back, as of a server restored from a backup, is not")
+    ok("\ngone " not in said and "\nchanged " not in said, "nothing is taken of it")
 
 # ---- a connection that is not used ----
 

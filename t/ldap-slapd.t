@@ -4,11 +4,10 @@ octet in a name or a filter means itself."""
 import base64
 import os
 import re
-import socket
-import threading
 import time
 
 from directory import PASSWORD, Authority, Slapd, run
+from fakeldap import Ear, Meanwhile
 from rig import done, free_port, is_, like, note, ok, private_folder, program
 
 top = private_folder()
@@ -50,29 +49,6 @@ for url in (host.url, host.plain_url):
 like(read(host.url, ca=other.file, pins=pin), r"(?m)^open failed 13 ", "and a pin makes no bad certificate good")
 like(read(host.url.replace("127.0.0.1", "localhost")), r"(?m)^open failed 13 ", "the name in the URL counts, not the address behind it")
 
-
-class Ear:
-    """Listens, answers nothing, and keeps what it is told."""
-
-    def __init__(self, answer=b""):
-        self.heard, self.listener = b"", socket.create_server(("127.0.0.1", 0))
-        self.url = "ldap://127.0.0.1:%d/" % self.listener.getsockname()[1]
-        threading.Thread(target=self.listen, args=(answer,), daemon=True).start()
-
-    def listen(self, answer):
-        while True:
-            connection = self.listener.accept()[0] # it stays open: whoever waits for a word waits
-            try:
-                while data := connection.recv(4096):
-                    self.heard += data
-                    if answer:
-                        connection.sendall(answer)
-                        answer = b""
-            except OSError:
-                pass
-            connection.close()
-
-
 # ---- where a password may go ----
 
 # an extended response: protocolError, "no such thing" (the server knows no StartTLS)
@@ -92,7 +68,12 @@ host.write_password("")
 like(read(), r"new failed .*empty", "an empty password is none: that log-on would succeed as nobody")
 host.write_password("wrong")
 like(read(), r"(?m)^open failed 13 .*logging on: Invalid credentials.*check bind-dn and password-file", "a wrong one is told")
+ear = Ear()
+like(read(host.url + '", "' + ear.url.replace("ldap:", "ldaps:")), r"(?m)^open failed 13 .*logging on: Invalid credentials", "and no other server asked")
 host.write_password(PASSWORD)
+like(read(host.url + '", "' + ear.url, ca=other.file), r"(?m)^open failed 13 .*certificate is refused", "nor where a certificate is refused")
+is_((ear.calls, ear.heard), (0, b""), "the second one hears nothing")
+like(read("ldap://127.0.0.1:9/\", \"" + host.url), r"(?m)^read 4$", "which it would where the first is out of reach")
 
 # ---- a connection that is dropped says nothing of a certificate ----
 
@@ -157,6 +138,21 @@ with open(script, "w") as f: # its log of changes is in memory
 like(read(command="sh " + script), r"(?m)^changes failed 11 .*connection", "a server that goes away meanwhile is told")
 host.stop()
 host.start()
+
+
+def restart():
+    """Others have come and gone, and the server has forgotten that."""
+    host.modify("dn: cn=u8,%s\nchangetype: modify\nreplace: mailNickname\nmailNickname: eight\n" % STAFF)
+    host.delete("cn=u9,%s" % STAFF)
+    host.stop()
+    host.start()
+
+
+said = read(command=Meanwhile(restart).command)
+like(said, r"(?m)^changes failed 11 .*connection", "one that was started anew meanwhile is asked again")
+like(said, r"(?m)^changes failed 116 .*does not reach back", "by a cookie that its log does not reach back to, which is no answer")
+ok("\ngone " not in said and "\nchanged " not in said, "nobody is taken for gone of whom it says that he is there")
+like(read(command="true"), r"(?m)^changes 0$", "with a cookie of its own nothing has changed")
 
 # ---- any octet means itself ----
 

@@ -3,8 +3,9 @@
     import samba; samba.enter()     at the top of a test: begins it anew in namespaces of its own, or ends it by a TAP skip
     dc = samba.Controller(); dc.url, dc.ca, dc.password_file, dc.search(...), dc.keytab("administrator")
 
-The LDAP ports of Samba cannot be moved, so the test and all it starts run where 127.0.0.1 is theirs alone. The domain is
-contoso.example with the attributes that Exchange adds; it is made once for a build folder and copied for each test."""
+The LDAP ports of Samba cannot be moved, so the test and all it starts run where 127.0.0.1 is theirs alone; references that it gives
+lead to 127.0.0.2. The domain is contoso.example with the attributes that Exchange adds; it is made once for a build folder and
+copied for each test."""
 import fcntl
 import os
 import shutil
@@ -39,7 +40,7 @@ def enter():
     if os.geteuid() != 0 or missing:
         print("1..0 # SKIP needs root%s for a domain controller of its own" % "".join(" and " + p for p in missing))
         sys.exit(0)
-    script = ('ip link set lo up && h=$(mktemp) && printf "127.0.0.1 dc1.contoso.example dc1 localhost\\n" >"$h" && chmod 644 "$h" && '
+    script = ('ip link set lo up && h=$(mktemp) && printf "127.0.0.1 dc1.contoso.example dc1 localhost\\n127.0.0.2 contoso.example\\n" >"$h" && chmod 644 "$h" && '
               'mount --bind "$h" /etc/hosts && rm -f "$h" && exec "$@"')
     os.environ["VIADUCT_T_NAMESPACE"] = "1"
     os.execvp("unshare", ["unshare", "-n", "-m", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c", script, "sh", sys.executable] + sys.argv)
