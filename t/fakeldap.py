@@ -109,7 +109,6 @@ class Ear(Server):
 
     def serve(self, connection):
         self.calls += 1
-        connection.settimeout(5)
         while data := connection.recv(4096):
             self.heard += data
             connection.sendall(self.answer)
@@ -138,6 +137,7 @@ class Fake(Server):
     """`entries` is a list of (dn, {name: [values]}). Behaviours, to be changed at any time:
         active_directory   says so in its rootDSE
         range              attributes with more values than this come in ranges, as Active Directory cuts them
+        sees_deleted       as Active Directory shows CN=Deleted Objects to whoever may list it
         range_end          result code with which ranges behind the first end; range_empty: they hold nothing
         die_after          closes the connection after so many entries of a search; None: never
         end                result code with which searches end (0: success); None: they do not end
@@ -153,7 +153,7 @@ class Fake(Server):
         self.entries, self.suffix = list(entries), suffix
         self.active_directory, self.range, self.die_after, self.end = False, None, None, 0
         self.endless, self.rounds, self.limit, self.referral, self.elsewhere = False, 1, None, None, None
-        self.idle, self.range_end, self.range_empty = None, 0, False
+        self.idle, self.range_end, self.range_empty, self.sees_deleted = None, 0, False, True
         self.usn, self.changed, self.asked, self.binds = 100, [], [], 0
         vars(self).update(how)
         super().__init__()
@@ -227,6 +227,8 @@ class Fake(Server):
             for dn, row in self.entries:
                 if dn.lower() == base.lower() and not (behind and (self.range_end or self.range_empty)):
                     self.reply(connection, number, self.entry(dn, row, wanted))
+            if base.lower().startswith("cn=deleted objects,") and self.active_directory and self.sees_deleted:
+                self.reply(connection, number, self.entry(base, {"objectClass": ["container"]}))
             self.reply(connection, number, self.result(0x65, self.range_end if behind else 0))
         else:
             self.subtree(connection, number, request[6][1], wanted, controls.get(PAGED))

@@ -93,6 +93,8 @@ with Fake(people, active_directory=True) as fake:
     like(read(fake.url, "true", usn), r"(?m)^changes 250$", "a number that is as high as before, or higher, is gone on with")
     said = read(fake.url, Meanwhile(lambda: setattr(fake, "usn", 90)).command, usn)
     like(said, r"(?m)^changes failed 116 .*update number went back from 100 to 90", "one that went back, as of a server restored from a backup, is not")
+    fake.sees_deleted = False
+    like(read(fake.url, "true", usn), r"(?m)^begin failed 13 .*CN=Deleted Objects,.* cannot be read", "where who was deleted is not shown, changes are not asked for")
     ok("\ngone " not in said and "\nchanged " not in said, "nothing is taken of it")
 
 # ---- a connection that is not used ----

@@ -4,6 +4,8 @@ octet in a name or a filter means itself."""
 import base64
 import os
 import re
+import socket
+import threading
 import time
 
 from directory import PASSWORD, Authority, Slapd, run
