@@ -7,7 +7,7 @@ import time
 
 from directory import ENV, Slapd
 from fakeldap import Cutter
-from rig import BUILD, Viaduct, done, free_port, is_, like, note, ok, private_folder, program, until
+from rig import BUILD, Session, Viaduct, done, free_port, is_, like, note, ok, private_folder, program, until
 
 # writes without a name, over plain LDAP, so that messages can be counted and held on the way
 ad = Slapd("ad", first="allow update_anon", extra="access to * by * write")
@@ -16,6 +16,7 @@ top = private_folder()
 os.chmod(top, 0o777)
 IN, OUT = top + "/in.csv", top + "/out.csv"
 cutter, gate = Cutter(ad.port), Cutter(ad.port)
+PORT = free_port()
 CONF = """admin-address = "postmaster@contoso.example"
 host { domains = { "contoso.example" } smtp { listen = { "127.0.0.1:%d" } } deliver { to = { "smtp://127.0.0.1:9" } }
     directory "ad" { url = { "%s" } auth = "none" start-tls = no base = "%s" mark = "importedFrom" page = 5 timeout = "30s" } MORE }
@@ -27,7 +28,7 @@ dirsync "people" { connector = "branch" directory = "ad" schedule = "never" full
     export { containers = { "ou=Staff,%s" } }
     limits { delete = { "1000" } change = { "1000" } shrink = "100%%" } }
 schedule "soon" { every = "1s" }
-""" % (free_port(), cutter.url, ad.suffix, IN, OUT, FOREIGN, ad.suffix)
+""" % (PORT, cutter.url, ad.suffix, IN, OUT, FOREIGN, ad.suffix)
 SOON = 'schedule = "never"', 'schedule = "soon"'
 OTHER = 'directory "other" { url = { "%s" } auth = "none" start-tls = no base = "ou=Other,%s" timeout = "30s" refresh = "1s" }' % (gate.url, ad.suffix)
 viaduct = Viaduct(CONF.replace("MORE", OTHER))
@@ -75,6 +76,13 @@ like(said, 'no new book: directory "other" has not been read yet', "a run of whi
 is_(status, 7, "and says so by its exit code")
 is_(viaduct.rows("book", "dump"), [], "nobody is made unknown by half a book")
 is_(copies(), ["SMTP:carl@branch.example"], "but both sides are in step")
+viaduct.start()
+viaduct.wait_log("directory other: .*", name="the directory is still out of reach")
+session = Session(PORT)
+session.say("MAIL FROM:<h0@contoso.example>")
+like(session.say("RCPT TO:<carl@contoso.example>"), "^4", "mail for whom only the book knows waits for the first one")
+session.close()
+is_(viaduct.stop(), 0, "nothing is on its way, nor reported")
 gate.at = None
 viaduct.start()
 viaduct.wait_log("by=dirsync .*a new generation of the book is published", name="when it was read there is one")
