@@ -51,8 +51,8 @@ bool ldap_link_knows(struct ldap_link *link, const char *name);
 /* One entry of an answer, as libldap has it; values by ldap_entry_values(). Lives until the callback returns. */
 struct ldap_answer;
 struct span ldap_answer_dn(const struct ldap_answer *answer);
-/* The n-th value of an attribute, false behind the last. Names without case; options (";range=", ";binary") are joined by the
- * reader. */
+/* The n-th value of an attribute, false behind the last. Names without case; options (";binary") do not count, what stands without
+ * comes first; ranges are joined. */
 bool ldap_answer_value(const struct ldap_answer *answer, const char *name, size_t n, struct span *value);
 /* The same for who looks at all of them, once each: how many attributes it has, the i-th one's name without options, how many
  * values, and the n-th of these (n below the number). An attribute without values is one that was removed. */

@@ -78,6 +78,8 @@ take_attributes(struct ldap_answer *answer, LDAPMessage *entry, size_t *next, si
         size_t len = options != NULL ? (size_t)(options - name.bv_val) : name.bv_len;
         size_t more = options != NULL ? next_of_range((struct span){options, name.bv_len - len}) : 0;
         struct ldap_attribute *attribute = add_attribute(answer, (struct span){name.bv_val, len});
+        attribute->optional =
+            options != NULL && !span_starts_nocase((struct span){options, name.bv_len - len}, SPAN(";range="));
         for (size_t i = 0; vector != NULL && vector[i].bv_val != NULL; i++, attribute->count++)
             add_value(answer, (struct span){vector[i].bv_val, vector[i].bv_len});
         if (vector != NULL)
@@ -229,6 +231,20 @@ drop_empty_twins(struct ldap_answer *answer)
     answer->n_attributes = kept;
 }
 
+/* An attribute is what stands there without options, where anything does: "title" before "title;lang-de". */
+static void
+put_plain_first(struct ldap_answer *answer)
+{
+    for (size_t i = 0; i < answer->n_attributes; i++)
+        for (size_t k = i + 1; answer->attributes[i].optional && k < answer->n_attributes; k++) {
+            struct ldap_attribute other = answer->attributes[k];
+            if (other.optional || !span_equal_nocase(other.name, answer->attributes[i].name))
+                continue;
+            answer->attributes[k] = answer->attributes[i];
+            answer->attributes[i] = other;
+        }
+}
+
 int
 answer_take(struct ldap_answer *answer, struct ldap_link *link, LDAPMessage *entry, const char *ranged,
             struct why *why)
@@ -250,6 +266,7 @@ answer_take(struct ldap_answer *answer, struct ldap_link *link, LDAPMessage *ent
     int r = part != SIZE_MAX ? join_ranges(answer, part, next, why) : 0;
     if (ranged != NULL && r == 0)
         drop_empty_twins(answer);
+    put_plain_first(answer);
     return r;
 }
 

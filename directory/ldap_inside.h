@@ -69,6 +69,7 @@ struct ldap_link {
 struct ldap_attribute {
     struct span name;
     size_t first, count;
+    bool optional; /* it came with options (";lang-de") */
 };
 
 struct ldap_answer {

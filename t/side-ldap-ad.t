@@ -101,6 +101,11 @@ ok("cn=low,ou=section,%s" % STAFF.lower() in read and "cn=low,ou=unit,%s" % STAF
 ok(any("ou=Section" in n and "renamed or moved" in n for n in side.notes), "and is told of")
 is_(side.close(), 0, "it ends in order")
 
+host.add("dn: cn=Tag,%s\nobjectClass: user\nmail: tag@contoso.example\nhomeMDB: x\ntitle;lang-de: Leiter\ntitle: Head\n\n" % STAFF)
+side = dirside.Side(dirside.conf(host.section("ad")), "dirsync", "gw", "host")
+is_(side.entry("cn=Tag," + STAFF).title, "Head", "a value in some language is not the one that has none")
+side.close()
+
 # ---- a base that the server writes in another way ----
 
 host.add("dn: ou=Z\u00fcrich,%s\nobjectClass: organizationalUnit\n\ndn: cn=Uli,ou=Z\u00fcrich,%s\nobjectClass: user\nmail: uli@contoso.example\nhomeMDB: x\n\n" % (host.suffix, host.suffix))
