@@ -99,6 +99,7 @@ TEST_TOOLS = \
 SCENARIO_TESTS = \
 	t/background.t \
 	t/bad-input.t \
+	t/book-early.t \
 	t/book-source.t \
 	t/bouncer.t \
 	t/cleanup.t \
@@ -541,6 +542,7 @@ TRACKED_FILES = \
 	t/base-t.c \
 	t/book-bench.c \
 	t/book-csv-t.c \
+	t/book-early.t \
 	t/book-ldif-t.c \
 	t/book-rig.h \
 	t/book-shard-t.c \

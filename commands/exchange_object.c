@@ -438,7 +438,7 @@ add_others(struct reading_object *object)
         exchange_comment(object->out, "    ", name, attribute->value, text);
     }
     if (n > COMMENTS_MAX)
-        buf_printf(object->out, "    # ... and %zu values more\n", n - COMMENTS_MAX);
+        buf_printf(object->out, "    # ... and %zu more\n", n - COMMENTS_MAX);
 }
 
 void

@@ -256,7 +256,7 @@ take_object(struct reading_file *file, const struct exchange_kind *kind, const s
 static int
 read_objects(struct reading_file *file, struct ldif *ldif)
 {
-    struct ldif_record record;
+    struct ldif_record record = {.line = 0};
     struct why why;
     int n;
     while ((n = ldif_next(ldif, &record, &why)) != 0) {
@@ -271,8 +271,8 @@ read_objects(struct reading_file *file, struct ldif *ldif)
             take_object(file, kind, &record);
     }
     if (!ldif_ended(ldif))
-        buf_printf(file->errors, "%s: the last line has no line break: the file may have been cut\n",
-                   file->shown);
+        buf_printf(file->errors, "%s:%zu: the last line has no line break: the file may have been cut\n",
+                   file->shown, record.line);
     return 0;
 }
 

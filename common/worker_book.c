@@ -12,7 +12,13 @@ int
 service_refresh_book(struct service *service, struct book *book, bool *told)
 {
     struct why why = {"", ""};
+    uint64_t before = book_generation(book);
     int r = book_refresh(book, &why);
+    if (r == 1 && book_generation(book) < before)
+        log_say(
+            LOG_DIRECTORY, LEVEL_MINIMUM, NULL,
+            "generation %llu of the book, which was in use, is gone from the spool: generation %llu is used",
+            (unsigned long long)before, (unsigned long long)book_generation(book));
     bool torn = r == -EAGAIN || (r >= 0 && why.text[0] != '\0');
     if (torn && !*told) {
         log_say(LOG_DIRECTORY, LEVEL_MINIMUM, NULL, r >= 0 ? "%s; generation %llu stays in use" : "%s",

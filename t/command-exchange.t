@@ -161,6 +161,15 @@ for kind in ("msExchGroupWiseConnector", "msExchRoutingSMTPConnector", "mailGate
         ok(not re.search(r"^host \{", text.split("\n}\n", 1)[1], re.M), "nobody adds a section of his own")
 text, valid, errors, code = imported("dn: a\nobjectClass: mailGateway\ncn: a\n\ndn: b\nobjectClass: mailGateway\ncn:< file:///etc/passwd\n\ndn: c\nchangetype: delete\n")
 ok(valid and code == 1 and re.search(r"objects.ldif:7: .*another file", errors) and 'connector "a"' in text, "what is no record is told, the others are read")
+OBJECT = "dn: a\nobjectClass: mailGateway\ncn: a\n"
+text, valid, errors, code = imported(OBJECT + "\ndn: b\nobjectClass: mailGateway\ncn: b")
+ok(valid and code == 1 and re.search(r"objects.ldif:5: the last line has no line break", errors), "a file that may have been cut is told, with its line")
+text, valid, errors, code = imported(OBJECT + "info:: %s\n" % base64.b64encode(("a" + "\u00e4" * 200).encode()).decode())
+ok(valid and "# info: a" + "\u00e4" * 149 + "..." in text, "a long value is cut between two characters")
+text, valid, errors, code = imported(OBJECT + "".join("x%d: y\n" % i for i in range(230)))
+ok(valid and "x199: y" in text and "x200: y" not in text and "# ... and 30 more\n" in text, "how many attributes are not named is told")
+text, valid, errors, code = imported(OBJECT + "importContainer: OU=a,DC=x\nexportContainers: DC=x\nmsExchDirsyncFilters: (cn=*)\n")
+ok(valid and "# msExchDirsyncFilters: (cn=*); nothing is exported" in text, "a filter of an export that is left out is not called wrong")
 for what, data in (("nothing", b""), ("no connector", b"dn: CN=x\nobjectClass: person\n"), ("no LDIF", os.urandom(3000))):
     text, valid, errors, code = imported(data)
     ok(text == "" and code == 1 and "no connector object" in errors, what + " is told")

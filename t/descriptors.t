@@ -33,6 +33,7 @@ need("prlimit")
 viaduct = Viaduct(conf + "privileges { sandbox = no }\n", user=True) # else nobody but root may look at their descriptors
 with open(os.path.join(viaduct.top, "book.csv"), "w") as f:
     f.write("display,primary,proxies,side\nAnna,SMTP:%s,,host\nBob,SMTP:%s,SMTP:bob@contoso.example,branch\n" % (A, B))
+os.utime(f.name, (1, 1)) # not written a moment ago
 viaduct.start()
 
 

@@ -4,8 +4,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include <utime.h>
 
 #include "directory/edit.h"
@@ -166,6 +169,10 @@ test_csv_wrong(void)
     ok(says("in.csv:2: 2 fields, the first line has 3"), "is named");
     is_int(read_csv("id,address\n1,a@b.example\n1,b@b.example\n"), -EINVAL, "an id that is there twice");
     ok(says("in.csv:3: \"1\" is there twice"), "is named");
+    is_int(read_csv("address\nAnn@b.example\nann@B.example\n"), -EINVAL,
+           "an address that is there twice, written otherwise");
+    is_int(read_csv("address\nAnn@B.example\n"), 0, "an address in other letters");
+    ok(find("SMTP:ann@b.example"), "is the same person");
     is_int(read_csv("address\nnobody\n"), -EINVAL, "an address that is none, without id");
     is_int(read_csv("id,address,id\n1,a@b.example,2\n"), -EINVAL, "a column that is there twice");
     is_int(read_text("csv", "address\n\xff@b.example\n", 20), -EINVAL, "what is no text");
@@ -201,6 +208,27 @@ test_being_written(void)
     ok(says("still being written"), "and says so");
     context.deadline_ms = monotonic_ms() + 60000;
     is_int(side->ops->read(side, &set, &reading, true, &why), 0, "and read when nobody changes it any more");
+}
+
+/* On a share whose clock is ahead each change is one of the future. */
+static void
+test_clock_ahead(void)
+{
+    put_file(in_path, "address\na@b.example\n", 20);
+    age(in_path, -3600);
+    begin("csv");
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = open(in_path, O_WRONLY | O_APPEND);
+        usleep(500 * 1000);
+        bool good = write(fd, "c@b.example\n", 12) == 12 && close(fd) == 0;
+        age(in_path, -3600);
+        _exit(!good);
+    }
+    context.deadline_ms = monotonic_ms() + 60000;
+    is_int(side->ops->read(side, &set, &reading, true, &why), 0, "a file of a clock ahead of ours is read");
+    waitpid(pid, NULL, 0);
+    is_int(dir_set_count(set), 2, "when nobody has changed it for a moment by ours");
 }
 
 /* A column that is not known is told while the file is read: the moment for somebody else. */
@@ -389,6 +417,26 @@ file_text(const char *path)
     return text;
 }
 
+/* The old file has a group that is not ours to give. */
+static void
+apply_as_nobody(unsigned n)
+{
+    const unsigned nobody = 65534;
+    struct stat st;
+    if (geteuid() != 0) {
+        apply(n);
+        return;
+    }
+    if (chown(folder, nobody, nobody) != 0 || chown(out_path, nobody, 23456) != 0 ||
+        chmod(out_path, 0640) != 0 || setgroups(0, NULL) != 0 || setegid(nobody) != 0 || seteuid(nobody) != 0)
+        exit(1);
+    apply(n);
+    if (seteuid(0) != 0 || setegid(0) != 0)
+        exit(1);
+    ok(stat(out_path, &st) == 0 && st.st_gid == nobody, "a file whose group cannot be kept is written");
+    is_int(st.st_mode & 0777, 0600, "and nobody else may read it for that");
+}
+
 static void
 test_writing(bool ldif)
 {
@@ -443,7 +491,7 @@ test_writing(bool ldif)
         (struct dir_change){.operation = DIR_DELETE, .id = SPAN("somebody-of-theirs"), .source = SPAN("x")};
     changes[2] =
         (struct dir_change){.operation = DIR_DELETE, .id = SPAN("export:id-ann"), .source = SPAN("id-ann")};
-    apply(3);
+    apply_as_nobody(3);
     ok(outcomes[0].result == DIR_DONE && outcomes[2].result == DIR_DONE_BEFORE, "deleted, once");
     is_int(outcomes[1].result, DIR_REFUSED, "who stands in foreign.read is not ours to delete");
     is_int(read_back(format), 0, "and read back");
@@ -508,6 +556,7 @@ main(void)
     test_csv();
     test_csv_wrong();
     test_being_written();
+    test_clock_ahead();
     test_changed();
     test_ldif();
     test_ldif_wrong();

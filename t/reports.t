@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Reports on the running road reach who has sent, whoever he is, and the log says of each what is true."""
+import os
+
 from rig import Sink, Viaduct, done, is_, like, message, ok, send, smtp_pair
 
 A, STRANGER, B = "anna@contoso.example", "nadja@contoso.example", "bob@branch.example"
@@ -15,6 +17,7 @@ port, from_branch, conf = smtp_pair(host, branch, 'book { source = { "{top}/book
 viaduct = Viaduct(conf)
 with open(viaduct.top + "/book.csv", "w") as f:
     f.write(BOOK)
+os.utime(f.name, (1, 1)) # not written a moment ago
 viaduct.start()
 viaduct.wait_log("using book generation")
 
