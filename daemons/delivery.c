@@ -23,14 +23,14 @@ mapping_of(const struct viaduct_gateway *gateway)
 
 /* ---- envelope ---- */
 
-/* Somebody of the host's domains is here because the router's book has him; where ours does not, it is the older. */
+/* Who has no address there, or is of the host's domains, is here because the router's book has him; where ours does not, it is the older. */
 static bool
 is_missed(const struct viaduct_gateway *gateway, const struct recipient *recipient,
           const struct translation *translation, int r)
 {
     return gateway->service->connector != NULL && !recipient->listed &&
-           route_is_host_domain(gateway->service->root, &recipient->address) &&
-           (r == -ENOENT || (r == 0 && translation->rule == RULE_SAME));
+           (r == -ENOENT || (r == 0 && translation->rule == RULE_SAME &&
+                             route_is_host_domain(gateway->service->root, &recipient->address)));
 }
 
 /* Returns 0, -EAGAIN (the book), or -ENOENT with the recipient's result set. */
