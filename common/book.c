@@ -9,8 +9,9 @@
  *                                    `--'
  *
  * From OPEN there is no way back: a generation that was checked stays in use until a higher one is whole, whatever happens to its
- * name. Where that is gone and only lower ones are there (the folder was restored from a copy), the highest of these is taken. What is hostile here: a folder in which a disk or a person has left anything at
- * all.
+ * name. Where that is gone and only lower ones are there (the folder was restored from a copy), the highest of these is taken.
+ *
+ * What is hostile here: a folder in which a disk or a person has left anything at all.
  */
 #include <errno.h>
 #include <fcntl.h>

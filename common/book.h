@@ -47,8 +47,8 @@ void book_free(struct book *book);
  * closed; -EAGAIN where another holds it and `waits` is false; or -errno. */
 int book_lock(int book_folder_fd, bool waits);
 
-/* Says that there will be a book (the configuration names sources or directories of the host): until its first generation is there, look-ups answer
- * -EAGAIN, so that mail waits for it, and nobody is unknown only because it is early. */
+/* Says that there will be a book (the configuration names sources or directories of the host): until its first generation is
+ * there, look-ups answer -EAGAIN, so that mail waits for it, and nobody is unknown only because it is early. */
 void book_expect(struct book *book);
 
 /* Looks whether a newer generation is there and opens it, else keeps what it has. Returns 1 where a new one was

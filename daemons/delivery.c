@@ -23,7 +23,8 @@ mapping_of(const struct viaduct_gateway *gateway)
 
 /* ---- envelope ---- */
 
-/* Who has no address there, or is of the host's domains, is here because the router's book has him; where ours does not, it is the older. */
+/* Who has no address there, or is of the host's domains, is here because the router's book has him; where ours does not, it is the
+ * older. */
 static bool
 is_missed(const struct viaduct_gateway *gateway, const struct recipient *recipient,
           const struct translation *translation, int r)

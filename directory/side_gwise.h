@@ -28,11 +28,14 @@
 /* ---- for whoever takes items from DirIn ---- */
 
 /* Takes an item of a connector's DirIn. Where it is the answer to what one of its dirsyncs asked, it is kept for the next run and
- * `*whose` is that dirsync: its run can go on, where `*goes_on` says so without being told by a person. Returns 0; -ENOENT with `why` where nobody asks (the gateway sends some by itself):
- * ignored, and the last one is kept as spool/dirsync/<connector>.unasked; -EBADMSG with `why` where it cannot be an answer to
- * what was asked, or is not whole: for a person to look at (Badmail), and the answer is still waited for; or another -errno with
- * `why`, where it cannot be kept now: the item is to be taken again later. Parses what is hostile: to be called where a crash
- * costs nothing. */
+ * `*whose` is that dirsync; `*goes_on` says whether that run is to be made at once, or by the person who asked. Parses what is
+ * hostile: to be called where a crash costs nothing. Returns
+ *     0
+ *     -ENOENT with `why` where nobody asks (the gateway sends some by itself): ignored, and the last one is kept as
+ *         spool/dirsync/<connector>.unasked
+ *     -EBADMSG with `why` where it cannot be an answer to what was asked, or is not whole: for a person to look at (Badmail), and
+ *         the answer is still waited for
+ *     another -errno with `why` where it cannot be kept now: the item is to be taken again later */
 int side_gwise_answer(const struct dir_context *context, const char *connector, const struct queue_file *item,
                       const struct conf_dirsync **whose, bool *goes_on, struct why *why);
 

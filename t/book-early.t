@@ -3,19 +3,11 @@
 import os
 import subprocess
 
-from rig import Session, Sink, Viaduct, done, free_port, is_, like, message, ok, program, send, smtp_pair, until
+from rig import Sink, Viaduct, done, free_port, is_, like, message, ok, program, rcpt, send, smtp_pair, until
 
 A, B, BOB = "anna@contoso.example", "bob@branch.example", "bob@contoso.example"
 host, branch = Sink(), Sink()
 DIRECTORY = 'directory "ad" { url = { "ldap://127.0.0.1:%d/" } base = "DC=contoso,DC=example"  start-tls = no auth = none }' % free_port()
-
-
-def rcpt(where, sender, to):
-    s = Session(where)
-    s.say("MAIL FROM:<%s>" % sender)
-    answer = s.say("RCPT TO:<%s>" % to)
-    s.close()
-    return answer
 
 
 port, from_branch, conf = smtp_pair(host, branch, host=DIRECTORY, unknown="refuse")

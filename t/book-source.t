@@ -4,7 +4,7 @@ mistakes changes nothing, and is told of."""
 import os
 import time
 
-from rig import Session, Sink, Viaduct, done, is_, like, message, ok, send, smtp_pair, until
+from rig import Sink, Viaduct, done, is_, like, message, ok, rcpt, send, smtp_pair, until
 
 A, B = "anna@contoso.example", "bob@branch.example"
 host, branch = Sink(), Sink()
@@ -32,14 +32,6 @@ def source(name, text):
 
 def people(*names, bob="bob@contoso.example"):
     return "".join("%s,SMTP:%s@contoso.example,,host\n" % (n, n) for n in names) + "Bob,SMTP:%s,SMTP:%s,branch\n" % (B, bob)
-
-
-def rcpt(where, sender, to):
-    s = Session(where)
-    s.say("MAIL FROM:<%s>" % sender)
-    answer = s.say("RCPT TO:<%s>" % to)
-    s.close()
-    return answer
 
 
 def known(*names):

@@ -7,7 +7,7 @@ import time
 
 from directory import ENV, Slapd
 from fakeldap import Cutter
-from rig import BUILD, Session, Viaduct, done, free_port, is_, like, note, ok, private_folder, program, until
+from rig import BUILD, Viaduct, done, free_port, is_, like, note, ok, private_folder, program, rcpt, until
 
 # writes without a name, over plain LDAP, so that messages can be counted and held on the way
 ad = Slapd("ad", first="allow update_anon", extra="access to * by * write")
@@ -78,10 +78,7 @@ is_(viaduct.rows("book", "dump"), [], "nobody is made unknown by half a book")
 is_(copies(), ["SMTP:carl@branch.example"], "but both sides are in step")
 viaduct.start()
 viaduct.wait_log("directory other: .*", name="the directory is still out of reach")
-session = Session(PORT)
-session.say("MAIL FROM:<h0@contoso.example>")
-like(session.say("RCPT TO:<carl@contoso.example>"), "^4", "mail for whom only the book knows waits for the first one")
-session.close()
+like(rcpt(PORT, "h0@contoso.example", "carl@contoso.example"), "^4", "mail for whom only the book knows waits for the first one")
 is_(viaduct.stop(), 0, "nothing is on its way, nor reported")
 gate.at = None
 viaduct.start()

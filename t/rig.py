@@ -241,6 +241,15 @@ class Session:
                 pass
 
 
+def rcpt(port, sender, recipient):
+    """The answer to a recipient, of whom no more comes."""
+    s = Session(port)
+    s.say("MAIL FROM:<%s>" % sender)
+    answer = s.say("RCPT TO:<%s>" % recipient)
+    s.close()
+    return answer
+
+
 def send(port, sender, recipients, data, parameters=""):
     """One message in a session of its own; the answer to its data."""
     s = Session(port)

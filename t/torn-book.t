@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from rig import Session, Sink, Viaduct, done, is_, like, message, ok, program, send, smtp_pair, until
+from rig import Sink, Viaduct, done, is_, like, message, ok, program, rcpt, send, smtp_pair, until
 
 A, B, BOB = "anna@contoso.example", "bob@branch.example", "bob@contoso.example"
 host, branch = Sink(), Sink()
@@ -29,14 +29,6 @@ def tear(folder):
             with open(os.path.join(folder, name), "r+b") as f:
                 f.seek(max(0, os.fstat(f.fileno()).st_size // 2 - 4))
                 f.write(b"\xff\xee\xdd\xcc")
-
-
-def rcpt(where, sender, to):
-    s = Session(where)
-    s.say("MAIL FROM:<%s>" % sender)
-    answer = s.say("RCPT TO:<%s>" % to)
-    s.close()
-    return answer
 
 
 viaduct.start()
