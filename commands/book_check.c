@@ -241,7 +241,10 @@ book_check(struct command *command)
 {
     struct book_reader reader;
     struct check check = {.root = command->root};
-    int r = findings_open(&check.findings, command);
+    int64_t since_ms;
+    int r = command_since(command, &since_ms);
+    if (r == 0)
+        r = findings_open(&check.findings, command);
     if (r != 0)
         return r;
     r = book_reader_open(&reader, command);
@@ -251,7 +254,7 @@ book_check(struct command *command)
         make_names(&check);
         if (book_each(reader.book, check_entry, &check) < 0)
             r = command_fail(EXIT_NOTHING, "the book cannot be read to its end");
-        int unread = book_check_tracked(command, reader.book, &check.findings);
+        int unread = book_check_tracked(command, since_ms, reader.book, &check.findings);
         r = r == 0 ? unread : r;
         finding(&check.findings, check.n_wrong > 0 ? "note" : "ok", "book",
                 "generation %" PRIu64 ": %zu entries, %zu faults", book_generation(reader.book), check.n,

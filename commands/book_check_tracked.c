@@ -140,13 +140,10 @@ tell(struct tracked *tracked, struct findings *findings)
 }
 
 int
-book_check_tracked(struct command *command, struct book *book, struct findings *findings)
+book_check_tracked(struct command *command, int64_t since_ms, struct book *book, struct findings *findings)
 {
-    int64_t since_ms;
     int folder;
-    int r = command_since(command, &since_ms);
-    if (r == 0)
-        r = command_open_track(command, &folder);
+    int r = command_open_track(command, &folder);
     if (r != 0)
         return r;
     struct tracked *tracked = xcalloc(1, sizeof *tracked);
